@@ -1,0 +1,520 @@
+"""The contracts of the suite: the one page that the author of a method, dataset, network or protocol reads.
+
+Three questions, three kinds of part. *What is stored?* a `SyntheticSet`. *How is it learned or chosen?* a `Method`.
+*How is it judged?* a `Protocol`. A plugin is a Python file with final subclasses of these classes (or of `Dataset` and
+`Network`), each with a ``name``; the suite finds them, nothing else has to be edited.
+
+Clips are float32 tensors ``(C, T, H, W)``, normalised per channel (`bench.data.pixels`), or uint8 arrays ``(T, H, W, C)``
+as decoded. Write ``import torch`` (not ``from torch import ...``) at the top of a plugin: the suite then lists and plans
+without loading it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+
+import torch
+
+from bench.config import Value
+from bench.temporal import TemporalSetting
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bench.nets.classifier import Classifier
+
+C = TypeVar("C")
+
+Split = Literal["train", "fit", "validation", "test"]
+"""``train`` is all training clips; ``fit`` and ``validation`` part it group by group; ``test`` is never seen by a method."""
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Shapes
+
+
+@dataclass(frozen=True)
+class ClipShape:
+    """The shape of the clips that a network sees: channels, frames, pixels."""
+
+    channels: int
+    frames: int
+    height: int
+    width: int
+
+    def dims(self) -> tuple[int, int, int, int]:
+        """``(C, T, H, W)``."""
+        return self.channels, self.frames, self.height, self.width
+
+    def values(self) -> int:
+        """Numbers in one clip."""
+        return self.channels * self.frames * self.height * self.width
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a video becomes clips.
+
+    Attributes:
+        frames: frames per clip, T.
+        gap: source frames from one clip frame to the next; shorter videos use ``length // frames``.
+        scale: pixels of the shorter side after scaling.
+        size: height and width of the centre crop.
+        views: windows per video at evenly spaced starts; training draws one, testing averages over all.
+    """
+
+    frames: int
+    gap: int
+    scale: int
+    size: int
+    views: int = 1
+
+    def shape(self) -> ClipShape:
+        """The shape of the clips that result."""
+        return ClipShape(3, self.frames, self.size, self.size)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What is stored
+
+
+class SyntheticSet(ABC):
+    """A distilled set: tensors that are counted in bytes, and how they turn into clips.
+
+    Attributes:
+        kind: the registered name of the representation, written into the manifest.
+        labels: ``(N,)`` int64, or ``(N, classes)`` float for learned or soft labels (which then count in bytes).
+    """
+
+    kind: ClassVar[str]
+    labels: torch.Tensor
+
+    @abstractmethod
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Everything needed to train from the set except integer labels: pixels, memories, decoder weights, learned lr."""
+
+    @abstractmethod
+    def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """Clips ``(B, C, T, H, W)``, float32, normalised, differentiable in ``tensors()``.
+
+        Args:
+            index: ``(B,)`` int64 positions in the set.
+            rng: for sets that render at random; others ignore it.
+        """
+
+    def __len__(self) -> int:
+        return int(self.labels.shape[0])
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# How it is learned
+
+
+class Task(ABC):
+    """All that a method may see: training clips, the budget, networks and named random generators. Never the test split.
+
+    Attributes:
+        classes: class names in label order.
+        clip: the shape of the clips that networks see.
+        ipc: instances (clips) per class that the method may store.
+        setting: the temporal setting to be stored and matched.
+        device: where tensors live.
+        seed: the distillation seed; all generators derive from it.
+    """
+
+    classes: tuple[str, ...]
+    clip: ClipShape
+    ipc: int
+    setting: TemporalSetting
+    device: torch.device
+    seed: int
+
+    @abstractmethod
+    def indices(self, label: int) -> torch.Tensor:
+        """Positions ``(n,)`` of the training clips of one class, in a fixed order."""
+
+    @abstractmethod
+    def clips(self, index: torch.Tensor, views: torch.Tensor | None = None) -> torch.Tensor:
+        """Training clips ``(B, C, T, H, W)``, float32, normalised, on the device.
+
+        Args:
+            index: ``(B,)`` positions as `indices` gives them.
+            views: ``(B,)`` which stored window of each; the middle one if None.
+        """
+
+    @abstractmethod
+    def pixels(self, index: torch.Tensor) -> torch.Tensor:
+        """The same clips as stored: uint8 ``(B, C, T, H, W)``, middle window."""
+
+    @abstractmethod
+    def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
+        """Random training clips of one class, random windows: ``(count, C, T, H, W)``.
+
+        Without repetition unless the class has fewer than ``count``.
+        """
+
+    @abstractmethod
+    def network(self, rng: torch.Generator) -> Classifier:
+        """A newly initialised network of the profile, on the device."""
+
+    @abstractmethod
+    def trained_network(self, rng_name: str) -> Classifier:
+        """A network trained on the training split by the protocol's recipe, on the device, in evaluation mode.
+
+        Built once per (data, network, recipe, seed), kept in the cache and shared by all cells; its cost is charged to
+        each record as upstream.
+        """
+
+    @abstractmethod
+    def rng(self, name: str, step: int = 0) -> torch.Generator:
+        """The generator for one purpose (and step): the same in a fresh and in a resumed run."""
+
+    @abstractmethod
+    def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+        """Offers a state to be kept. ``state`` is called, and written atomically, only when a checkpoint is due.
+
+        Args:
+            step: the number of finished steps.
+            state: gives the tensors from which step ``step`` can go on.
+        """
+
+    @abstractmethod
+    def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
+        """The last kept ``(step, state)`` of this cell, or None."""
+
+    @abstractmethod
+    def progress(self, step: int, total: int, **metrics: float) -> None:
+        """Reports a finished step (its loss, say): shown to the user, thinned into the record's history."""
+
+    @abstractmethod
+    def log(self, message: str) -> None:
+        """One line for the user."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Hyper-parameter values with their source. Empty conditions match anything; the most specific match wins.
+
+    Attributes:
+        values: field name of the method's Config to value.
+        source: paper, script or experiment the values come from.
+        note: what the source leaves open.
+    """
+
+    values: Mapping[str, Value]
+    source: str
+    profile: str | None = None
+    dataset: str | None = None
+    ipc: int | None = None
+    setting: str | None = None
+    note: str = ""
+
+    def matches(self, profile: str, dataset: str, ipc: int, setting: str) -> bool:
+        """Whether the preset applies there."""
+        wanted = (self.profile, self.dataset, self.ipc, self.setting)
+        return all(
+            want is None or want == have for want, have in zip(wanted, (profile, dataset, ipc, setting), strict=True)
+        )
+
+    def specificity(self) -> int:
+        """Number of conditions."""
+        return sum(want is not None for want in (self.profile, self.dataset, self.ipc, self.setting))
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The Config of a part without options."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a method is about to do, for the plan: sizes only.
+
+    Attributes:
+        classes: number of classes.
+        train: number of training clips.
+        ipc: clips per class.
+        clip: clip shape.
+        setting: temporal setting.
+    """
+
+    classes: int
+    train: int
+    ipc: int
+    clip: ClipShape
+    setting: TemporalSetting
+
+
+class Method(ABC, Generic[C]):
+    """A way to learn or choose a small training set.
+
+    Attributes:
+        name: how users ask for it.
+        Config: a frozen dataclass of its hyper-parameters; the defaults are the paper's.
+        presets: values for particular profiles, datasets and budgets, with their sources.
+        paper: citation, or "" where there is none.
+        uses_ipc: False if the set does not depend on IPC (one cell then serves every budget).
+        uses_seed: False if nothing is random (one cell then serves every distillation seed).
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type] = NoOptions
+    presets: ClassVar[tuple[Preset, ...]] = ()
+    paper: ClassVar[str] = ""
+    uses_ipc: ClassVar[bool] = True
+    uses_seed: ClassVar[bool] = True
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+
+    @abstractmethod
+    def distill(self, task: Task) -> SyntheticSet:
+        """Makes the set. Calls ``task.progress`` each step and ``task.checkpoint`` where it can go on from."""
+
+    @abstractmethod
+    def stored_bytes(self, work: Workload) -> int:
+        """Bytes that the set will take, for the plan."""
+
+    @abstractmethod
+    def clip_passes(self, work: Workload) -> float:
+        """Network passes of single clips that distilling takes (forward = 1, backward = 2), for the plan's estimate."""
+
+    def declines(self, work: Workload) -> str | None:
+        """Why this method cannot do that (temporal setting, budget), or None if it can. Default: whole clips only."""
+        if not work.setting.is_dense(work.clip.frames):
+            return f"{self.name} stores whole clips only"
+        return None
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# How it is judged
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: SGD with momentum, learning rate cut at milestones, cross-entropy.
+
+    Attributes:
+        epochs: passes over the set; training ends earlier after ``max_updates`` updates.
+        batch: clips per update.
+        lr, momentum, weight_decay: of SGD.
+        milestones: fractions of the training after which the learning rate is multiplied by ``decay``.
+        max_updates: cap on optimiser updates, or None.
+    """
+
+    epochs: int
+    batch: int
+    lr: float
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    milestones: tuple[float, ...] = (0.5,)
+    decay: float = 0.1
+    max_updates: int | None = None
+
+    def updates(self, clips: int) -> int:
+        """Optimiser updates for a set of ``clips`` clips."""
+        wanted = self.epochs * -(-clips // self.batch)
+        return wanted if self.max_updates is None else min(wanted, self.max_updates)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One network trained on a set and tested: raw counts, from which every mean is derived.
+
+    Attributes:
+        network: which of the protocol's networks (its seed).
+        confusion: ``[true][predicted]`` counts over the test clips.
+        top5: correct-in-five count, or None where there are at most 10 classes.
+        train_accuracy: on the clips it was trained on, in [0, 1].
+        fitted: whether it fit them (see the protocol); if not, its test figure says nothing about the set.
+        loss: training loss at the end.
+        updates: optimiser updates done.
+    """
+
+    network: int
+    confusion: tuple[tuple[int, ...], ...]
+    top5: int | None
+    train_accuracy: float
+    fitted: bool
+    loss: float
+    updates: int
+
+    def tested(self) -> int:
+        """Number of test clips."""
+        return sum(map(sum, self.confusion))
+
+    def accuracy(self) -> float:
+        """Share of test clips classified correctly."""
+        return sum(row[i] for i, row in enumerate(self.confusion)) / max(1, self.tested())
+
+
+class Clips(ABC):
+    """Labelled clips to train on or to be tested on."""
+
+    labels: torch.Tensor
+
+    @abstractmethod
+    def views(self) -> int:
+        """Stored windows per clip."""
+
+    @abstractmethod
+    def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
+        """Clips ``(B, C, T, H, W)``, float32, normalised, on the device, of one window each."""
+
+    def __len__(self) -> int:
+        return int(self.labels.shape[0])
+
+
+class Protocol(ABC):
+    """How a set is judged: networks trained on it, tested on real clips. Numbers of two protocols are never mixed.
+
+    Attributes:
+        name, version: the identity; the version rises when figures would change.
+        networks: how many networks are trained; their seeds are shared by all methods and all distillation seeds.
+        recipe: the training recipe.
+        fit_threshold: training accuracy from which a network counts as having fit its set.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    networks: ClassVar[int]
+    recipe: ClassVar[Recipe]
+    fit_threshold: ClassVar[float]
+
+    @abstractmethod
+    def evaluate(
+        self,
+        train: SyntheticSet,
+        test: Clips,
+        build: Callable[[torch.Generator], Classifier],
+        network: int,
+        progress: Callable[[int, int, float], None],
+    ) -> Evaluation:
+        """Trains network number ``network`` on ``train`` and tests it.
+
+        Args:
+            train: the set; rendered anew for each batch.
+            test: real clips the method never saw.
+            build: makes a newly initialised network from a generator.
+            network: index of the network; all its randomness (weights, order, rendering) derives from it.
+            progress: called with (updates done, updates in all, loss).
+        """
+
+
+class Network(ABC):
+    """An architecture."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
+        """A newly initialised network; every weight is drawn from ``rng``."""
+
+    @abstractmethod
+    def flops(self, classes: int, clip: ClipShape) -> float:
+        """Floating-point operations of one clip's forward pass (a multiply-add is two), for the plan."""
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Data
+
+
+@dataclass(frozen=True)
+class ClipRef:
+    """One video of a dataset, not yet decoded.
+
+    Attributes:
+        key: path relative to the dataset's root with ``/``, or a procedural clip's name.
+        label: class index.
+        split: ``train`` or ``test``.
+        group: clips of one group (same footage, same actor) never part into fit and validation.
+        size: bytes of the file; 0 for procedural clips.
+    """
+
+    key: str
+    label: int
+    split: Literal["train", "test"]
+    group: str
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class ClipIndex:
+    """What a dataset holds: known before anything is decoded.
+
+    Attributes:
+        dataset: the name shown in tables; holds ``(stand-in)`` where clips are procedural ones in a real dataset's place.
+        classes: class names in label order.
+        clips: all videos, in a fixed order.
+        fingerprint: SHA-256 that changes when the data do.
+        notes: what the user should know (a split that was drawn, a ceiling that was computed), one sentence each.
+    """
+
+    dataset: str
+    classes: tuple[str, ...]
+    clips: tuple[ClipRef, ...]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeclaredSize:
+    """What is known of a dataset without having it."""
+
+    classes: int
+    train: int
+    test: int
+
+
+class Dataset(ABC, Generic[C]):
+    """A source of labelled videos. Instances are small and picklable: decoding workers get a copy.
+
+    Attributes:
+        name: how users ask for it: ``name``, ``name[option=value]`` or ``name:argument``.
+        Config: a frozen dataclass of the options in brackets.
+        default_profile: the profile used unless the user names one.
+        takes_argument: whether ``name:argument`` is its form (a folder's path, say).
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type] = NoOptions
+    default_profile: ClassVar[str] = "quick"
+    takes_argument: ClassVar[bool] = False
+
+    def __init__(self, options: C, root: str, argument: str = "") -> None:
+        """Args:
+        options: an instance of ``Config``.
+        root: the folder the dataset is looked for in (absent for procedural ones).
+        argument: what stood behind the colon.
+        """
+        self.options = options
+        self.root = root
+        self.argument = argument
+
+    def declared(self) -> DeclaredSize | None:
+        """Class and clip counts where they are known without the data; makes ``--stand-in`` possible. Default: None."""
+        return None
+
+    @abstractmethod
+    def geometry(self, profile: Geometry) -> Geometry:
+        """The profile's geometry, or what this dataset's options make of it."""
+
+    @abstractmethod
+    def index(self, geometry: Geometry) -> ClipIndex:
+        """Lists the videos without decoding any.
+
+        Raises:
+            MissingData: it is not there; the message is complete.
+        """
+
+    @abstractmethod
+    def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
+        """Decodes or draws one video: uint8 ``(views, T, H, W, 3)``.
+
+        Raises:
+            UnreadableClip: with the reason.
+        """

@@ -1,0 +1,58 @@
+"""The command line: one module per sub-command, each with ``SUMMARY``, ``add_arguments`` and ``run``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from bench import __version__, lazy
+from bench.errors import BenchError
+
+COMMANDS = ("run", "list", "table", "evaluate", "data")
+
+DEFERRED = ("torch",)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line.
+
+    Returns:
+        The exit code: 0 done, 1 some cell failed, 2 bad input, 130 interrupted.
+    """
+    for package in DEFERRED:
+        lazy.defer(package)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe (head, less) went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Distil video datasets with every method, train new networks on what was stored, and print leaderboards.",
+    )
+    parser.add_argument("--version", action="version", version=f"video-distillation-bench {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = importlib.import_module(f"bench.cli.{name}")
+        sub = commands.add_parser(
+            name, help=module.SUMMARY, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser

@@ -1,0 +1,1 @@
+"""Datasets, decoding, splits and the clip store."""

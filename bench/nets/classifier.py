@@ -1,0 +1,20 @@
+"""What methods and protocols use of a network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import nn
+
+
+class Classifier(nn.Module, ABC):
+    """A video classifier whose features can be read."""
+
+    @abstractmethod
+    def features(self, clips: torch.Tensor) -> torch.Tensor:
+        """The flattened output of the convolutional stack, ``(B, F)``, of clips ``(B, C, T, H, W)``."""
+
+    @abstractmethod
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        """Logits ``(B, classes)``."""

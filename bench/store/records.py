@@ -1,0 +1,258 @@
+"""The record of one cell: what was asked, what came out, what it cost. One JSON file each, written the moment the cell ends.
+
+Raw figures only; every mean, interval and share is derived from these by `bench.tables`. No torch is needed to read them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from bench.api import Evaluation
+from bench.config import Value
+from bench.errors import BenchError
+
+SCHEMA = 1
+
+Status = Literal["ok", "failed", "oom", "timeout", "skipped", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the grid. Its identity is the SHA-256 of the canonical JSON of exactly these fields.
+
+    Attributes:
+        method, config, source: the method's name, resolved hyper-parameters and the hash of its source.
+        dataset, fingerprint: display name and data fingerprint (`ClipIndex`).
+        geometry: fields of `Geometry`.
+        profile, network, protocol: names; the protocol with its version, ``standard/1``.
+        ipc: clips per class, or None where the method does not use it.
+        setting: the temporal setting written out, ``n16-r16-k1-nearest``.
+        seed: distillation seed, or None where nothing is random.
+        judged_on: the split that evaluations test on.
+        schema: version of this layout.
+    """
+
+    method: str
+    config: dict[str, Value]
+    source: str
+    dataset: str
+    fingerprint: str
+    geometry: dict[str, int]
+    profile: str
+    network: str
+    protocol: str
+    ipc: int | None
+    setting: str
+    seed: int | None
+    judged_on: Literal["test", "validation"] = "test"
+    schema: int = SCHEMA
+
+    def id(self) -> str:
+        """64 hexadecimal digits."""
+        return hashlib.sha256(canonical_json(dataclasses.asdict(self)).encode()).hexdigest()
+
+    def title(self) -> str:
+        """What the cell is, in a line."""
+        parts = [self.method, self.dataset]
+        parts += [f"ipc {self.ipc}"] if self.ipc is not None else []
+        parts += [f"seed {self.seed}"] if self.seed is not None else []
+        return " · ".join(parts)
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One entry of the byte count."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class SetReport:
+    """What the set stores.
+
+    Attributes:
+        kind: the representation.
+        clips: synthetic clips it renders.
+        storage_bytes: summed over tensors at their dtype; integer labels are not counted.
+        storage_bytes_fp32: the published way of counting, four bytes a number.
+        tensors: the breakdown.
+        artefact: file name of the stored set below ``artefacts/``, or None where nothing new is stored.
+    """
+
+    kind: str
+    clips: int
+    storage_bytes: int
+    storage_bytes_fp32: int
+    tensors: dict[str, StoredTensor]
+    artefact: str | None
+
+
+@dataclass(frozen=True)
+class PhaseCost:
+    """What one phase (upstream, distil, evaluate) took.
+
+    Attributes:
+        wall_seconds: elapsed; for a resumed cell summed over its parts.
+        device_seconds: CPU time of the process on a CPU, elapsed time between synchronisations on a GPU.
+        peak_device_bytes: most memory allocated on the GPU; 0 on a CPU.
+        peak_host_bytes: most resident memory of the process.
+        shared: True if the result came from the cache and the seconds are those of the run that made it.
+    """
+
+    wall_seconds: float
+    device_seconds: float
+    peak_device_bytes: int
+    peak_host_bytes: int
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished, failed or skipped cell.
+
+    Attributes:
+        cell: what was asked.
+        status, reason: how it ended; the reason is empty for ``ok``.
+        set: what is stored, or None if there is no set.
+        evaluations: one per network, raw.
+        costs: by phase name.
+        history: ``{"step": [...], "loss": [...]}`` of distillation, thinned.
+        data: ``train``, ``test`` counts, ``digest`` of the decoded clips, ``left_out`` as ``[key, reason]`` pairs, ``notes``.
+        provenance: commit, versions, hardware, times.
+    """
+
+    cell: Cell
+    status: Status
+    reason: str = ""
+    set: SetReport | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+    costs: dict[str, PhaseCost] = field(default_factory=dict)
+    history: dict[str, list[float]] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The cell's id."""
+        return self.cell.id()
+
+    def to_json(self) -> str:
+        """Indented JSON; per-class accuracy is added for readers of the file, and ignored on reading."""
+        body = {"id": self.id, **dataclasses.asdict(self)}
+        for entry, evaluation in zip(body["evaluations"], self.evaluations, strict=True):
+            entry["accuracy"] = evaluation.accuracy()
+            entry["per_class"] = [row[i] / max(1, sum(row)) for i, row in enumerate(evaluation.confusion)]
+        return json.dumps(body, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> Record:
+    """Reads a record.
+
+    Raises:
+        ValueError: not a record of this schema, with what is wrong.
+    """
+    try:
+        body = json.loads(text)
+        if body["cell"]["schema"] != SCHEMA:
+            raise ValueError(f"schema {body['cell']['schema']}, this version reads {SCHEMA}")
+        cell = Cell(**body["cell"])
+        report = body["set"]
+        if body["status"] not in get_args(Status):
+            raise ValueError(f"unknown status {body['status']!r}")
+        record = Record(
+            cell=cell,
+            status=body["status"],
+            reason=body["reason"],
+            set=None if report is None else _set_report(report),
+            evaluations=tuple(map(_evaluation, body["evaluations"])),
+            costs={phase: PhaseCost(**cost) for phase, cost in body["costs"].items()},
+            history=body["history"],
+            data=body["data"],
+            provenance=body["provenance"],
+        )
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f"not a record: {type(error).__name__}: {error}") from error
+    if body.get("id") != record.id:
+        raise ValueError("its id does not match its contents")
+    return record
+
+
+def _set_report(report: Mapping[str, Any]) -> SetReport:
+    tensors = {name: StoredTensor(tuple(t["shape"]), t["dtype"], t["bytes"]) for name, t in report["tensors"].items()}
+    return SetReport(**{**report, "tensors": tensors})
+
+
+def _evaluation(entry: Mapping[str, Any]) -> Evaluation:
+    fields = {f.name: entry[f.name] for f in dataclasses.fields(Evaluation)}
+    return Evaluation(**{**fields, "confusion": tuple(map(tuple, entry["confusion"]))})
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling per value: sorted keys, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Writes a file so that readers see the old or the whole new one, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class RecordStore:
+    """The folder of records, ``OUT/cells/<id>.json``."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.folder = out / "cells"
+
+    def path(self, cell_id: str) -> Path:
+        """Where the record of a cell lies."""
+        return self.folder / f"{cell_id}.json"
+
+    def write(self, record: Record) -> None:
+        """Writes (or replaces) a record atomically.
+
+        Raises:
+            BenchError: the folder cannot be written to.
+        """
+        try:
+            write_atomic(self.path(record.id), record.to_json().encode())
+        except OSError as error:
+            raise BenchError(f"--out {self.out}: cannot write the record {record.id[:12]}: {error.strerror}") from error
+
+    def read(self, cell_id: str) -> Record | None:
+        """The record of a cell; None if there is none or it cannot be trusted."""
+        try:
+            return from_json(self.path(cell_id).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def all(self, on_bad: Any = None) -> Iterator[Record]:
+        """Every readable record, in file-name order; unreadable ones go to ``on_bad(path, reason)`` and are left out."""
+        if not self.folder.is_dir():
+            return
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                yield from_json(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                if on_bad is not None:
+                    on_bad(path, str(error))

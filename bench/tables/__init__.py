@@ -1,0 +1,1 @@
+"""Statistics and tables, made from records alone."""
