@@ -86,12 +86,25 @@ class SyntheticSet(ABC):
     """A distilled set: tensors that are counted in bytes, and how they turn into clips.
 
     Attributes:
-        kind: the registered name of the representation, written into the manifest.
+        name: the name of the representation, written into the manifest.
+        archived: False for a set that only refers to data kept elsewhere; its tensors are counted, not written.
         labels: ``(N,)`` int64, or ``(N, classes)`` float for learned or soft labels (which then count in bytes).
     """
 
-    kind: ClassVar[str]
+    name: ClassVar[str]
+    archived: ClassVar[bool] = True
     labels: torch.Tensor
+
+    @classmethod
+    @abstractmethod
+    def restore(
+        cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
+    ) -> SyntheticSet:
+        """The set that gave these ``tensors()``, ``labels`` and ``options()``; the inverse of archiving it."""
+
+    def options(self) -> dict[str, Value]:
+        """Plain values that ``restore`` needs beside the tensors. Default: none."""
+        return {}
 
     @abstractmethod
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -158,14 +171,18 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def real_set(self) -> SyntheticSet:
+        """All training clips as a set, by reference: the upper reference."""
+
+    @abstractmethod
     def network(self, rng: torch.Generator) -> Classifier:
         """A newly initialised network of the profile, on the device."""
 
     @abstractmethod
-    def trained_network(self, rng_name: str) -> Classifier:
+    def trained_network(self) -> Classifier:
         """A network trained on the training split by the protocol's recipe, on the device, in evaluation mode.
 
-        Built once per (data, network, recipe, seed), kept in the cache and shared by all cells; its cost is charged to
+        Trained once per (data, network, recipe, seed), kept in the cache and shared by all cells; its cost is charged to
         each record as upstream.
         """
 
@@ -331,7 +348,7 @@ class Evaluation:
         top5: correct-in-five count, or None where there are at most 10 classes.
         train_accuracy: on the clips it was trained on, in [0, 1].
         fitted: whether it fit them (see the protocol); if not, its test figure says nothing about the set.
-        loss: training loss at the end.
+        loss: training loss at the end; None if it was not finite.
         updates: optimiser updates done.
     """
 
@@ -340,7 +357,7 @@ class Evaluation:
     top5: int | None
     train_accuracy: float
     fitted: bool
-    loss: float
+    loss: float | None
     updates: int
 
     def tested(self) -> int:
@@ -390,6 +407,7 @@ class Protocol(ABC):
         self,
         train: SyntheticSet,
         test: Clips,
+        classes: int,
         build: Callable[[torch.Generator], Classifier],
         network: int,
         progress: Callable[[int, int, float], None],
@@ -399,6 +417,7 @@ class Protocol(ABC):
         Args:
             train: the set; rendered anew for each batch.
             test: real clips the method never saw.
+            classes: number of classes.
             build: makes a newly initialised network from a generator.
             network: index of the network; all its randomness (weights, order, rendering) derives from it.
             progress: called with (updates done, updates in all, loss).

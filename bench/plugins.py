@@ -19,12 +19,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.api import Dataset, Method, Network, Protocol
+from bench.api import Dataset, Method, Network, Protocol, SyntheticSet
 from bench.errors import BenchError
 from bench.registry import Origin, Registry, Unavailable
 
 ENTRY_POINT_GROUP = "bench.methods"
-CORE_MODULES = ("bench.protocol", "bench.data.shapes", "bench.data.folder", "bench.data.ucf101", "bench.nets.registry")
+CORE_MODULES = (
+    "bench.protocol",
+    "bench.data.shapes",
+    "bench.data.folder",
+    "bench.data.ucf101",
+    "bench.nets.registry",
+    "bench.synthetic.dense",
+    "bench.synthetic.real",
+)
 PLUGIN_PACKAGES = ("baselines", "methods")
 
 
@@ -36,6 +44,7 @@ class Registries:
     datasets: Registry[type[Dataset[Any]]] = field(default_factory=lambda: Registry("dataset"))
     networks: Registry[type[Network]] = field(default_factory=lambda: Registry("network"))
     protocols: Registry[type[Protocol]] = field(default_factory=lambda: Registry("protocol"))
+    sets: Registry[type[SyntheticSet]] = field(default_factory=lambda: Registry("kind of set"))
 
     def add_module(self, module: ModuleType, where: str) -> int:
         """Registers each final class that ``module`` defines; returns how many.
@@ -59,7 +68,13 @@ class Registries:
         return found
 
     def _kinds(self) -> tuple[tuple[type, Registry[Any]], ...]:
-        return (Method, self.methods), (Dataset, self.datasets), (Network, self.networks), (Protocol, self.protocols)
+        return (
+            (Method, self.methods),
+            (Dataset, self.datasets),
+            (Network, self.networks),
+            (Protocol, self.protocols),
+            (SyntheticSet, self.sets),
+        )
 
 
 def load(plugin_files: Iterable[str] = ()) -> Registries:
@@ -84,7 +99,9 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
                 continue
             if registries.add_module(module, where) == 0 and where not in {f"{p}.{name}" for p in PLUGIN_PACKAGES}:
                 registries.methods.add_unavailable(
-                    Unavailable(name, where, "defines no final subclass of Method, Dataset, Network or Protocol")
+                    Unavailable(
+                        name, where, "defines no final subclass of Method, Dataset, Network, Protocol or SyntheticSet"
+                    )
                 )
     return registries
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from bench import temporal
 from bench.api import Evaluation
 from bench.config import Value
 from bench.errors import BenchError
@@ -62,6 +64,7 @@ class Cell:
     def title(self) -> str:
         """What the cell is, in a line."""
         parts = [self.method, self.dataset]
+        parts += [] if self.setting == str(temporal.dense(self.geometry["frames"])) else [self.setting]
         parts += [f"ipc {self.ipc}"] if self.ipc is not None else []
         parts += [f"seed {self.seed}"] if self.seed is not None else []
         return " · ".join(parts)
@@ -152,7 +155,7 @@ class Record:
         for entry, evaluation in zip(body["evaluations"], self.evaluations, strict=True):
             entry["accuracy"] = evaluation.accuracy()
             entry["per_class"] = [row[i] / max(1, sum(row)) for i, row in enumerate(evaluation.confusion)]
-        return json.dumps(body, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+        return json.dumps(_finite(body), indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
 
 
 def from_json(text: str) -> Record:
@@ -187,6 +190,17 @@ def from_json(text: str) -> Record:
     return record
 
 
+def _finite(value: Any) -> Any:
+    """The value with each number that JSON cannot hold (a diverged loss) as null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return value
+
+
 def _set_report(report: Mapping[str, Any]) -> SetReport:
     tensors = {name: StoredTensor(tuple(t["shape"]), t["dtype"], t["bytes"]) for name, t in report["tensors"].items()}
     return SetReport(**{**report, "tensors": tensors})
@@ -194,7 +208,10 @@ def _set_report(report: Mapping[str, Any]) -> SetReport:
 
 def _evaluation(entry: Mapping[str, Any]) -> Evaluation:
     fields = {f.name: entry[f.name] for f in dataclasses.fields(Evaluation)}
-    return Evaluation(**{**fields, "confusion": tuple(map(tuple, entry["confusion"]))})
+    confusion = tuple(map(tuple, entry["confusion"]))
+    if any(len(row) != len(confusion) for row in confusion):
+        raise TypeError("its confusion matrix is not square")
+    return Evaluation(**{**fields, "confusion": confusion})
 
 
 def canonical_json(value: Any) -> str:
@@ -205,15 +222,15 @@ def canonical_json(value: Any) -> str:
 def write_atomic(path: Path, data: bytes) -> None:
     """Writes a file so that readers see the old or the whole new one, also after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -1,0 +1,57 @@
+"""Herding coreset (Welling, "Herding dynamical weights to learn", ICML 2009; as used by iCaRL, Rebuffi et al., CVPR 2017)."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+
+from baselines._features import CoresetConfig, class_features, feature_passes
+from bench.api import Method, SyntheticSet, Task, Workload
+from bench.synthetic.choose import coreset
+
+
+@final
+class Herding(Method[CoresetConfig]):
+    """Real clips whose running mean follows the class mean in feature space."""
+
+    name = "herding"
+    Config = CoresetConfig
+    paper = "Welling, ICML 2009; Rebuffi et al., CVPR 2017"
+
+    def distill(self, task: Task) -> SyntheticSet:
+        """See `Method`."""
+        return coreset(
+            task, [index[herd(found, task.ipc)] for index, found in class_features(task, self.config.features)]
+        )
+
+    def stored_bytes(self, work: Workload) -> int:
+        """See `Method`."""
+        return work.classes * work.ipc * work.clip.values()
+
+    def clip_passes(self, work: Workload) -> float:
+        """See `Method`."""
+        return feature_passes(work, self.config)
+
+
+def herd(features: torch.Tensor, count: int) -> torch.Tensor:
+    """Greedily picks the sample that brings the mean of the picked ones closest to the mean of all.
+
+    Args:
+        features: ``(n, F)``.
+        count: how many to pick, without repetition; all of them if ``n`` is smaller.
+
+    Returns:
+        ``(min(count, n),)`` int64, in the order picked.
+    """
+    mean = features.mean(dim=0)
+    total = torch.zeros_like(mean)
+    free = torch.ones(len(features), dtype=torch.bool)
+    picked: list[int] = []
+    for k in range(1, min(count, len(features)) + 1):
+        distance = torch.linalg.vector_norm(mean - (total + features) / k, dim=1)
+        best = int(distance.masked_fill(~free, torch.inf).argmin())
+        picked.append(best)
+        free[best] = False
+        total += features[best]
+    return torch.tensor(picked, dtype=torch.int64)

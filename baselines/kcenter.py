@@ -1,0 +1,54 @@
+"""K-center coreset (Sener & Savarese, "Active learning for CNNs: a core-set approach", ICLR 2018), its greedy form."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+
+from baselines._features import CoresetConfig, class_features, feature_passes
+from bench.api import Method, SyntheticSet, Task, Workload
+from bench.synthetic.choose import coreset
+
+
+@final
+class KCenter(Method[CoresetConfig]):
+    """Real clips that leave no clip of their class far from a chosen one in feature space."""
+
+    name = "kcenter"
+    Config = CoresetConfig
+    paper = "Sener & Savarese, ICLR 2018"
+
+    def distill(self, task: Task) -> SyntheticSet:
+        """See `Method`."""
+        return coreset(
+            task, [index[k_center(found, task.ipc)] for index, found in class_features(task, self.config.features)]
+        )
+
+    def stored_bytes(self, work: Workload) -> int:
+        """See `Method`."""
+        return work.classes * work.ipc * work.clip.values()
+
+    def clip_passes(self, work: Workload) -> float:
+        """See `Method`."""
+        return feature_passes(work, self.config)
+
+
+def k_center(features: torch.Tensor, count: int) -> torch.Tensor:
+    """Starts from the sample nearest the mean, then adds the one farthest from its nearest centre.
+
+    Args:
+        features: ``(n, F)``.
+        count: how many centres; all samples if ``n`` is smaller.
+
+    Returns:
+        ``(min(count, n),)`` int64, in the order picked.
+    """
+    start = int(torch.linalg.vector_norm(features - features.mean(dim=0), dim=1).argmin())
+    picked = [start]
+    nearest = torch.linalg.vector_norm(features - features[start], dim=1)
+    while len(picked) < min(count, len(features)):
+        nearest[picked] = -1.0  # a duplicate of a centre may still be picked, a centre itself may not
+        picked.append(int(nearest.argmax()))
+        nearest = torch.minimum(nearest, torch.linalg.vector_norm(features - features[picked[-1]], dim=1))
+    return torch.tensor(picked, dtype=torch.int64)

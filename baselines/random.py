@@ -1,0 +1,27 @@
+"""Random coreset: IPC training clips of each class, drawn at random. The floor that every method must beat."""
+
+from __future__ import annotations
+
+from typing import final
+
+from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
+from bench.synthetic.choose import coreset, random_choice
+
+
+@final
+class Random(Method[NoOptions]):
+    """IPC random real clips a class."""
+
+    name = "random"
+
+    def distill(self, task: Task) -> SyntheticSet:
+        """See `Method`."""
+        return coreset(task, random_choice(task))
+
+    def stored_bytes(self, work: Workload) -> int:
+        """See `Method`."""
+        return work.classes * work.ipc * work.clip.values()
+
+    def clip_passes(self, work: Workload) -> float:
+        """See `Method`."""
+        return 0.0

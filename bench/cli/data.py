@@ -1,0 +1,220 @@
+"""Say what is there of a dataset, or fetch a public one.
+
+    python -m bench data check miniucf --root DIR     which clips are present and open
+    python -m bench data fetch ucf101                 download, resume, unpack, verify
+
+``check`` exits with 0 if all clips are there and open, with 1 if not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench import plugins
+from bench.api import ClipRef, Dataset, Geometry
+from bench.data.files import Fetchable, Listed, Listing, some
+from bench.data.spec import parse_dataset
+from bench.errors import BenchError, UnreadableClip
+from bench.profiles import profile
+
+SUMMARY = "check what is there of a dataset, or fetch a public one"
+
+SHOWN = 10
+"""Unreadable clips that are named one by one."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``data``."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    check = actions.add_parser("check", help="count the clips that are present, missing and unreadable, class by class")
+    fetch = actions.add_parser("fetch", help="download, unpack and verify a public dataset")
+    for action in (check, fetch):
+        action.add_argument(
+            "dataset", metavar="NAME", help="as for --datasets: name, name[option=value] or folder:PATH"
+        )
+        action.add_argument(
+            "--root", metavar="DIR", help="the dataset's folder (default: data/NAME below BENCH_DATA or here)"
+        )
+        action.add_argument(
+            "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
+        )
+    depth = check.add_mutually_exclusive_group()
+    depth.add_argument("--quick", action="store_true", help="only look for the files, open none")
+    depth.add_argument(
+        "--decode", action="store_true", help="decode every clip as a run would, not just its first frame"
+    )
+    check.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Checks or fetches."""
+    dataset = parse_dataset(args.dataset, plugins.load(args.plugin), args.root)
+    return _fetch(dataset) if args.action == "fetch" else _check(dataset, args)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Checking
+
+
+def _check(dataset: Dataset[Any], args: argparse.Namespace) -> int:
+    if args.workers < 1:
+        raise BenchError(f"--workers: {args.workers} is not at least 1")
+    geometry = dataset.geometry(profile(dataset.default_profile).geometry)
+    if isinstance(dataset, Listed):
+        listing = dataset.listing()
+    else:
+        index = dataset.index(geometry)
+        listing = Listing(Path(dataset.root), index.classes, index.clips, frozenset(), index.notes)
+    present = [clip for clip in listing.clips if clip.key not in listing.missing]
+    depth = "nothing" if args.quick else "all" if args.decode else "first" if isinstance(dataset, Listed) else "nothing"
+    unreadable = _unreadable(dataset, geometry, listing, present, depth, args.workers)
+    for note in listing.notes:
+        print(note)
+    print(_table(listing, unreadable))
+    if listing.missing:
+        print(f"missing: {some(sorted(listing.missing))}")
+    for key, reason in sorted(unreadable.items())[:SHOWN]:
+        print(f"unreadable: {key}: {reason}")
+    if len(unreadable) > SHOWN:
+        print(f"unreadable: {len(unreadable) - SHOWN:,} more")
+    opened = {
+        "nothing": "none was opened"
+        if isinstance(dataset, Listed)
+        else "nothing to look for, clips are made when read",
+        "first": f"{len(unreadable):,} of them unreadable",
+        "all": f"{len(unreadable):,} of them cannot be used",
+    }[depth]
+    print(f"{len(present):,} of {len(listing.clips):,} clips present, {opened}")
+    return 1 if listing.missing or unreadable else 0
+
+
+def _unreadable(
+    dataset: Dataset[Any], geometry: Geometry, listing: Listing, clips: Sequence[ClipRef], depth: str, workers: int
+) -> dict[str, str]:
+    """The reason for each clip that does not open (depth ``first``) or cannot be used (``all``)."""
+    if depth == "nothing" or not clips:
+        return {}
+    from bench.data import workers as processes
+    from bench.data.store import CRASHED
+
+    whole = partial(_decode, processes.Portable.of(dataset), geometry)
+    job = whole if depth == "all" else partial(_open, str(listing.folder))
+    with _bar("decoding" if depth == "all" else "opening", "clips") as advance:
+        reasons: list[str | None] = processes.run(job, clips, workers, CRASHED, advance)
+    return {clip.key: reason for clip, reason in zip(clips, reasons, strict=True) if reason is not None}
+
+
+def _open(folder: str, clips: Sequence[ClipRef]) -> list[str | None]:
+    from bench.data.decode import check_opens
+
+    return [_reason(partial(check_opens, Path(folder, clip.key))) for clip in clips]
+
+
+def _decode(portable: Any, geometry: Geometry, clips: Sequence[ClipRef]) -> list[str | None]:
+    dataset = portable.load()
+    return [_reason(partial(dataset.read, clip, geometry)) for clip in clips]
+
+
+def _reason(attempt: Callable[[], object]) -> str | None:
+    try:
+        attempt()
+    except UnreadableClip as error:
+        return str(error)
+    return None
+
+
+def _table(listing: Listing, unreadable: dict[str, str]) -> str:
+    from tabulate import tabulate
+
+    named = Counter((clip.label, clip.split) for clip in listing.clips)
+    absent = Counter(clip.label for clip in listing.clips if clip.key in listing.missing)
+    broken = Counter(clip.label for clip in listing.clips if clip.key in unreadable)
+    rows = []
+    for label, name in enumerate(listing.classes):
+        train, test = named[label, "train"], named[label, "test"]
+        rows.append([name, train, test, train + test - absent[label], absent[label], broken[label]])
+    return tabulate(rows, ["class", "train", "test", "present", "missing", "unreadable"])
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Fetching
+
+
+def _fetch(dataset: Dataset[Any]) -> int:
+    if not isinstance(dataset, Fetchable):
+        raise BenchError(f"data fetch: '{dataset.name}' has no public archive; nothing to fetch")
+    from bench.data import download
+
+    root = Path(dataset.root)
+    for archive in dataset.archives():
+        if dataset.holds(archive):
+            print(f"{root / archive.folder}: there already")
+            continue
+        path = root / archive.file
+        if path.exists():
+            print(f"{path}: there already")
+        else:
+            print(f"{archive.url} ({archive.what})")
+            with _bar(archive.file, "bytes") as advance:
+                download.download(archive.url, path, advance)
+        print(f"unpacking {path}")
+        download.unpack(path, root, archive.folder)
+        if not dataset.holds(archive):
+            raise BenchError(f"{path} was unpacked, but {_lacking(dataset)}; delete it to fetch it again")
+    print(f"{dataset.name} is complete in {root}: {len(dataset.listing().clips):,} clips")
+    return 0
+
+
+def _lacking(dataset: Fetchable) -> str:
+    listing = dataset.listing()
+    return f"{len(listing.missing):,} of {len(listing.clips):,} clips are missing ({some(sorted(listing.missing))})"
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Progress
+
+
+@contextmanager
+def _bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on a terminal, else a line for each tenth, on standard error."""
+    if not sys.stderr.isatty():
+        yield _tenths(title, unit)
+        return
+    from rich import progress
+    from rich.console import Console
+
+    amount = progress.DownloadColumn() if unit == "bytes" else progress.MofNCompleteColumn()
+    speed = [progress.TransferSpeedColumn()] if unit == "bytes" else []
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        amount,
+        *speed,
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True)) as display:
+        task = display.add_task(title, total=None)
+        yield lambda done, total: display.update(task, completed=done, total=total)
+
+
+def _tenths(title: str, unit: str) -> Callable[[int, int | None], None]:
+    shown = -1
+
+    def advance(done: int, total: int | None) -> None:
+        nonlocal shown
+        tenth = 10 * done // total if total else done >> 28
+        if tenth > shown:
+            shown = tenth
+            print(f"{title}: {done:,}{f' of {total:,}' if total else ''} {unit}", file=sys.stderr, flush=True)
+
+    return advance

@@ -1,0 +1,109 @@
+"""Judge a stored set again, alone: new networks are trained on it and tested; nothing is distilled.
+
+python -m bench evaluate results/artefacts/3f2a...            a folder with memory.safetensors and manifest.json
+python -m bench evaluate SET --datasets folder:clips          the real clips lie elsewhere now
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import paths, plugins
+from bench.api import Dataset, Geometry
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.plugins import Registries
+
+SUMMARY = "judge a stored set again, without distilling"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``evaluate``."""
+    parser.add_argument("path", metavar="PATH", help="folder of a stored set")
+    parser.add_argument(
+        "--datasets", metavar="D", help="where the real test clips are (default: the dataset it was made from)"
+    )
+    parser.add_argument("--root", metavar="DIR", help="where the dataset lies (default: data/NAME, or BENCH_DATA/NAME)")
+    parser.add_argument("--protocol", metavar="NAME", help="another protocol than the set's own")
+    parser.add_argument("--network", metavar="NAME", help="another network than the set's own")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N, or auto (default)")
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Loads, trains, tests, prints."""
+    from bench.store.artefacts import load_set
+
+    registries = plugins.load(args.plugin)
+    synthetic, manifest = load_set(Path(args.path), registries)
+    cell = manifest["cell"]
+    dataset = _dataset(args, registries, manifest)
+    geometry = Geometry(**cell["geometry"])
+    index = dataset.index(geometry)
+    if list(index.classes) != manifest["classes"]:
+        raise BenchError(
+            f"--datasets: the set was made for the classes {', '.join(manifest['classes'][:3])} ... "
+            f"({len(manifest['classes'])}), the dataset has {', '.join(index.classes[:3])} ... ({len(index.classes)})"
+        )
+    network = registries.networks.get(args.network or cell["network"])()
+    protocol = registries.protocols.get(args.protocol or cell["protocol"].partition("/")[0])()
+
+    import torch
+
+    from bench.cell import evaluate_set
+    from bench.cli.progress import make_display
+    from bench.cli.run import choose_device
+    from bench.costs import count_set
+    from bench.data.pixels import SplitClips
+    from bench.data.store import open_or_build
+    from bench.engines.events import CellProgress
+    from bench.task import Reporter
+
+    device = torch.device(choose_device(args.device))
+    with make_display(sys.stderr, plain=None) as display:
+        reporter = Reporter(
+            step=lambda phase, step, total, loss: display.handle(CellProgress("evaluate", phase, step, total, loss)),  # type: ignore[arg-type]
+            log=lambda message: None,
+        )
+        store = open_or_build(
+            dataset, index, geometry, paths.cache_root(), os.cpu_count() or 1,
+            lambda done, total: reporter.step("data", done, total, None),
+        )  # fmt: skip
+        test = SplitClips(store, cell["judged_on"], device)
+        evaluations = evaluate_set(
+            synthetic, test, store.classes, geometry.shape(), network, protocol, device, reporter
+        )
+    report = count_set(synthetic, None)
+    if store.digest != manifest["dataset"]["digest"]:
+        print("note: the real clips are not the ones that the set was made from", file=sys.stderr)
+    print(f"{cell['method']} on {index.dataset}, {len(synthetic)} clips, {report.storage_bytes} bytes stored")
+    print(f"protocol {protocol.name}/{protocol.version}, network {network.name}, {len(test)} {cell['judged_on']} clips")
+    for entry in evaluations:
+        fit = "" if entry.fitted else "  (did not fit its set)"
+        print(
+            f"  network {entry.network}: accuracy {100 * entry.accuracy():.2f} %, training {100 * entry.train_accuracy:.1f} %{fit}"
+        )
+    mean = sum(entry.accuracy() for entry in evaluations) / len(evaluations)
+    print(f"mean accuracy {100 * mean:.2f} % over {len(evaluations)} networks")
+    return 0
+
+
+def _dataset(args: argparse.Namespace, registries: Registries, manifest: dict[str, Any]) -> Dataset[Any]:
+    from bench.data.spec import parse_dataset
+
+    if args.datasets is not None:
+        return parse_dataset(args.datasets, registries, args.root)
+    name, options = manifest["dataset"]["name"], manifest["dataset"]["options"]
+    if registries.datasets.get(name).takes_argument:
+        raise BenchError(
+            f"--datasets: say where the real clips are now, as {name}:PATH (the set was made from {manifest['cell']['dataset']})"
+        )
+    text = ",".join(f"{key}={value}" for key, value in options.items())
+    return parse_dataset(f"{name}[{text}]", registries, args.root)

@@ -1,0 +1,119 @@
+"""List what there is: methods, datasets, networks, protocols, profiles, settings, with where each comes from."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from tabulate import tabulate
+
+from bench import config, plugins, temporal
+from bench.plugins import Registries
+from bench.profiles import PROFILES
+from bench.registry import Registry
+
+SUMMARY = "list methods, datasets, networks, protocols, profiles or settings"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``list``."""
+    parser.add_argument("what", nargs="?", choices=(*_KINDS, "all"), default="all", help="which kind (default: all)")
+    parser.add_argument("--verbose", action="store_true", help="with hyper-parameters, their values and sources")
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the lists."""
+    registries = plugins.load(args.plugin)
+    kinds = tuple(_KINDS) if args.what == "all" else (args.what,)
+    for number, kind in enumerate(kinds):
+        if number:
+            print()
+        print(f"{kind}:")
+        _KINDS[kind](registries, args.verbose)
+    return 0
+
+
+def summary(part: object) -> str:
+    """The first sentence of a part's docstring."""
+    return " ".join((part.__doc__ or "").split("\n\n")[0].split())
+
+
+def _methods(registries: Registries, verbose: bool) -> None:
+    _print_registry(registries.methods)
+    if not verbose:
+        return
+    for name, method in registries.methods:
+        if not method.presets and not config.as_dict(method.Config()):
+            continue
+        print(f"\n{name}" + (f" ({method.paper})" if method.paper else ""))
+        print(f"  defaults: {_values(config.as_dict(method.Config()))}")
+        for preset in method.presets:
+            where = {"profile": preset.profile, "dataset": preset.dataset, "ipc": preset.ipc, "setting": preset.setting}
+            conditions = _values({key: value for key, value in where.items() if value is not None}) or "everywhere"
+            print(f"  {conditions}: {_values(dict(preset.values))}")
+            print(f"    source: {preset.source}" + (f"; {preset.note}" if preset.note else ""))
+
+
+def _datasets(registries: Registries, verbose: bool) -> None:
+    _print_registry(registries.datasets)
+    if verbose:
+        for name, dataset in registries.datasets:
+            options = config.as_dict(dataset.Config())
+            form = f"{name}:PATH" if dataset.takes_argument else name
+            print(f"\n{form}" + (f"[{_values(options)}]" if options else "") + f"  (profile {dataset.default_profile})")
+
+
+def _networks(registries: Registries, verbose: bool) -> None:
+    _print_registry(registries.networks)
+
+
+def _protocols(registries: Registries, verbose: bool) -> None:
+    _print_registry(registries.protocols)
+    if verbose:
+        for name, protocol in registries.protocols:
+            print(
+                f"\n{name}/{protocol.version}: {protocol.networks} networks; {_values(config.as_dict(protocol.recipe))}"
+            )
+
+
+def _profiles(registries: Registries, verbose: bool) -> None:
+    _print(
+        [profile.name, profile.summary, f"network {profile.network}, protocol {profile.protocol}"]
+        for profile in PROFILES.values()
+    )
+
+
+def _settings(registries: Registries, verbose: bool) -> None:
+    frames = PROFILES["paper"].geometry.frames
+    _print(
+        [name, str(setting), f"{setting.n_syn} of {frames} frames stored"]
+        for name, setting in temporal.presets(frames).items()
+    )
+
+
+_KINDS: dict[str, Callable[[Registries, bool], None]] = {
+    "methods": _methods,
+    "datasets": _datasets,
+    "networks": _networks,
+    "protocols": _protocols,
+    "profiles": _profiles,
+    "settings": _settings,
+}
+
+
+def _print_registry(registry: Registry[Any]) -> None:
+    rows = [[name, summary(entry), registry.origin(name).where] for name, entry in registry]
+    rows += [[plugin.name, f"UNAVAILABLE: {plugin.reason}", plugin.where] for plugin in registry.unavailable()]
+    _print(rows)
+
+
+def _print(rows: Any) -> None:
+    print(tabulate(rows, tablefmt="plain", disable_numparse=True))
+
+
+def _values(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())

@@ -1,0 +1,337 @@
+"""Run a grid: every method on every dataset, budget and seed; then print its leaderboards.
+
+The same command again goes on where it stopped and runs nothing twice.
+
+  python -m bench run                                             every method on shapes-mixed, a few minutes on a CPU
+  python -m bench run --datasets folder:clips --ipc 1,5 --seeds 0,1,2
+  python -m bench run --methods random,dm --set dm.lr=10 --dry-run
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, get_args
+
+from bench import grid, paths, plugins
+from bench.api import Dataset
+from bench.config import Value
+from bench.data.spec import parse_dataset, split_list
+from bench.errors import BenchError
+from bench.profiles import PROFILES
+from bench.store.records import Record, RecordStore
+
+if TYPE_CHECKING:
+    from bench.cli.progress import Display
+    from bench.grid import PlannedCell
+    from bench.plugins import Registries
+
+SUMMARY = "run a grid of methods, datasets and budgets, then print its leaderboards"
+
+_RESUME = {
+    "missing": "cells without a finished record",
+    "failed": "these and the failed ones",
+    "always": "all, again",
+    "never": "none: only the table",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``run``."""
+    axes = parser.add_argument_group("what to run")
+    axes.add_argument("--methods", default="all", metavar="A,B", help="methods, or all (default: all)")
+    axes.add_argument(
+        "--datasets",
+        default="shapes-mixed",
+        metavar="D",
+        help="datasets: name, name[option=value], folder:PATH (default: shapes-mixed)",
+    )
+    axes.add_argument("--ipc", default="1", metavar="N,N", help="clips per class (default: 1)")
+    axes.add_argument("--seeds", default="0", metavar="N,N", help="distillation seeds (default: 0)")
+    axes.add_argument("--settings", default="dense", metavar="S,S", help="temporal settings (default: dense)")
+    axes.add_argument(
+        "--profile", choices=tuple(PROFILES), help="geometry, network, protocol and budgets (default: the dataset's)"
+    )
+    axes.add_argument(
+        "--set", action="append", default=[], metavar="METHOD.FIELD=VALUE", help="a hyper-parameter; may be repeated"
+    )
+    axes.add_argument(
+        "--judge-on",
+        choices=("test", "validation"),
+        default="test",
+        help="validation: hold a part of train out, to tune on",
+    )
+    axes.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="a file with methods, datasets ...; may be repeated",
+    )
+    axes.add_argument(
+        "--stand-in", action="store_true", help="procedural clips in the place of a named dataset, and so labelled"
+    )
+    how = parser.add_argument_group("how to run it")
+    how.add_argument(
+        "--dry-run", action="store_true", help="print the plan: cells, states, bytes, estimated time; run nothing"
+    )
+    how.add_argument(
+        "--resume", choices=get_args(grid.Resume), default="missing",
+        help="which planned cells to run: " + "; ".join(f"{name}: {text}" for name, text in _RESUME.items()) + " (default: missing)",
+    )  # fmt: skip
+    how.add_argument("--device", default="auto", help="cpu, cuda, cuda:N, or auto (default)")
+    how.add_argument("--jobs", type=_positive, default=1, metavar="N", help="cells at a time (default: 1)")
+    how.add_argument(
+        "--limit-minutes", type=_minutes, metavar="M", help="stop after this time; the same command goes on from there"
+    )
+    how.add_argument("--out", default="results", metavar="DIR", help="where records and sets go (default: results)")
+    how.add_argument("--root", metavar="DIR", help="where the dataset lies (default: data/NAME, or BENCH_DATA/NAME)")
+    how.add_argument("--plain", action="store_true", help="plain progress lines, also in a terminal")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plans, runs, prints the table."""
+    registries = plugins.load(args.plugin)
+    for plugin in registries.methods.unavailable():
+        print(f"warning: plugin '{plugin.name}' ({plugin.where}) is unavailable: {plugin.reason}", file=sys.stderr)
+    request = _request(args, registries)
+    cells = grid.plan(request, registries)
+    out = Path(args.out)
+    store = RecordStore(out)
+    states = grid.states(cells, store)
+    waiting = [c for c in cells if grid.to_run(_status(states[c.cell.id()]), args.resume)]
+    estimates = grid.estimate_seconds(cells, list(store.all()), os.cpu_count() or 1)
+    if args.dry_run:
+        _print_plan(cells, states, {c.cell.id() for c in waiting}, estimates)
+        return 0
+    _print_notes(cells)
+    _check_writable(out)
+    late = _run_cells(args, registries, cells, waiting, estimates) if waiting else False
+    records = [record for c in cells if (record := store.read(c.cell.id())) is not None]
+    _print_tables(records, sys.stdout)
+    if late:
+        print(
+            f"time limit of {args.limit_minutes:g} minutes reached; the same command goes on from here", file=sys.stderr
+        )
+    bad = [record for record in records if record.status not in ("ok", "skipped")]
+    return 1 if bad or late else 0
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Reading the command line
+
+
+def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
+    datasets = [parse_dataset(text, registries, args.root) for text in split_list(args.datasets)]
+    if not datasets:
+        raise BenchError(f"--datasets: none given (valid: {', '.join(registries.datasets.names())})")
+    return grid.Request(
+        methods=_methods(args.methods, registries),
+        datasets=tuple(_stand_in(dataset) if args.stand_in else dataset for dataset in datasets),
+        ipcs=_numbers(args.ipc, "--ipc", 1),
+        seeds=_numbers(args.seeds, "--seeds", 0),
+        settings=tuple(split_list(args.settings)) or ("dense",),
+        profile=args.profile,
+        overrides=_overrides(args.set),
+        judged_on=args.judge_on,
+    )
+
+
+def _methods(text: str, registries: Registries) -> tuple[str, ...]:
+    if text.strip() == "all":
+        return registries.methods.names()
+    names = tuple(dict.fromkeys(split_list(text)))
+    if not names:
+        raise BenchError(f"--methods: none given (valid: all, {', '.join(registries.methods.names())})")
+    for name in names:
+        registries.methods.get(name)
+    return names
+
+
+def _stand_in(dataset: Dataset[Any]) -> Dataset[Any]:
+    from bench.data.standin import stand_in
+
+    return stand_in(dataset)
+
+
+def _numbers(text: str, option: str, least: int) -> tuple[int, ...]:
+    """Numbers and ranges: ``0,1,5`` or ``0-4``."""
+    numbers: list[int] = []
+    for part in split_list(text):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise BenchError(f"{option}: '{part}' is not a whole number of at least {least} (or a range such as 0-4)")
+        numbers += range(int(first), int(last if dash else first) + 1)
+    if not numbers or min(numbers) < least:
+        raise BenchError(f"{option}: '{text}' must hold whole numbers of at least {least}, such as 1,5")
+    return tuple(dict.fromkeys(numbers))
+
+
+def _overrides(texts: Sequence[str]) -> dict[str, dict[str, Value]]:
+    overrides: dict[str, dict[str, Value]] = {}
+    for text in texts:
+        target, equals, value = text.partition("=")
+        method, dot, field = target.strip().rpartition(".")
+        if not (equals and dot and method and field):
+            raise BenchError(f"--set: '{text}' is not METHOD.FIELD=VALUE, such as dm.lr=30")
+        overrides.setdefault(method, {})[field] = value.strip()
+    return overrides
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1.0
+    if not 0 < minutes < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of minutes above 0")
+    return minutes
+
+
+def choose_device(text: str) -> str:
+    """The device that ``--device`` names.
+
+    Raises:
+        BenchError: it does not exist here.
+    """
+    import torch
+
+    if text == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = text.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()) or (kind == "cpu" and number):
+        raise BenchError(f"--device: '{text}' is no device (valid: auto, cpu, cuda, cuda:N)")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise BenchError("--device: no CUDA device is available here (valid: auto, cpu)")
+    if number and int(number) >= torch.cuda.device_count():
+        raise BenchError(f"--device: there is no {text}; {torch.cuda.device_count()} CUDA devices are available")
+    return text
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Running
+
+
+def _run_cells(
+    args: argparse.Namespace,
+    registries: Registries,
+    cells: Sequence[PlannedCell],
+    waiting: Sequence[PlannedCell],
+    estimates: dict[str, float],
+) -> bool:
+    """Runs what is to be run; returns whether the time limit cut it short.
+
+    Raises:
+        KeyboardInterrupt: after printing the table of what there is.
+    """
+    from bench.cell import Context
+    from bench.cli.progress import make_display
+    from bench.engines import local
+
+    context = Context(Path(args.out), paths.cache_root(), choose_device(args.device), os.cpu_count() or 1)
+    deadline = None if args.limit_minutes is None else time.time() + 60 * args.limit_minutes
+    try:
+        with make_display(sys.stderr, plain=True if args.plain else None) as display:
+            _build_stores(waiting, context, display)
+            display.start(len(cells), len(cells) - len(waiting), {c.cell.id(): estimates[c.cell.id()] for c in waiting})
+            local.run(waiting, registries, args.plugin, context, args.jobs, deadline, display.handle)
+    except KeyboardInterrupt:
+        store = RecordStore(context.out)
+        _print_tables([record for c in cells if (record := store.read(c.cell.id())) is not None], sys.stdout)
+        raise
+    return deadline is not None and time.time() > deadline
+
+
+def _build_stores(waiting: Sequence[PlannedCell], context: Any, display: Display) -> None:
+    """Decodes each dataset once, before any cell starts and in this process, which may have children."""
+    from bench.cell import open_store
+    from bench.engines.events import CellLog, CellProgress
+    from bench.task import Reporter
+
+    seen: set[str] = set()
+    for planned in waiting:
+        key = f"{planned.index.fingerprint}-{planned.geometry}"
+        if planned.declined is not None or key in seen:
+            continue
+        seen.add(key)
+        name = f"data:{planned.index.dataset}"
+        reporter = Reporter(
+            step=lambda phase, step, total, loss, name=name: display.handle(
+                CellProgress(name, phase, step, total, loss)
+            ),  # type: ignore[misc]
+            log=lambda message, name=name: display.handle(CellLog(name, message)),  # type: ignore[misc]
+        )
+        store = open_store(planned, context, reporter)
+        for clip, reason in store.left_out:
+            display.handle(CellLog(name, f"left out {clip}: {reason}"))
+
+
+def _status(record: Record | None) -> Any:
+    return None if record is None else record.status
+
+
+def _check_writable(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BenchError(f"--out {out}: cannot write there ({error.strerror})") from error
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Printing
+
+
+def _print_notes(cells: Sequence[PlannedCell]) -> None:
+    for note in dict.fromkeys(f"{c.index.dataset}: {note}" for c in cells for note in c.index.notes):
+        print(note, file=sys.stderr)
+
+
+def _print_tables(records: Sequence[Record], stream: TextIO) -> None:
+    from bench.tables import formats
+
+    print(formats.render(records), file=stream, end="")
+
+
+def _print_plan(
+    cells: Sequence[PlannedCell], states: dict[str, Record | None], waiting: set[str], estimates: dict[str, float]
+) -> None:
+    from tabulate import tabulate
+
+    from bench.cli.progress import duration
+
+    rows = []
+    for planned in cells:
+        cell, cell_id = planned.cell, planned.cell.id()
+        record = states[cell_id]
+        state = "run" if cell_id in waiting else "keep"
+        if planned.declined is not None:
+            state = f"skip: {planned.declined}"
+        if record is not None:
+            state += f" (recorded: {record.status})"
+        rows.append([
+            cell_id[:12], cell.method, cell.dataset, "all" if cell.ipc is None else cell.ipc, cell.setting,
+            "-" if cell.seed is None else cell.seed, cell.profile, f"{planned.stored_bytes / 2**20:.2f}",
+            duration(estimates[cell_id]), state,
+        ])  # fmt: skip
+    headers = ["cell", "method", "dataset", "IPC", "setting", "seed", "profile", "stored MiB", "about", "state"]
+    print(tabulate(rows, headers=headers, disable_numparse=True))
+    to_do = [planned for planned in cells if planned.cell.id() in waiting]
+    seconds = sum(estimates[planned.cell.id()] for planned in to_do)
+    stored = sum(planned.stored_bytes for planned in to_do) / 2**20
+    print(
+        f"\n{len(cells)} cells, {len(to_do)} to run: about {duration(seconds)} on {os.cpu_count()} cores, {stored:.1f} MiB of sets"
+    )
+    _print_notes(cells)

@@ -1,0 +1,43 @@
+"""How users write a dataset: ``name``, ``name[option=value,...]`` or ``name:argument``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bench import config, paths
+from bench.api import Dataset
+from bench.errors import BenchError
+from bench.plugins import Registries
+
+_FORM = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?:\[(?P<options>[^\]]*)\])?(?::(?P<argument>.+))?")
+
+
+def parse_dataset(text: str, registries: Registries, root: str | None = None) -> Dataset[Any]:
+    """The dataset that ``text`` names, looked for below ``root`` (default: see `bench.paths.data_root`).
+
+    Raises:
+        BenchError: unknown name, malformed text, unknown or ill-typed options, argument missing or not wanted.
+    """
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
+        raise BenchError(f"--datasets: cannot read '{text}'; write name, name[option=value,...] or folder:PATH")
+    dataset = registries.datasets.get(match["name"])
+    argument = match["argument"] or ""
+    if dataset.takes_argument and not argument:
+        raise BenchError(f"--datasets: '{dataset.name}' needs an argument: {dataset.name}:PATH")
+    if argument and not dataset.takes_argument:
+        raise BenchError(f"--datasets: '{dataset.name}' takes no argument after a colon")
+    values: dict[str, config.Value] = {}
+    for part in filter(None, (match["options"] or "").split(",")):
+        option, equals, value = part.partition("=")
+        if not equals:
+            raise BenchError(f"--datasets: '{part}' in '{text}' is not option=value")
+        values[option.strip()] = value.strip()
+    options: Any = config.build(dataset.Config, values, f"--datasets {dataset.name}")
+    return dataset(options, str(paths.data_root(dataset.name, root)), argument)
+
+
+def split_list(text: str) -> list[str]:
+    """Splits at commas that are not inside brackets, so that a dataset's options survive."""
+    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]

@@ -1,0 +1,182 @@
+"""Work on clips in parallel processes that survive a crashing decoder, an interrupted command and a killed parent."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from bench import lazy
+from bench.errors import BenchError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CHUNK = 8
+"""Most items a process is handed at once: few enough that progress is smooth, enough that handing over costs little."""
+
+
+def run(
+    job: Callable[[Sequence[T]], list[R]],
+    items: Sequence[T],
+    workers: int,
+    crashed: R,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], None] = lambda: None,
+) -> list[R]:
+    """Results of all items, in order.
+
+    Args:
+        job: maps a few items to as many results; picklable; an exception it raises ends the work.
+        items: what to work on.
+        workers: number of processes; 1 means in this process, without protection against crashes.
+        crashed: the result of an item that kills its process.
+        progress: called with (done, all).
+        stop: called when the work ends early, before processes are waited for: makes a long job return soon.
+
+    Raises:
+        BenchError: no process can be started.
+    """
+    results: dict[int, R] = {}
+    size = max(1, min(CHUNK, len(items) // (4 * workers)))
+    chunks = [range(start, min(start + size, len(items))) for start in range(0, len(items), size)]
+
+    def done(chunk: range, found: Sequence[R]) -> None:
+        results.update(zip(chunk, found, strict=True))
+        if progress is not None:
+            progress(len(results), len(items))
+
+    if workers == 1:
+        for chunk in chunks:
+            done(chunk, job([items[i] for i in chunk]))
+    while unfinished := [chunk for chunk in chunks if chunk.start not in results]:
+        try:
+            with _pool(min(workers, len(unfinished)), stop) as pool:
+                _run_chunks(pool, job, items, unfinished, 2 * workers, done)
+        except BrokenProcessPool:
+            suspects = [chunk for chunk in unfinished if chunk.start not in results][: 2 * workers]
+            _run_singly(job, items, suspects, crashed, stop, done)
+    return [results[i] for i in range(len(items))]
+
+
+def _run_chunks(
+    pool: ProcessPoolExecutor,
+    job: Callable[[Sequence[T]], list[R]],
+    items: Sequence[T],
+    chunks: Sequence[range],
+    in_flight: int,
+    done: Callable[[range, Sequence[R]], None],
+) -> None:
+    """Runs chunks in order, at most ``in_flight`` of them handed over at a time."""
+    ahead = iter(chunks)
+    running: dict[Future[list[R]], range] = {}
+    while True:
+        while len(running) < in_flight and (chunk := next(ahead, None)) is not None:
+            running[pool.submit(job, [items[i] for i in chunk])] = chunk
+        if not running:
+            return
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in sorted(finished, key=lambda future: running[future].start):
+            done(running.pop(future), future.result())
+
+
+def _run_singly(
+    job: Callable[[Sequence[T]], list[R]],
+    items: Sequence[T],
+    chunks: Sequence[range],
+    crashed: R,
+    stop: Callable[[], None],
+    done: Callable[[range, Sequence[R]], None],
+) -> None:
+    """Runs chunks item by item in one process at a time, so that it is known which item kills it."""
+    for chunk in chunks:
+        found: list[R] = []
+        while len(found) < len(chunk):
+            with _pool(1, stop) as pool:
+                try:
+                    pool.submit(_nothing).result()
+                except BrokenProcessPool as error:
+                    raise BenchError("worker processes cannot be started here; use --workers 1") from error
+                try:
+                    while len(found) < len(chunk):
+                        found += pool.submit(job, [items[chunk[len(found)]]]).result()
+                except BrokenProcessPool:
+                    found.append(crashed)
+        done(chunk, found)
+
+
+@contextlib.contextmanager
+def _pool(workers: int, stop: Callable[[], None]) -> Iterator[ProcessPoolExecutor]:
+    # Spawned, not forked: this process may have threads of torch or of a decoder, which do not survive a fork.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start)
+    try:
+        yield pool
+    except BrokenProcessPool:
+        raise
+    except BaseException:
+        stop()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start() -> None:
+    """Prepares a worker process."""
+    lazy.defer("torch")  # `bench.api` names it, no worker uses it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)  # a killed parent cannot end its workers
+
+
+def _nothing() -> None:
+    """What any worker that runs at all can do."""
+
+
+@dataclass(frozen=True)
+class Portable(Generic[T]):
+    """An object of a class from anywhere, also from a ``--plugin`` file, which a worker process would not find by name.
+
+    Attributes:
+        module, file: where its class is defined.
+        pickled: the object.
+    """
+
+    module: str
+    file: str | None
+    pickled: bytes
+
+    @classmethod
+    def of(cls, value: T) -> Portable[T]:
+        """Packs an object. It is unpacked by `load` inside a job, where an error has a traceback."""
+        module = type(value).__module__
+        return cls(module, getattr(sys.modules[module], "__file__", None), pickle.dumps(value))
+
+    def load(self) -> T:
+        """The object."""
+        known = self.module in sys.modules or importlib.util.find_spec(self.module.partition(".")[0]) is not None
+        if not known and self.file is not None:
+            spec = importlib.util.spec_from_file_location(self.module, Path(self.file))
+            assert spec is not None
+            assert spec.loader is not None
+            sys.modules[self.module] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[self.module])
+        value: T = pickle.loads(self.pickled)  # noqa: S301 (made by the parent process a moment ago)
+        return value

@@ -1,0 +1,223 @@
+"""The plan of a run: which cells there are, what each would store and cost, and which have to be run. Pure; no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bench import config, temporal
+from bench.api import ClipIndex, Dataset, Geometry, Method, Workload
+from bench.config import Value
+from bench.errors import BenchError
+from bench.plugins import Registries
+from bench.profiles import PROFILES, Profile
+from bench.store.records import Cell, Record, RecordStore, Status
+
+Resume = Literal["missing", "failed", "always", "never"]
+
+# Nominal speed for estimates before any record exists: floating-point operations per second of a core.
+FLOPS_PER_CORE = 4e10
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked for.
+
+    Attributes:
+        methods: names, in the order of the table's first appearance.
+        datasets: parsed datasets.
+        ipcs, seeds, settings: the axes; settings as the user wrote them.
+        profile: a profile's name, or None for each dataset's default.
+        overrides: method name to hyper-parameters given by the user.
+        judged_on: the split to test on.
+    """
+
+    methods: tuple[str, ...]
+    datasets: tuple[Dataset[Any], ...]
+    ipcs: tuple[int, ...]
+    seeds: tuple[int, ...]
+    settings: tuple[str, ...]
+    profile: str | None
+    overrides: Mapping[str, Mapping[str, Value]]
+    judged_on: Literal["test", "validation"] = "test"
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell and what is known of it before it runs.
+
+    Attributes:
+        cell: its identity.
+        dataset, index, geometry: the data it needs.
+        setting: its temporal setting.
+        stored_bytes: what its set will take.
+        clip_passes: network passes of single clips it takes, distilling and evaluating.
+        flops: floating-point operations of these.
+        declined: why its method cannot do it, or None.
+    """
+
+    cell: Cell
+    dataset: Dataset[Any]
+    index: ClipIndex
+    geometry: Geometry
+    setting: temporal.TemporalSetting
+    stored_bytes: int
+    clip_passes: float
+    flops: float
+    declined: str | None
+
+
+def plan(request: Request, registries: Registries) -> list[PlannedCell]:
+    """All cells of a request, cheap ones of one dataset and budget together, each once.
+
+    Raises:
+        BenchError: anything that was asked for does not exist or does not fit.
+        MissingData: a dataset is not there.
+    """
+    unused = set(request.overrides) - set(request.methods)
+    if unused:
+        raise BenchError(
+            f"--set: {', '.join(sorted(unused))} is not among the methods to run ({', '.join(request.methods)})"
+        )
+    cells: dict[str, PlannedCell] = {}
+    for dataset in request.datasets:
+        profile = PROFILES[request.profile or dataset.default_profile]
+        geometry = dataset.geometry(profile.geometry)
+        index = dataset.index(geometry)
+        for text in request.settings:
+            setting = temporal.parse(text, geometry.frames)
+            for ipc in request.ipcs:
+                for name in request.methods:
+                    for seed in request.seeds:
+                        cell = _planned(
+                            request, registries, dataset, index, geometry, profile, setting, ipc, name, seed
+                        )
+                        cells.setdefault(cell.cell.id(), cell)
+    return list(cells.values())
+
+
+def _planned(
+    request: Request,
+    registries: Registries,
+    dataset: Dataset[Any],
+    index: ClipIndex,
+    geometry: Geometry,
+    profile: Profile,
+    setting: temporal.TemporalSetting,
+    ipc: int,
+    name: str,
+    seed: int,
+) -> PlannedCell:
+    method_type = registries.methods.get(name)
+    network = registries.networks.get(profile.network)()
+    protocol = registries.protocols.get(profile.protocol)
+    clip = geometry.shape()
+    label = setting.label(geometry.frames)
+    values = resolve_config(method_type, profile.name, dataset.name, ipc, label, request.overrides.get(name, {}))
+    method = method_type(values)
+    if not method_type.uses_ipc:  # one cell serves every budget and every setting
+        setting = temporal.dense(geometry.frames)
+    train, test = _sizes(index, request.judged_on)
+    work = Workload(len(index.classes), train, ipc, clip, setting)
+    in_set = train if not method_type.uses_ipc else len(index.classes) * ipc
+    updates = protocol.recipe.updates(in_set)
+    per_network = 3.0 * updates * min(in_set, protocol.recipe.batch) + test * geometry.views + in_set
+    declined = method.declines(work)
+    passes = 0.0 if declined else method.clip_passes(work) + protocol.networks * per_network
+    cell = Cell(
+        method=name,
+        config=config.as_dict(values),
+        source=registries.methods.origin(name).source,
+        dataset=index.dataset,
+        fingerprint=index.fingerprint,
+        geometry=dataclasses.asdict(geometry),
+        profile=profile.name,
+        network=profile.network,
+        protocol=f"{protocol.name}/{protocol.version}",
+        ipc=ipc if method_type.uses_ipc else None,
+        setting=str(setting),
+        seed=seed if method_type.uses_seed else None,
+        judged_on=request.judged_on,
+    )
+    return PlannedCell(
+        cell=cell,
+        dataset=dataset,
+        index=index,
+        geometry=geometry,
+        setting=setting,
+        stored_bytes=0 if declined else method.stored_bytes(work),
+        clip_passes=passes,
+        flops=passes * network.flops(len(index.classes), clip),
+        declined=declined,
+    )
+
+
+def _sizes(index: ClipIndex, judged_on: str) -> tuple[int, int]:
+    train = sum(clip.split == "train" for clip in index.clips)
+    if judged_on == "test":
+        return train, len(index.clips) - train
+    return train - train // 5, train // 5
+
+
+def resolve_config(
+    method: type[Method[Any]],
+    profile: str,
+    dataset: str,
+    ipc: int,
+    setting: str,
+    overrides: Mapping[str, Value],
+) -> Any:
+    """A method's hyper-parameters: its defaults, then matching presets from general to specific, then the user's.
+
+    Raises:
+        BenchError: unknown or ill-typed overrides, listed with the valid fields.
+    """
+    values: dict[str, Value] = {}
+    matching = [preset for preset in method.presets if preset.matches(profile, dataset, ipc, setting)]
+    for preset in sorted(matching, key=lambda preset: preset.specificity()):
+        values |= preset.values
+    built: Any = config.build(method.Config, {**values, **overrides}, f"--set {method.name}")
+    return built
+
+
+def to_run(status: Status | None, resume: Resume) -> bool:
+    """Whether a cell with this recorded status (None: no record) is run.
+
+    ``missing``: cells without a finished record. ``failed``: these and the failed ones. ``always``: all. ``never``: none.
+    """
+    if resume == "always":
+        return True
+    if resume == "never":
+        return False
+    unfinished: tuple[Status | None, ...] = (None, "interrupted", "timeout")
+    return status in unfinished or (resume == "failed" and status in ("failed", "oom"))
+
+
+def estimate_seconds(cells: Sequence[PlannedCell], records: Sequence[Record], cores: int) -> dict[str, float]:
+    """Seconds that each cell may take, by id: arithmetic, scaled by what recorded cells of like kind really took.
+
+    The scale is the median of measured to nominal seconds over the records of the same method and profile, else of the
+    same profile, else 1.
+    """
+    by_id = {cell.cell.id(): cell for cell in cells}
+    nominal = {cell_id: cell.flops / (FLOPS_PER_CORE * cores) for cell_id, cell in by_id.items()}
+    ratios: dict[tuple[str, ...], list[float]] = {}
+    for record in records:
+        flops = record.provenance.get("planned_flops")
+        if record.status == "ok" and isinstance(flops, int | float) and flops > 0:
+            seconds = sum(cost.wall_seconds for cost in record.costs.values() if not cost.shared)
+            ratio = seconds / (flops / (FLOPS_PER_CORE * cores))
+            ratios.setdefault((record.cell.profile,), []).append(ratio)
+            ratios.setdefault((record.cell.profile, record.cell.method), []).append(ratio)
+    scaled = {}
+    for cell_id, cell in by_id.items():
+        own = ratios.get((cell.cell.profile, cell.cell.method)) or ratios.get((cell.cell.profile,)) or [1.0]
+        scaled[cell_id] = nominal[cell_id] * sorted(own)[len(own) // 2]
+    return scaled
+
+
+def states(cells: Sequence[PlannedCell], store: RecordStore) -> dict[str, Record | None]:
+    """The record of each planned cell, by id."""
+    return {cell.cell.id(): store.read(cell.cell.id()) for cell in cells}

@@ -1,0 +1,91 @@
+"""The 3D convolutional networks of the field: ConvNet3D as published, and a small normalised one for tiny clips."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import nn
+
+from bench.api import ClipShape
+from bench.nets.classifier import Classifier
+from bench.nets.layers import SeededDropout, initialise
+
+
+@final
+class ConvNet3D(Classifier):
+    """ConvNet3D of the video distillation papers (Wang et al. 2024), as its public code builds it.
+
+    Three blocks of Conv3d(k (3,7,7), stride (1,2,2), pad (1,3,3)), ReLU, max-pool ((1,2,2), then (2,2,2) twice), widths
+    64, 128, 128, no norm; average pool (2,2,2) with stride 1 ((2,1,1) where the map is one pixel wide, as for 64-pixel clips);
+    dropout 0.5; a 1x1x1 convolution to the classes; maximum over time (and over what is left of space).
+    3,647,666 parameters at 50 classes.
+    """
+
+    def __init__(self, classes: int, clip: ClipShape, rng: torch.Generator) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        width_in = clip.channels
+        for width, pool in ((64, (1, 2, 2)), (128, (2, 2, 2)), (128, (2, 2, 2))):
+            conv = nn.Conv3d(width_in, width, (3, 7, 7), (1, 2, 2), (1, 3, 3))
+            blocks += [conv, nn.ReLU(inplace=True), nn.MaxPool3d(pool, pool)]
+            width_in = width
+        self.stack = nn.Sequential(*blocks)
+        side = stack_output(clip)[1]
+        self.pool = nn.AvgPool3d((2, 2, 2) if side > 1 else (2, 1, 1), stride=1)
+        self.dropout = SeededDropout(0.5, rng)
+        self.head = nn.Conv3d(128, classes, 1)
+        initialise(self, rng)
+
+    def features(self, clips: torch.Tensor) -> torch.Tensor:
+        """``(B, 128 * T' * H' * W')``: the convolutional stack, flattened, before pooling."""
+        return self._maps(clips).flatten(1)
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        """Logits ``(B, classes)``."""
+        maps = self.head(self.dropout(self.pool(self._maps(clips))))
+        return maps.flatten(2).amax(dim=2)  # type: ignore[no-any-return]
+
+    def _maps(self, clips: torch.Tensor) -> torch.Tensor:
+        # Channels-last is 1.4 times as fast here, and is how clips lie in the store.
+        return self.stack(clips.contiguous(memory_format=torch.channels_last_3d))  # type: ignore[no-any-return]
+
+
+@final
+class SmallConvNet3D(Classifier):
+    """Three Conv3d layers of 16, 32, 32 channels with instance norm, for clips of about 32 pixels on a CPU.
+
+    Instance norm (GroupNorm with one group a channel) because without it trainings on a handful of clips often never leave
+    chance. The first layer halves space by its stride, the others time and space by average pooling; a linear layer reads
+    every position that is left.
+    """
+
+    def __init__(self, classes: int, clip: ClipShape, rng: torch.Generator) -> None:
+        super().__init__()
+        self.stack = nn.Sequential(
+            nn.Conv3d(clip.channels, 16, 3, stride=(1, 2, 2), padding=1), nn.GroupNorm(16, 16), nn.ReLU(inplace=True),
+            nn.Conv3d(16, 32, 3, padding=1), nn.GroupNorm(32, 32), nn.ReLU(inplace=True), nn.AvgPool3d(2),
+            nn.Conv3d(32, 32, 3, padding=1), nn.GroupNorm(32, 32), nn.ReLU(inplace=True), nn.AvgPool3d(2),
+        )  # fmt: skip
+        self.head = nn.Linear(
+            32 * (clip.frames // 4) * (-(-clip.height // 2) // 4) * (-(-clip.width // 2) // 4), classes
+        )
+        initialise(self, rng)
+
+    def features(self, clips: torch.Tensor) -> torch.Tensor:
+        """``(B, 32 * T/4 * H/8 * W/8)``: the convolutional stack, flattened."""
+        # With so few channels the plain layout is the faster one, forward and backward.
+        return self.stack(clips.contiguous()).flatten(1)  # type: ignore[no-any-return]
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        """Logits ``(B, classes)``."""
+        return self.head(self.features(clips))  # type: ignore[no-any-return]
+
+
+def stack_output(clip: ClipShape) -> tuple[int, int]:
+    """Frames and pixels of a side after ConvNet3D's convolutional stack."""
+    frames, side = clip.frames, min(clip.height, clip.width)
+    for pool_t in (1, 2, 2):
+        side = ((side - 1) // 2 + 1) // 2
+        frames //= pool_t
+    return frames, side

@@ -1,0 +1,70 @@
+"""The networks the suite knows, described without torch; each loads its modules when it is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import torch
+
+from bench.api import ClipShape, Network
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.nets.classifier import Classifier
+
+
+@final
+class ConvNet3DNetwork(Network):
+    """ConvNet3D as published (3 blocks, 64-128-128, kernel 3x7x7, no norm); for clips of 64 pixels and more."""
+
+    name = "convnet3d"
+
+    def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
+        """A new network.
+
+        Raises:
+            BenchError: clips too small for its seven halvings.
+        """
+        from bench.nets.convnet3d import ConvNet3D
+
+        if min(clip.height, clip.width) < 64 or clip.frames < 8:
+            raise BenchError(
+                f"network '{self.name}' needs clips of at least 8 frames of 64x64, not {clip.frames} of "
+                f"{clip.height}x{clip.width}; use --profile quick, or a dataset option such as [size=64]"
+            )
+        return ConvNet3D(classes, clip, rng)
+
+    def flops(self, classes: int, clip: ClipShape) -> float:
+        """Multiply-adds of the three convolutions, twice; the head is negligible."""
+        total, width_in, frames, side = 0.0, clip.channels, clip.frames, clip.height
+        for width, pool_t in ((64, 1), (128, 2), (128, 2)):
+            side = -(-side // 2)
+            total += 2 * frames * side * side * width * width_in * 3 * 7 * 7
+            side, frames, width_in = side // 2, frames // pool_t, width
+        return total
+
+
+@final
+class SmallConvNet3DNetwork(Network):
+    """A small ConvNet3D with instance norm (16-32-32, kernel 3), for clips of about 32 pixels on a CPU."""
+
+    name = "convnet3d-small"
+
+    def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
+        """A new network.
+
+        Raises:
+            BenchError: clips smaller than 4 frames of 8x8.
+        """
+        from bench.nets.convnet3d import SmallConvNet3D
+
+        if min(clip.height, clip.width) < 8 or clip.frames < 4:
+            raise BenchError(
+                f"network '{self.name}' needs clips of at least 4 frames of 8x8, not {clip.frames} of {clip.height}x{clip.width}"
+            )
+        return SmallConvNet3D(classes, clip, rng)
+
+    def flops(self, classes: int, clip: ClipShape) -> float:
+        """Multiply-adds of the three convolutions and the linear layer, twice."""
+        half = clip.frames * -(-clip.height // 2) * -(-clip.width // 2)
+        return 2.0 * 27 * (half * 16 * clip.channels + half * 32 * 16 + half / 8 * 32 * 32) + 2.0 * classes * half / 2

@@ -1,0 +1,92 @@
+"""The protocols: how a set is judged. Each is a few numbers; what they mean is `bench.training`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, final
+
+import torch
+
+from bench.api import Clips, Evaluation, Protocol, Recipe, SyntheticSet
+
+if TYPE_CHECKING:
+    from bench.nets.classifier import Classifier
+
+
+@final
+class Standard(Protocol):
+    """500 epochs of SGD from shared network seeds, fixed normalisation, fixed test windows, the final epoch."""
+
+    name = "standard"
+    version = 1
+    networks = 5
+    recipe = Recipe(epochs=500, batch=256, lr=0.01)
+    fit_threshold = 0.9
+
+    def evaluate(
+        self,
+        train: SyntheticSet,
+        test: Clips,
+        classes: int,
+        build: Callable[[torch.Generator], Classifier],
+        network: int,
+        progress: Callable[[int, int, float], None],
+    ) -> Evaluation:
+        """See `Protocol`."""
+        return _train_and_test(self, train, test, classes, build, network, progress)
+
+
+@final
+class Quick(Protocol):
+    """`standard` for a CPU in minutes: at most 200 epochs or 300 updates of 64 clips."""
+
+    name = "quick"
+    version = 1
+    networks = 4
+    recipe = Recipe(epochs=200, batch=64, lr=0.01, max_updates=300)
+    fit_threshold = 0.9
+
+    def evaluate(
+        self,
+        train: SyntheticSet,
+        test: Clips,
+        classes: int,
+        build: Callable[[torch.Generator], Classifier],
+        network: int,
+        progress: Callable[[int, int, float], None],
+    ) -> Evaluation:
+        """See `Protocol`."""
+        return _train_and_test(self, train, test, classes, build, network, progress)
+
+
+def _train_and_test(
+    protocol: Protocol,
+    data: SyntheticSet,
+    clips: Clips,
+    classes: int,
+    build: Callable[[torch.Generator], Classifier],
+    number: int,
+    progress: Callable[[int, int, float], None],
+) -> Evaluation:
+    from bench import training
+    from bench.rng import generator
+
+    # Keyed by the network's number alone: every method and every distillation seed meets the same networks.
+    network = build(generator("evaluation", "network", number))
+    device = next(network.parameters()).device
+    rendering = generator("evaluation", "render", number)
+    loss = training.train(
+        network, data, protocol.recipe, device, generator("evaluation", "order", number), rendering, progress
+    )
+    result = training.test(network, clips, classes)
+    accuracy = training.training_accuracy(network, data, rendering)
+    return Evaluation(
+        network=number,
+        confusion=result.confusion,
+        top5=result.top5,
+        train_accuracy=accuracy,
+        fitted=accuracy >= protocol.fit_threshold,
+        loss=loss if math.isfinite(loss) else None,
+        updates=protocol.recipe.updates(len(data)),
+    )

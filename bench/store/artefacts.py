@@ -1,0 +1,93 @@
+"""Tensors on disk: distilled sets, checkpoints and upstream results, as safetensors. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.api import SyntheticSet
+from bench.errors import BenchError
+from bench.plugins import Registries
+from bench.store.records import canonical_json, write_atomic
+
+TENSORS = "memory.safetensors"
+MANIFEST = "manifest.json"
+_LABELS = "labels"
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
+    """Writes one file atomically; ``meta`` (JSON) goes into its header."""
+    from safetensors.torch import save
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomic(path, save(plain, metadata={"meta": canonical_json(dict(meta))}))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """What `save_tensors` wrote, on the CPU; None if there is no such file or it is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta = json.loads((file.metadata() or {}).get("meta", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 (not a mapping)
+    except (OSError, SafetensorError, ValueError):
+        return None
+
+
+def save_set(folder: Path, synthetic: SyntheticSet, manifest: Mapping[str, Any]) -> None:
+    """Archives a set: ``memory.safetensors`` beside ``manifest.json``; the folder appears whole or not at all.
+
+    Args:
+        folder: replaced if it exists.
+        synthetic: the set.
+        manifest: what else a reader needs (the cell, class names, the dataset as the user wrote it).
+    """
+    tensors = {**synthetic.tensors(), _LABELS: synthetic.labels}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:16]}."))
+    try:
+        save_tensors(temporary / TENSORS, tensors, {})
+        body = {**manifest, "kind": synthetic.name, "options": synthetic.options()}
+        write_atomic(temporary / MANIFEST, (json.dumps(body, indent=1, sort_keys=True) + "\n").encode())
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[str, Any]]:
+    """A set and its manifest.
+
+    Args:
+        folder: as `save_set` wrote it.
+        registries: to find the kind of set.
+
+    Raises:
+        BenchError: not such a folder, damaged, or of an unknown kind.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        kind, options = manifest["kind"], manifest["options"]
+    except OSError as error:
+        raise BenchError(f"{folder}: no distilled set there: cannot read {MANIFEST} ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"{folder}: {MANIFEST} is damaged: {error}") from error
+    loaded = load_tensors(folder / TENSORS)
+    if loaded is None or _LABELS not in loaded[0]:
+        raise BenchError(f"{folder}: {TENSORS} is missing or damaged")
+    tensors = loaded[0]
+    labels = tensors.pop(_LABELS)
+    try:
+        return registries.sets.get(kind).restore(tensors, labels, options), manifest
+    except (KeyError, TypeError) as error:
+        raise BenchError(f"{folder}: {TENSORS} does not hold a set of kind '{kind}': {error}") from error

@@ -1,0 +1,201 @@
+"""Leaderboards as text: the numbers as people read them, and names from outside that must not break the table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from bench.store.records import PhaseCost
+from bench.tables.formats import FORMATS, markdown_text, printable, render
+
+HOSTILE = "evil|name\x1b[31m\nsecond `line` <b> [x](y) _a_"
+
+
+@pytest.fixture
+def records(make_record):
+    """Three seeds of dm and random, the full data, and a method that declined."""
+    dm = [[30, 34], [40, 42], [20, 22]]
+    random = [[25, 28], [36, 40], [17, 20]]
+    upstream = PhaseCost(80.0, 1.0, 0, 10, shared=True)
+    costs = {"upstream": upstream, "distil": PhaseCost(12.4, 1.0, 3 * 2**29, 2**30)}
+    found = [make_record("dm", right, seed=seed, costs=costs, stored=5 * 2**18) for seed, right in enumerate(dm)]
+    found += [make_record("random", right, seed=seed, stored=2**14 * 7) for seed, right in enumerate(random)]
+    found += [make_record("full", [70, 80], unfit=[1], ipc=None, seed=None, stored=123 * 2**20)]
+    return found + [make_record("mtt", status="skipped", reason="whole clips only", seed=seed) for seed in range(3)]
+
+
+def cells(text, method):
+    """The cells of a row of a terminal table, by its header."""
+    lines = text.splitlines()
+    place = next(place for place, line in enumerate(lines) if line.startswith("---"))
+    header, rule = lines[place - 1], lines[place]
+    spans = [match.span() for match in re.finditer("-+", rule)]
+    line = next(line for line in lines[place + 1 :] if line.startswith(method))
+    return {header[start:end].strip(): line[start:end].strip() for start, end in spans}
+
+
+def test_a_row_reads_as_expected(records):
+    assert cells(render(records), "dm") == {
+        "method": "dm",
+        "accuracy %": "31.3 ± 24.9",
+        "n × m": "3 × 2",
+        "% of full": "41.8",
+        "gain over random": "+3.7 ± 4.0",
+        "MiB": "1.25",
+        "MiB float32": "5.00",
+        "distil s": "12",
+        "upstream s": "80 [3]",
+        "peak memory": "1.5 GiB GPU",
+        "unfit": "",
+    }
+
+
+def test_the_reference_row_and_its_footnotes(records):
+    text = render(records)
+    row = cells(text, "full")
+    assert row["accuracy %"] == "75.0 ± 63.5 [1]"
+    assert row["MiB"] == "123.0"
+    assert row["unfit"] == "1 of 2 [2]"
+    assert "\n[1] 95 % interval over trained networks only" in text
+    assert "\n[2] networks that did not fit the set" in text
+
+
+def test_small_sets_keep_three_digits(records):
+    assert cells(render(records), "random")["MiB"] == "0.109"
+
+
+def test_a_hole_shows_its_status_and_reason(records):
+    text = render(records)
+    row = cells(text, "mtt")
+    number = re.fullmatch(r"skipped \[(\d+)\]", row["accuracy %"])[1]
+    assert f"[{number}] seeds 0, 1, 2 skipped: whole clips only\n" in text
+    assert {row[header] for header in row if header not in ("method", "accuracy %")} == {""}
+
+
+def test_footnotes_are_numbered_in_order_and_every_mark_has_one(records):
+    text = render(records)
+    noted = [int(number) for number in re.findall(r"^\[(\d+)\] ", text, re.MULTILINE)]
+    marked = {int(number) for marks in re.findall(r" \[([\d,]+)\]", text) for number in marks.split(",")}
+    assert noted == list(range(1, len(noted) + 1))
+    assert set(noted) == marked
+
+
+def test_columns_that_are_empty_in_every_row_are_left_out(make_record):
+    header = cells(render([make_record("dm", [30, 30])]), "dm")
+    assert list(header) == ["method", "accuracy %", "n × m", "MiB", "MiB float32"]
+    assert "top-5 %" in cells(render([make_record("dm", [30, 30], top5=[50, 60])]), "dm")
+
+
+def test_a_range_of_bytes_is_shown(make_record):
+    records = [make_record("dm", [30], seed=seed, stored=stored * 2**20) for seed, stored in enumerate([12, 15])]
+    assert cells(render(records), "dm")["MiB"] == "12.0–15.0"
+
+
+def test_a_loss_is_negative_and_what_rounds_to_nothing_has_no_minus(make_record):
+    shown = {"worse": 2000, "same": 2499, "random": 2500}
+    text = render([make_record(method, [right], counts=(5000, 5000)) for method, right in shown.items()])
+    assert cells(text, "worse")["gain over random"].startswith("-5.0")
+    assert cells(text, "same")["gain over random"].startswith("+0.0")
+
+
+def test_seeds_with_fewer_networks_are_not_passed_off_as_complete(make_record):
+    records = [make_record("dm", [30, 40], seed=0), make_record("dm", [30], seed=1)]
+    assert cells(render(records), "dm")["n × m"] == "2 × up to 2"
+
+
+def test_markdown_is_a_pipe_table_in_a_section(records):
+    text = render(records, "markdown")
+    assert "\n## shapes-mixed · IPC 1 · dense · quick · quick/1 · convnet3d-small\n" in text
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 4
+    assert len({line.count("|") for line in table}) == 1
+    assert [line.split("|")[1].strip() for line in table[2:]] == ["full", "dm", "random", "mtt"]
+    assert "\n- [1] 95 % interval over trained networks only" in text
+
+
+def test_csv_holds_the_raw_numbers(records):
+    lines = {line["method"]: line for line in csv.DictReader(io.StringIO(render(records, "csv")))}
+    dm = lines["dm"]
+    assert float(dm["accuracy"]) == pytest.approx(0.94 / 3)
+    assert float(dm["accuracy"]) - float(dm["accuracy_low"]) == pytest.approx(0.248827, abs=1e-5)
+    assert float(dm["gain"]) == pytest.approx((0.055 + 0.03 + 0.025) / 3)
+    assert (dm["accuracy_covers"], dm["seeds"], dm["networks"]) == ("seeds", "3", "2")
+    assert (dm["storage_bytes_min"], dm["storage_bytes_max"], dm["storage_bytes_fp32_min"]) == (
+        "1310720",
+        "1310720",
+        "5242880",
+    )
+    assert (dm["upstream_seconds"], dm["upstream_shared"], dm["peak_device_bytes"]) == ("80.0", "True", str(3 * 2**29))
+    assert (dm["ipc"], dm["setting"], dm["setting_label"]) == ("1", "n8-r8-k1-nearest", "dense")
+    assert json.loads(dm["config"]) == {"lr": 1.0, "steps": 300}
+    assert (lines["mtt"]["status"], lines["mtt"]["accuracy"]) == ("skipped", "")
+    assert lines["mtt"]["notes"] == "seeds 0, 1, 2 skipped: whole clips only"
+    assert (lines["full"]["reference"], lines["full"]["unfit"]) == ("True", "1")
+
+
+def test_csv_is_one_table_over_all_leaderboards(make_record):
+    records = [make_record("dm", [30], ipc=ipc) for ipc in (1, 5)] + [make_record("full", [80], ipc=None, seed=None)]
+    lines = list(csv.DictReader(io.StringIO(render(records, "csv"))))
+    assert [(line["ipc"], line["method"]) for line in lines] == [("1", "full"), ("1", "dm"), ("5", "full"), ("5", "dm")]
+
+
+@pytest.mark.parametrize("fmt", ["terminal", "markdown"])
+def test_names_from_outside_do_not_break_the_table(make_record, fmt):
+    record = make_record(HOSTILE, [30], dataset=f"folder:{HOSTILE}", data={"notes": [HOSTILE]})
+    hole = make_record("mtt", status="failed", reason=HOSTILE, dataset=f"folder:{HOSTILE}")
+    text = render([record, hole], fmt)
+    plain = render(
+        [make_record("dm", [30], data={"notes": ["note"]}), make_record("mtt", status="failed", reason="why")], fmt
+    )
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == len(plain.splitlines())
+
+
+def test_a_pipe_in_a_name_stays_in_its_markdown_cell(make_record):
+    text = render([make_record("a|b", [30])], "markdown")
+    header, _, row = (line for line in text.splitlines() if line.startswith("|"))
+    unescaped = re.findall(r"(?<!\\)\|", row)
+    assert len(unescaped) == header.count("|")
+    assert row.startswith(r"| a\|b ")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("dm [lr=10]", "dm [lr=10]"),
+        ("static_dynamic", "static_dynamic"),
+        ("_x_", r"\_x\_"),
+        ("[a](b)", r"[a]\(b)"),
+        ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
+        (r"a\|b", r"a\\\|b"),
+        ("*`~", r"\*\`\~"),
+    ],
+)
+def test_markdown_shows_text_as_it_is(text, shown):
+    assert markdown_text(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("é ± ×", "é ± ×"),
+        ("a\nb\tc", r"a\x0ab\x09c"),
+        ("\x1b[2J", r"\x1b[2J"),
+        ("\u202egnp", r"\u202egnp"),
+        ("\u2028", r"\u2028"),
+        ("\U000e0001", r"\U000e0001"),
+        ("\udc80", r"\udc80"),
+    ],
+)
+def test_control_characters_are_written_out(text, shown):
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_every_format_ends_in_a_line_break_also_without_records(records, fmt):
+    assert render(records, fmt).endswith("\n")
+    assert render([], fmt).endswith("\n")
