@@ -243,6 +243,7 @@ def open_store(planned: PlannedCell, context: Context, reporter: Reporter) -> Cl
         context.cache,
         context.workers,
         lambda done, total: reporter.step("data", done, total, None),
+        reporter.log,
     )
 
 

@@ -112,7 +112,8 @@ def _decoded(path: Path) -> Iterator[VideoFrame]:
     try:
         if path.stat().st_size == 0:
             raise UnreadableClip("the file is empty")
-        with av.open(str(path), metadata_errors="ignore") as container:
+        # Half a packet at the end of a cut file is dropped; decoded, it would be an error or rubbish, as chance has it.
+        with av.open(str(path), metadata_errors="ignore", options={"fflags": "+discardcorrupt"}) as container:
             if not container.streams.video:
                 raise UnreadableClip("no video stream")
             stream = container.streams.video[0]

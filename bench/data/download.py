@@ -133,6 +133,8 @@ def _attempt(url: str, part: Path, progress: Callable[[int, int | None], None] |
             part.unlink(missing_ok=True)
             raise _Broken("the file on the server is another one now")
         done = start
+        if remote.size is not None and remote.size - done > shutil.disk_usage(part.parent).free:
+            raise OSError(errno.ENOSPC, f"the file needs {remote.size - done:,} bytes more")
         if not done:
             part.unlink(missing_ok=True)
             write_atomic(_beside(part), json.dumps(asdict(remote)).encode())

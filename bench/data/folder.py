@@ -262,6 +262,5 @@ def _doubts(classes: Sequence[str], clips: Sequence[ClipRef]) -> list[str]:
     untested = [name for label, name in enumerate(classes) if label not in tested]
     both = {clip.group for clip in clips if clip.split == "train"} & {c.group for c in clips if c.split == "test"}
     notes = [f"No test clip of class {some(untested)}."] if untested else []
-    return notes + (
-        [f"{len(both):,} groups have clips on both sides of the split: {some(sorted(both))}."] if both else []
-    )
+    notes += [f"Groups on both sides of the split: {len(both):,} ({some(sorted(both))})."] if both else []
+    return notes

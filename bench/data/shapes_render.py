@@ -30,7 +30,7 @@ MOVEMENTS: dict[str, tuple[int, int]] = {
 """Name to (axis, direction). Image rows count downwards, so +y is down and +turn is clockwise on the screen."""
 
 SPEEDS = ((0.07, 0.14), (0.07, 0.14), (0.07, 0.11), (0.15, 0.28))
-"""Range of the step per frame on each axis, in cycles: 2-5 pixels of 32, 25-40 degrees, factors 1.14-1.28 in size."""
+"""Range of the step per frame on each axis, in cycles: 2-5 pixels of 32, 25-40 degrees, factors 1.13-1.25 in size."""
 
 DRIFT = 0.012
 """Largest step, either way, on the axes a movement is not about: variation that is the same for every movement."""

@@ -113,7 +113,8 @@ def open_or_build(
     folder = cache / "clips" / key(index, geometry)
     with contextlib.suppress(_Damaged, FileNotFoundError):
         return _open(folder, index, geometry)
-    _check(geometry)
+    processes.check_guarded()
+    _check(index, geometry)
     with _locked(folder, _bytes_needed(index, geometry), log):
         try:
             return _open(folder, index, geometry)  # another run may just have built it
@@ -286,7 +287,9 @@ def _digest(clips: NDArray[np.uint8], kept: Sequence[ClipRef]) -> str:
 # Checks
 
 
-def _check(geometry: Geometry) -> None:
+def _check(index: ClipIndex, geometry: Geometry) -> None:
+    if not index.clips:
+        raise BenchError(f"{index.dataset}: no clips")
     values = dataclasses.asdict(geometry)
     if min(values.values()) < 1 or geometry.size > geometry.scale:
         raise BenchError(f"geometry {values}: every value must be at least 1, and size at most scale")

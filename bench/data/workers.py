@@ -27,6 +27,18 @@ R = TypeVar("R")
 CHUNK = 8
 """Most items a process is handed at once: few enough that progress is smooth, enough that handing over costs little."""
 
+UNGUARDED = "worker processes cannot be started here; a script needs its calls below if __name__ == '__main__'"
+
+
+def check_guarded() -> None:
+    """Ends a worker that imports its parent's script and finds unguarded calls in it: it would wait for its parent.
+
+    Raises:
+        BenchError: this is such a worker.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself tells
+        raise BenchError(UNGUARDED)
+
 
 def run(
     job: Callable[[Sequence[T]], list[R]],
@@ -108,7 +120,7 @@ def _run_singly(
                 try:
                     pool.submit(_nothing).result()
                 except BrokenProcessPool as error:
-                    raise BenchError("worker processes cannot be started here; use --workers 1") from error
+                    raise BenchError(UNGUARDED) from error
                 try:
                     while len(found) < len(chunk):
                         found += pool.submit(job, [items[chunk[len(found)]]]).result()

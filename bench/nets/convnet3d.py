@@ -56,30 +56,32 @@ class SmallConvNet3D(Classifier):
     """Three Conv3d layers of 16, 32, 32 channels with instance norm, for clips of about 32 pixels on a CPU.
 
     Instance norm (GroupNorm with one group a channel) because without it trainings on a handful of clips often never leave
-    chance. The first layer halves space by its stride, the others time and space by average pooling; a linear layer reads
-    every position that is left.
+    chance. Time keeps its full length, space is halved by the first stride and by two max-pools (means would not do: an
+    instance norm fixes them); a linear layer reads the mean over time and space, so that what moves is recognised wherever
+    it is.
     """
 
     def __init__(self, classes: int, clip: ClipShape, rng: torch.Generator) -> None:
         super().__init__()
         self.stack = nn.Sequential(
             nn.Conv3d(clip.channels, 16, 3, stride=(1, 2, 2), padding=1), nn.GroupNorm(16, 16), nn.ReLU(inplace=True),
-            nn.Conv3d(16, 32, 3, padding=1), nn.GroupNorm(32, 32), nn.ReLU(inplace=True), nn.AvgPool3d(2),
-            nn.Conv3d(32, 32, 3, padding=1), nn.GroupNorm(32, 32), nn.ReLU(inplace=True), nn.AvgPool3d(2),
+            nn.MaxPool3d((1, 2, 2)),
+            nn.Conv3d(16, 32, 3, padding=1), nn.GroupNorm(32, 32), nn.ReLU(inplace=True),
+            nn.MaxPool3d((1, 2, 2)),
+            nn.Conv3d(32, 32, 3, padding=1), nn.GroupNorm(32, 32), nn.ReLU(inplace=True),
         )  # fmt: skip
-        self.head = nn.Linear(
-            32 * (clip.frames // 4) * (-(-clip.height // 2) // 4) * (-(-clip.width // 2) // 4), classes
-        )
+        self.pool = nn.MaxPool3d(2)
+        self.head = nn.Linear(32, classes)
         initialise(self, rng)
 
     def features(self, clips: torch.Tensor) -> torch.Tensor:
-        """``(B, 32 * T/4 * H/8 * W/8)``: the convolutional stack, flattened."""
+        """``(B, 32 * T * H/8 * W/8)``: the convolutional stack, flattened, before pooling."""
         # With so few channels the plain layout is the faster one, forward and backward.
         return self.stack(clips.contiguous()).flatten(1)  # type: ignore[no-any-return]
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """Logits ``(B, classes)``."""
-        return self.head(self.features(clips))  # type: ignore[no-any-return]
+        return self.head(self.pool(self.stack(clips.contiguous())).mean(dim=(2, 3, 4)))  # type: ignore[no-any-return]
 
 
 def stack_output(clip: ClipShape) -> tuple[int, int]:

@@ -54,17 +54,17 @@ class SmallConvNet3DNetwork(Network):
         """A new network.
 
         Raises:
-            BenchError: clips smaller than 4 frames of 8x8.
+            BenchError: clips smaller than 2 frames of 16x16.
         """
         from bench.nets.convnet3d import SmallConvNet3D
 
-        if min(clip.height, clip.width) < 8 or clip.frames < 4:
+        if min(clip.height, clip.width) < 16 or clip.frames < 2:
             raise BenchError(
-                f"network '{self.name}' needs clips of at least 4 frames of 8x8, not {clip.frames} of {clip.height}x{clip.width}"
+                f"network '{self.name}' needs clips of at least 2 frames of 16x16, not {clip.frames} of {clip.height}x{clip.width}"
             )
         return SmallConvNet3D(classes, clip, rng)
 
     def flops(self, classes: int, clip: ClipShape) -> float:
-        """Multiply-adds of the three convolutions and the linear layer, twice."""
+        """Multiply-adds of the three convolutions, twice."""
         half = clip.frames * -(-clip.height // 2) * -(-clip.width // 2)
-        return 2.0 * 27 * (half * 16 * clip.channels + half * 32 * 16 + half / 8 * 32 * 32) + 2.0 * classes * half / 2
+        return 2.0 * 27 * (half * 16 * clip.channels + half / 4 * 32 * 16 + half / 16 * 32 * 32)

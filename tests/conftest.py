@@ -1,0 +1,124 @@
+"""What tests share: folders of their own, the tiny plugin, and the command line as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Before torch is imported: tests are small, and run beside each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TINY_PLUGIN = Path(__file__).with_name("tiny_plugin.py")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated(tmp_path_factory):
+    """No test reads or writes the user's cache and data."""
+    import bench
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+    patch.setenv("BENCH_DATA", str(tmp_path_factory.mktemp("data")))
+    patch.setenv("PYTHONPATH", str(Path(bench.__file__).parent.parent))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def tiny_plugin():
+    """The path of the tiny plugin, as text."""
+    return str(TINY_PLUGIN)
+
+
+@pytest.fixture(scope="session")
+def registries(tiny_plugin):
+    """All parts, with those of the tiny plugin."""
+    from bench import plugins
+
+    return plugins.load([tiny_plugin])
+
+
+@pytest.fixture(scope="session")
+def plan(registries):
+    """Plans cells of the tiny dataset: ``plan("random", ipcs=(2,))``."""
+    from bench import grid
+    from bench.data.spec import parse_dataset
+
+    def planned(*methods, dataset="tiny", ipcs=(1,), seeds=(0,), settings=("dense",), **rest):
+        datasets = (parse_dataset(dataset, registries),)
+        request = grid.Request(
+            methods, datasets, ipcs, seeds, settings, rest.pop("profile", None), rest.pop("overrides", {}), **rest
+        )
+        return grid.plan(request, registries)
+
+    return planned
+
+
+@pytest.fixture
+def context(tmp_path):
+    """Where cells of one test run."""
+    from bench.cell import Context
+
+    return Context(tmp_path / "out", tmp_path / "cache", "cpu", 1)
+
+
+@pytest.fixture(scope="session")
+def reporter():
+    """A reporter that nobody listens to."""
+    from bench.task import Reporter
+
+    return Reporter(lambda phase, step, total, loss: None, lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def bench_cli(tmp_path_factory):
+    """Runs ``python -m bench`` in a process of its own, by default in a new empty folder."""
+
+    def run(*arguments, cwd=None, env=None, timeout=120):
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", *map(str, arguments)],
+            cwd=cwd or tmp_path_factory.mktemp("cwd"), env={**os.environ, **(env or {})},
+            capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def bench_main(capsys):
+    """Runs a command line in this process: quick, where nothing depends on a fresh one."""
+    from bench.cli.main import main
+
+    def run(*arguments):
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:  # argparse
+            code = end.code
+        printed = capsys.readouterr()
+        return Outcome(code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(bench_cli, tiny_plugin, tmp_path_factory):
+    """The folder, arguments and outcome of one finished run of four methods; tests copy what they change."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    arguments = ["run", "--plugin", tiny_plugin, "--datasets", "tiny", "--methods", "full,random,herding,tiny-walk"]
+    return out, arguments, bench_cli(*arguments, "--out", out)

@@ -1,0 +1,56 @@
+"""Listing, planning, tables and help never wait for torch, even with a plugin that imports it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import contextlib, io, sys
+from bench import lazy
+from bench.cli.main import main
+with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+    code = main(sys.argv[1:])
+    assert code == 0, code
+assert out.getvalue().strip()
+heavy = ["torch", "scipy.stats", "av", "pandas", "matplotlib", "pytorchvideo", "dask"]
+print([name for name in heavy if name in sys.modules and lazy.is_loaded(name)])
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "--help",
+        "--version",
+        "run --help",
+        "evaluate --help",
+        "data check --help",
+        "list --plugin PLUGIN",
+        "list --verbose",
+        "run --dry-run --plugin PLUGIN --datasets tiny,shapes-motion --ipc 1,5 --settings dense,static",
+        "run --dry-run --datasets miniucf --stand-in",
+    ],
+)
+def test_no_heavy_package_is_loaded(command, tiny_plugin, tmp_path):
+    arguments = [tiny_plugin if word == "PLUGIN" else word for word in command.split()]
+    assert loaded(arguments, tmp_path) == "[]"
+
+
+def test_a_table_needs_no_torch(finished, tmp_path):
+    assert "'torch'" not in loaded(["table", "--out", finished[0]], tmp_path)
+
+
+def test_a_finished_run_needs_no_torch(finished, tmp_path):
+    out, arguments, _ = finished
+    assert "'torch'" not in loaded([*arguments, "--out", out], tmp_path)
+
+
+def loaded(arguments, folder):
+    """The heavy packages that a command line has executed."""
+    command = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -1,0 +1,65 @@
+"""A task over a few random clips in memory, for oracles: everything a method may ask, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+from bench import temporal
+from bench.api import ClipShape, SyntheticSet, Task
+from bench.nets.convnet3d import SmallConvNet3D
+from bench.rng import generator
+
+
+class FakeTask(Task):
+    """Random clips, a few a class, in the order of the classes."""
+
+    def __init__(self, classes: int, per_class: int, ipc: int, dtype: torch.dtype = torch.float32) -> None:
+        self.classes = tuple(f"class {label}" for label in range(classes))
+        self.clip = ClipShape(3, 4, 16, 16)
+        self.ipc = ipc
+        self.setting = temporal.dense(4)
+        self.device = torch.device("cpu")
+        self.seed = 0
+        self.dtype = dtype
+        self.per_class = per_class
+        self.data = torch.randn(classes * per_class, *self.clip.dims(), generator=generator("fake")).to(dtype)
+        self.data += torch.arange(classes).repeat_interleave(per_class).view(-1, 1, 1, 1, 1)
+        self.losses: list[float] = []
+
+    def indices(self, label: int) -> torch.Tensor:
+        return torch.arange(label * self.per_class, (label + 1) * self.per_class)
+
+    def clips(self, index: torch.Tensor, views: torch.Tensor | None = None) -> torch.Tensor:
+        return self.data[index].clone()
+
+    def pixels(self, index: torch.Tensor) -> torch.Tensor:
+        return (self.data[index] * 50 + 100).clamp(0, 255).to(torch.uint8)
+
+    def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
+        return self.clips(self.indices(label)[torch.randperm(self.per_class, generator=rng)[:count]])
+
+    def real_set(self) -> SyntheticSet:
+        raise AssertionError("not needed here")
+
+    def network(self, rng: torch.Generator) -> SmallConvNet3D:
+        return SmallConvNet3D(len(self.classes), self.clip, rng).to(self.dtype)
+
+    def trained_network(self) -> SmallConvNet3D:
+        return self.network(generator("trained")).eval()
+
+    def rng(self, name: str, step: int = 0) -> torch.Generator:
+        return generator("fake task", self.seed, name, step)
+
+    def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+        state()
+
+    def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
+        return None
+
+    def progress(self, step: int, total: int, **metrics: float) -> None:
+        self.losses += [metrics["loss"]] if "loss" in metrics else []
+
+    def log(self, message: str) -> None:
+        pass

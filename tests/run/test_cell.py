@@ -1,0 +1,277 @@
+"""One cell from plan to record: whatever happens, the record says it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+
+import pytest
+import torch
+
+import bench.task
+from bench import cell as cells
+from bench.cell import run_cell
+from bench.store.artefacts import load_set
+from bench.store.records import from_json
+from bench.task import Reporter
+
+
+@pytest.fixture
+def run(plan, registries, context, reporter):
+    """Plans one cell and runs it."""
+
+    def run(name, *, where=context, tell=reporter, **request):
+        (planned,) = plan(name, **request)
+        return run_cell(planned, registries, where, tell)
+
+    return run
+
+
+def test_a_finished_cell_has_everything_in_its_record(run, plan, context):
+    record = run("tiny-walk", ipcs=(2,))
+    assert (record.status, record.reason) == ("ok", "")
+    assert record.cell == plan("tiny-walk", ipcs=(2,))[0].cell
+    assert (record.set.kind, record.set.clips, record.set.storage_bytes) == ("dense", 6, 6 * 3 * 4 * 8 * 8 * 4)
+    assert record.set.artefact == record.id
+    assert [entry.network for entry in record.evaluations] == [0, 1]
+    for entry in record.evaluations:
+        assert [sum(row) for row in entry.confusion] == [2, 2, 2]
+        assert (entry.top5, entry.updates) == (None, 6)
+        assert 0 <= entry.train_accuracy <= 1
+        assert entry.fitted == (entry.train_accuracy >= 0.5)
+    assert set(record.costs) == {"distil", "evaluate"}
+    assert all(cost.wall_seconds > 0 and cost.peak_host_bytes > 10**7 for cost in record.costs.values())
+    assert record.history["step"] == [1, 2, 3, 4, 5, 6]
+    assert len(record.history["loss"]) == 6
+    assert (record.data["classes"], record.data["train"], record.data["test"]) == (3, 15, 6)
+    assert record.data["notes"] == ["a note"]
+    assert record.provenance["method"].endswith("tiny_plugin.py")
+    assert record.provenance["planned_flops"] == plan("tiny-walk", ipcs=(2,))[0].flops
+    assert not (context.out / "checkpoints" / record.id).exists()
+    assert from_json(record.to_json()) == record
+
+
+def test_the_archived_set_is_the_one_that_was_judged(run, context, registries):
+    record = run("tiny-walk")
+    synthetic, manifest = load_set(context.out / "artefacts" / record.id, registries)
+    assert synthetic.labels.tolist() == [0, 1, 2]
+    assert manifest["cell"] == dataclasses.asdict(record.cell)
+    assert manifest["classes"] == ["amber", "blue", "coral"]
+    assert manifest["clip"] == [3, 4, 8, 8]
+    assert manifest["dataset"]["name"] == "tiny"
+    assert manifest["dataset"]["digest"] == record.data["digest"]
+
+
+def test_sets_are_kept_only_if_wanted(run, context):
+    record = run("tiny-noise", where=dataclasses.replace(context, keep_sets=False))
+    assert record.status == "ok"
+    assert record.set.artefact is None
+    assert not (context.out / "artefacts").exists()
+
+
+def test_a_network_trained_for_a_coreset_is_charged_once_and_shared(run):
+    first, second = run("herding"), run("kcenter")
+    assert not first.costs["upstream"].shared
+    assert first.costs["upstream"].wall_seconds > 0
+    assert first.costs["distil"].wall_seconds < first.costs["upstream"].wall_seconds + 1
+    assert second.costs["upstream"] == dataclasses.replace(first.costs["upstream"], shared=True)
+
+
+def test_judging_on_the_validation_part_leaves_the_test_split_alone(run, plan, context, reporter, monkeypatch):
+    (planned,) = plan("full", dataset="tiny[train=10]")
+    store = cells.open_store(planned, context, reporter)
+    poisoned = store.clips.copy()
+    poisoned[store.positions("test")] = 0
+    results = []
+    for content in (store.clips, poisoned):
+        monkeypatch.setattr(
+            cells, "open_store", lambda *_, content=content: dataclasses.replace(store, clips=content)
+        )
+        results.append(run("full", dataset="tiny[train=10]", judged_on="validation"))
+    assert results[0].status == "ok"
+    assert results[0].evaluations == results[1].evaluations
+    fit, validation = len(store.positions("fit")), len(store.positions("validation"))
+    assert fit + validation == len(store.positions("train")) == 33
+    assert (results[0].data["train"], results[0].data["test"]) == (fit, validation)
+    assert results[0].set.clips == fit
+    assert results[0].evaluations[0].tested() == validation
+
+
+def test_clips_that_do_not_decode_are_told_in_the_record(run):
+    record = run("full", dataset="tiny[unreadable=2]")
+    assert record.status == "ok"
+    assert record.data["left_out"] == [["train/amber/0", "broken on purpose"], ["train/amber/1", "broken on purpose"]]
+    assert record.data["train"] == record.set.clips == 13
+
+
+def test_a_declined_cell_is_skipped_with_the_reason_and_no_data(run, context):
+    record = run("random", settings=("static",))
+    assert (record.status, record.reason) == ("skipped", "random stores whole clips only")
+    assert (record.set, record.evaluations, record.costs) == (None, (), {})
+    assert not context.cache.exists()
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "words"),
+    [
+        ("value", "failed", "ValueError: two lines (tiny_plugin.py:"),
+        ("bench", "failed", "no such thing"),
+        ("exit", "failed", "SystemExit"),
+        ("memory", "oom", "out of memory"),
+        ("torch", "oom", "CUDA out of memory"),
+        ("allocator", "oom", "not enough memory: you tried to allocate 1 bytes"),
+        ("nothing", "failed", "NoneType"),
+        ("empty", "failed", "the method returned an empty set"),
+        ("shape", "failed", "render() gives (1, 3, 3, 8, 8) torch.float32; needed is (1, 3, 4, 8, 8) float32"),
+        ("dtype", "failed", "render() gives (1, 3, 4, 8, 8) torch.float64"),
+        ("many", "failed", "the set has 6 clips; the budget is 1 a class, 3 in all"),
+        ("label", "failed", "labels must lie in 0..2; they reach from 1 to 3"),
+        ("label-dtype", "failed", "labels must be int64 of shape (N,)"),
+        ("columns", "failed", "soft labels have 2 columns for 3 classes"),
+        ("nan", "failed", "'clips' holds numbers that are not finite"),
+        ("nan-label", "failed", "'labels' holds numbers that are not finite"),
+    ],
+)
+def test_what_a_method_does_wrong_is_a_status_and_a_sentence(run, context, how, status, words):
+    record = run("tiny-broken", overrides={"tiny-broken": {"how": how}})
+    assert record.status == status
+    assert words in record.reason
+    assert "\n" not in record.reason
+    assert record.evaluations == ()
+    assert not (context.out / "artefacts").exists()
+    assert not (context.out / "checkpoints" / record.id).exists()
+    assert from_json(record.to_json()) == record
+
+
+def test_data_that_are_not_usable_fail_the_cell_in_a_sentence(run):
+    record = run("tiny-noise", dataset="tiny[unreadable=4]")
+    assert record.status == "failed"
+    assert record.reason.startswith("tiny: no training clip of class amber can be used")
+
+
+def test_a_network_that_does_not_fit_the_clips_fails_the_cell(run, plan, registries, context, reporter):
+    (planned,) = plan("tiny-noise")
+    large = dataclasses.replace(planned, cell=dataclasses.replace(planned.cell, network="convnet3d"))
+    record = run_cell(large, registries, context, reporter)
+    assert record.status == "failed"
+    assert "network 'convnet3d' needs clips of at least 8 frames of 64x64" in record.reason
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Time limit, interruption, going on
+
+
+def test_a_deadline_stops_a_cell_at_its_checkpoint_and_it_ends_like_an_unbroken_one(run, context, monkeypatch):
+    expected = run("tiny-walk", where=dataclasses.replace(context, out=context.out.with_name("unbroken")))
+    monkeypatch.setenv("TINY_PAUSE", "0.05")
+    late = run("tiny-walk", tell=Reporter(lambda *_: None, lambda _: None, deadline=time.time() + 0.02))
+    assert (late.status, late.reason) == ("timeout", "the run's time limit passed")
+    assert late.costs["distil"].wall_seconds > 0.05
+    assert 1 <= len(late.history["step"]) < 6
+    lines = []
+    record = run("tiny-walk", tell=Reporter(lambda *_: None, lines.append))
+    assert lines == [f"resumed after step {len(late.history['step'])}"]
+    assert record.status == "ok"
+    assert record.evaluations == expected.evaluations
+    assert record.history == expected.history
+    assert record.costs["distil"].wall_seconds > 6 * 0.05
+
+
+class Stop(BaseException):
+    """The power went out."""
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_cell_cut_short_in_its_evaluation_distils_nothing_again(run, context, monkeypatch, at):
+    expected = run("tiny-walk", where=dataclasses.replace(context, out=context.out.with_name("unbroken")))
+
+    def stop(phase, step, total, loss):
+        if phase == "evaluate" and step == {1: 1, 2: 6, 3: 7}[at]:
+            raise Stop
+
+    with pytest.raises(Stop):
+        run("tiny-walk", tell=Reporter(stop, lambda _: None))
+    seen = []
+    record = run("tiny-walk", tell=Reporter(lambda phase, step, *_: seen.append((phase, step)), lambda _: None))
+    assert "distil" not in {phase for phase, _ in seen}
+    assert min(step for phase, step in seen if phase == "evaluate") == (7 if at == 3 else 1)
+    assert record.status == "ok"
+    assert record.evaluations == expected.evaluations
+    assert record.history == expected.history
+    assert record.set == expected.set
+    assert record.costs["distil"].wall_seconds > 0
+
+
+def test_a_damaged_checkpoint_is_started_over(run, context, monkeypatch):
+    expected = run("tiny-walk", where=dataclasses.replace(context, out=context.out.with_name("unbroken")))
+    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+
+    def stop(phase, step, total, loss):
+        if phase == "distil" and step == 4:
+            raise Stop
+
+    with pytest.raises(Stop):
+        run("tiny-walk", tell=Reporter(stop, lambda _: None))
+    (state,) = (context.out / "checkpoints").rglob("distil.safetensors")
+    state.write_bytes(state.read_bytes()[:-8])
+    lines = []
+    record = run("tiny-walk", tell=Reporter(lambda *_: None, lines.append))
+    assert lines == []
+    assert record.evaluations == expected.evaluations
+    assert record.history == expected.history
+
+
+@pytest.mark.parametrize("file", ["memory.safetensors", "manifest.json"])
+def test_a_set_that_was_damaged_before_its_evaluation_is_distilled_again(run, context, file):
+    def stop(phase, step, total, loss):
+        if phase == "evaluate":
+            raise Stop
+
+    with pytest.raises(Stop):
+        run("tiny-walk", tell=Reporter(stop, lambda _: None))
+    (path,) = (context.out / "artefacts").rglob(file)
+    path.write_bytes(path.read_bytes()[:20])
+    record = run("tiny-walk")
+    assert (record.status, record.reason) == ("ok", "")
+
+
+def test_damaged_partial_evaluations_are_done_again(run, context):
+    def stop(phase, step, total, loss):
+        if phase == "evaluate" and step == 7:
+            raise Stop
+
+    with pytest.raises(Stop):
+        run("tiny-walk", tell=Reporter(stop, lambda _: None))
+    (kept,) = (context.out / "checkpoints").rglob("evaluations.json")
+    assert len(json.loads(kept.read_text())["evaluations"]) == 1
+    kept.write_text(kept.read_text()[:-5])
+    record = run("tiny-walk")
+    assert record.status == "ok"
+    assert [entry.network for entry in record.evaluations] == [0, 1]
+
+
+def test_costs_are_summed_over_the_parts_of_a_cell(run, context, monkeypatch):
+    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setenv("TINY_PAUSE", "0.05")
+
+    def stop(phase, step, total, loss):
+        if phase == "distil" and step == 4:
+            raise Stop
+
+    with pytest.raises(Stop):
+        run("tiny-walk", tell=Reporter(stop, lambda _: None))
+    monkeypatch.setenv("TINY_PAUSE", "0")
+    record = run("tiny-walk")
+    assert 3 * 0.05 < record.costs["distil"].wall_seconds
+
+
+def test_results_do_not_depend_on_the_order_of_cells(run, context):
+    one = [run(name, where=dataclasses.replace(context, out=context.out / "a")) for name in ("tiny-walk", "random")]
+    torch.rand(3)
+    two = [run(name, where=dataclasses.replace(context, out=context.out / "b")) for name in ("random", "tiny-walk")]
+    assert [record.evaluations for record in one] == [record.evaluations for record in reversed(two)]
