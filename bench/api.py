@@ -501,7 +501,7 @@ class Dataset(ABC, Generic[C]):
 
     name: ClassVar[str]
     Config: ClassVar[type] = NoOptions
-    default_profile: ClassVar[str] = "quick"
+    default_profile: str = "quick"
     takes_argument: ClassVar[bool] = False
 
     def __init__(self, options: C, root: str, argument: str = "") -> None:

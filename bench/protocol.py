@@ -43,7 +43,7 @@ class Quick(Protocol):
 
     name = "quick"
     version = 1
-    networks = 4
+    networks = 3
     recipe = Recipe(epochs=200, batch=64, lr=0.03, max_updates=600)
     fit_threshold = 0.9
 

@@ -50,7 +50,7 @@ class DM(Method[DMConfig]):
             note="the release gives no value for IPC 5; the same is used there",
         ),
         Preset(
-            {"steps": 300, "lr": 10.0, "batch_real": 32},
+            {"steps": 300, "lr": 3.0, "batch_real": 32},
             source="chosen on the validation part of train, see docs/methods.md",
             profile="quick",
         ),

@@ -31,7 +31,7 @@ from bench.profiles import PROFILES, Profile
 from bench.protocol import Quick
 from bench.synthetic.dense import DenseSet
 
-PROFILES["tiny"] = Profile("tiny", Geometry(4, 1, 8, 8), "convnet3d-small", "tiny", "4 frames of 8x8, for tests")
+PROFILES["tiny"] = Profile("tiny", Geometry(4, 1, 16, 16), "convnet3d-small", "tiny", "4 frames of 16x16, for tests")
 
 CLASSES = ("amber", "blue", "coral")
 
@@ -43,6 +43,18 @@ class TinyProtocol(Protocol):
     version = 1
     networks = 2
     recipe = Recipe(epochs=6, batch=4, lr=0.05, max_updates=6)
+    fit_threshold = 0.5
+
+    evaluate = Quick.evaluate
+
+
+class TinierProtocol(Protocol):
+    """One network, two updates."""
+
+    name = "tinier"
+    version = 3
+    networks = 1
+    recipe = Recipe(epochs=2, batch=4, lr=0.05)
     fit_threshold = 0.5
 
     evaluate = Quick.evaluate
@@ -87,7 +99,13 @@ class Tiny(Dataset[TinyOptions]):
             for label, name in enumerate(CLASSES)
             for number in range(counts[split][label])
         ]
-        return ClipIndex(self.name, CLASSES, tuple(clips), f"tiny-{self.options.train}-{self.options.test}-{self.options.unreadable}", ("a note",))
+        return ClipIndex(
+            self.name,
+            CLASSES,
+            tuple(clips),
+            f"tiny-{self.options.train}-{self.options.test}-{self.options.unreadable}",
+            ("a note",),
+        )
 
     def read(self, clip: ClipRef, geometry: Geometry) -> Any:
         if clip.split == "train" and clip.label == 0 and int(clip.key.rpartition("/")[2]) < self.options.unreadable:

@@ -97,13 +97,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _dataset(args: argparse.Namespace, registries: Registries, manifest: dict[str, Any]) -> Dataset[Any]:
     from bench.data.spec import parse_dataset
+    from bench.data.standin import stand_in
 
     if args.datasets is not None:
         return parse_dataset(args.datasets, registries, args.root)
     name, options = manifest["dataset"]["name"], manifest["dataset"]["options"]
+    made_from = manifest["cell"]["dataset"]
     if registries.datasets.get(name).takes_argument:
         raise BenchError(
-            f"--datasets: say where the real clips are now, as {name}:PATH (the set was made from {manifest['cell']['dataset']})"
+            f"--datasets: say where the real clips are now, as {name}:PATH (the set was made from {made_from})"
         )
     text = ",".join(f"{key}={value}" for key, value in options.items())
-    return parse_dataset(f"{name}[{text}]", registries, args.root)
+    dataset = parse_dataset(f"{name}[{text}]", registries, args.root)
+    return stand_in(dataset) if made_from.endswith("(stand-in)") else dataset

@@ -109,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         _print_plan(cells, states, {c.cell.id() for c in waiting}, estimates)
         return 0
     _print_notes(cells)
+    _print_summary(cells, {c.cell.id() for c in waiting}, estimates, sys.stderr)
     _check_writable(out)
     late = _run_cells(args, registries, cells, waiting, estimates) if waiting else False
     records = [record for c in cells if (record := store.read(c.cell.id())) is not None]
@@ -328,10 +329,18 @@ def _print_plan(
         ])  # fmt: skip
     headers = ["cell", "method", "dataset", "IPC", "setting", "seed", "profile", "stored MiB", "about", "state"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
+    print()
+    _print_summary(cells, waiting, estimates, sys.stdout)
+    _print_notes(cells)
+
+
+def _print_summary(
+    cells: Sequence[PlannedCell], waiting: set[str], estimates: dict[str, float], stream: TextIO
+) -> None:
+    from bench.cli.progress import duration
+
     to_do = [planned for planned in cells if planned.cell.id() in waiting]
     seconds = sum(estimates[planned.cell.id()] for planned in to_do)
     stored = sum(planned.stored_bytes for planned in to_do) / 2**20
-    print(
-        f"\n{len(cells)} cells, {len(to_do)} to run: about {duration(seconds)} on {os.cpu_count()} cores, {stored:.1f} MiB of sets"
-    )
-    _print_notes(cells)
+    cost = f": about {duration(seconds)} on {os.cpu_count()} cores, {stored:.1f} MiB of sets" if to_do else ""
+    print(f"{len(cells)} cells, {len(to_do)} to run{cost}", file=stream)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
 from bench.data.shapes import KINDS, MOVEMENTS, TEXTURES, Traits, ceiling_note, draw, fingerprint, list_clips
@@ -36,9 +36,11 @@ def stand_in(dataset: Dataset[Any]) -> Dataset[Any]:
 
 
 class StandIn(Dataset[Any]):
-    """Made by `stand_in`, not by name: clips of moving shapes, a class per look and movement."""
+    """Made by `stand_in`, not by name: clips of moving shapes, a class per look and movement.
 
-    name: ClassVar[str] = "stand-in"
+    It answers to the name, the default profile and the presets of the dataset whose place it takes; `index` and with it every
+    table say ``(stand-in)``.
+    """
 
     def __init__(self, dataset: Dataset[Any], size: DeclaredSize) -> None:
         """Args:
@@ -46,6 +48,8 @@ class StandIn(Dataset[Any]):
         size: its classes and clips.
         """
         super().__init__(dataset.options, dataset.root, dataset.argument)
+        self.name = dataset.name  # type: ignore[misc]
+        self.default_profile = dataset.default_profile
         self.dataset = dataset
         self.size = size
         self.table = traits_table(size.classes)

@@ -60,7 +60,7 @@ class UCF(Dataset[UCFOptions], Fetchable):
     """What both datasets share; they differ in their classes."""
 
     Config: ClassVar[type] = UCFOptions
-    default_profile: ClassVar[str] = "paper"
+    default_profile = "paper"
 
     @abstractmethod
     def only(self) -> frozenset[str] | None:

@@ -205,19 +205,19 @@ def test_an_archived_set_comes_back_as_it_was(tiny, name):
 def test_a_seed_gives_the_same_set_whatever_the_global_generators_hold(tiny, name):
     torch.manual_seed(1)
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
     one = content(tiny.distill(name))
     torch.manual_seed(2)
     random.seed(2)
-    np.random.seed(2)  # noqa: NPY002
+    np.random.seed(2)
     assert same(content(tiny.distill(name)), one)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_global_generators_are_left_alone(tiny, name):
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     tiny.distill(name).render(torch.tensor([0]), generator("render"))
-    after = torch.random.get_rng_state(), np.random.get_state()[1], random.getstate()  # noqa: NPY002
+    after = torch.random.get_rng_state(), np.random.get_state()[1], random.getstate()
     assert torch.equal(before[0], after[0])
     assert np.array_equal(before[1], after[1])
     assert before[2] == after[2]

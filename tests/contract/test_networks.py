@@ -59,10 +59,10 @@ def test_weights_are_a_function_of_the_generator_alone(name):
 
 
 def test_the_global_generators_are_left_alone(name):
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     network = build(name).train()
     network(clips(name)).sum().backward()
-    after = torch.random.get_rng_state(), np.random.get_state()[1], random.getstate()  # noqa: NPY002
+    after = torch.random.get_rng_state(), np.random.get_state()[1], random.getstate()
     assert torch.equal(before[0], after[0])
     assert np.array_equal(before[1], after[1])
     assert before[2] == after[2]

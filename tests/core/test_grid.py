@@ -53,7 +53,9 @@ CHANGES = {
 
 def test_the_id_of_a_cell_is_the_same_in_every_version_and_process():
     text = (
-        '{"config":{"lr":1.5,"steps":300},"dataset":"d","fingerprint":"' + "f" * 64 + '","geometry":{"frames":8,"gap":8,'
+        '{"config":{"lr":1.5,"steps":300},"dataset":"d","fingerprint":"'
+        + "f" * 64
+        + '","geometry":{"frames":8,"gap":8,'
         '"scale":32,"size":32,"views":1},"ipc":1,"judged_on":"test","method":"dm","network":"n","profile":"quick",'
         '"protocol":"quick/1","schema":1,"seed":0,"setting":"n8-r8-k1-nearest","source":"' + "a" * 64 + '"}'
     )
@@ -105,7 +107,7 @@ def test_a_cell_holds_what_was_asked(plan, registries):
         source=registries.methods.origin("tiny-walk").source,
         dataset="tiny",
         fingerprint="tiny-4-2-0",
-        geometry={"frames": 4, "gap": 1, "scale": 8, "size": 8, "views": 1},
+        geometry={"frames": 4, "gap": 1, "scale": 16, "size": 16, "views": 1},
         profile="tiny",
         network="convnet3d-small",
         protocol="tiny/1",
@@ -114,7 +116,7 @@ def test_a_cell_holds_what_was_asked(plan, registries):
         seed=5,
         judged_on="test",
     )
-    assert planned.stored_bytes == 4 * 3 * 3 * 3 * 4 * 8 * 8
+    assert planned.stored_bytes == 4 * 3 * 3 * 3 * 4 * 16 * 16
     assert planned.declined is None
 
 
@@ -133,13 +135,13 @@ def test_full_is_one_cell_for_all_budgets_seeds_and_settings(plan):
     (cell,) = plan("full", ipcs=(1, 5, 10), seeds=(0, 1, 2), settings=("dense", "static", "segments-2"))
     assert (cell.cell.ipc, cell.cell.seed, cell.cell.setting) == (None, None, "n4-r4-k1-nearest")
     assert cell.declined is None
-    assert cell.stored_bytes == (4 + 5 + 6) * 3 * 4 * 8 * 8
+    assert cell.stored_bytes == (4 + 5 + 6) * 3 * 4 * 16 * 16
 
 
 @pytest.mark.parametrize("views", [1, 3])
 def test_full_stores_every_window_it_trains_on(plan, views):
     (cell,) = plan("full", dataset=f"tiny[views={views}]")
-    assert cell.stored_bytes == views * (4 + 5 + 6) * 3 * 4 * 8 * 8
+    assert cell.stored_bytes == views * (4 + 5 + 6) * 3 * 4 * 16 * 16
 
 
 def test_a_setting_that_a_method_declines_is_planned_with_its_reason(plan):

@@ -106,7 +106,7 @@ def test_abstract_classes_and_imported_ones_are_no_parts(write):
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(BenchError, match="--plugin: no file '.*nothing.py'"):
+    with pytest.raises(BenchError, match=r"--plugin: no file '.*nothing.py'"):
         plugins.load([str(tmp_path / "nothing.py")])
 
 
@@ -118,7 +118,7 @@ def test_a_part_without_a_name_is_an_error(write):
 
 def test_a_name_that_is_taken_is_an_error_with_both_origins(write):
     path = write(METHOD.format(cls="Mine", name="dm"))
-    with pytest.raises(BenchError, match="method 'dm' is defined twice: in methods.dm and in .*mine.py"):
+    with pytest.raises(BenchError, match=r"method 'dm' is defined twice: in methods.dm and in .*mine.py"):
         plugins.load([path])
 
 

@@ -39,9 +39,9 @@ def test_a_generator_repeats_itself_and_knows_no_other():
 
 
 def test_global_states_are_left_alone():
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     torch.rand(4, generator=generator("a", 1))
-    after = torch.random.get_rng_state(), np.random.get_state()[1], random.getstate()  # noqa: NPY002
+    after = torch.random.get_rng_state(), np.random.get_state()[1], random.getstate()
     assert torch.equal(before[0], after[0])
     assert np.array_equal(before[1], after[1])
     assert before[2] == after[2]

@@ -13,7 +13,7 @@ from bench.rng import generator
 
 
 class FakeTask(Task):
-    """Random clips, a few a class, in the order of the classes."""
+    """A random pattern a class, each clip with noise of its own, in the order of the classes."""
 
     def __init__(self, classes: int, per_class: int, ipc: int, dtype: torch.dtype = torch.float32) -> None:
         self.classes = tuple(f"class {label}" for label in range(classes))
@@ -24,8 +24,9 @@ class FakeTask(Task):
         self.seed = 0
         self.dtype = dtype
         self.per_class = per_class
-        self.data = torch.randn(classes * per_class, *self.clip.dims(), generator=generator("fake")).to(dtype)
-        self.data += torch.arange(classes).repeat_interleave(per_class).view(-1, 1, 1, 1, 1)
+        rng = generator("fake")
+        patterns = torch.randn(classes, *self.clip.dims(), generator=rng).repeat_interleave(per_class, dim=0)
+        self.data = (patterns + 0.5 * torch.randn(patterns.shape, generator=rng)).to(dtype)
         self.losses: list[float] = []
 
     def indices(self, label: int) -> torch.Tensor:

@@ -32,7 +32,7 @@ def test_a_finished_cell_has_everything_in_its_record(run, plan, context):
     record = run("tiny-walk", ipcs=(2,))
     assert (record.status, record.reason) == ("ok", "")
     assert record.cell == plan("tiny-walk", ipcs=(2,))[0].cell
-    assert (record.set.kind, record.set.clips, record.set.storage_bytes) == ("dense", 6, 6 * 3 * 4 * 8 * 8 * 4)
+    assert (record.set.kind, record.set.clips, record.set.storage_bytes) == ("dense", 6, 6 * 3 * 4 * 16 * 16 * 4)
     assert record.set.artefact == record.id
     assert [entry.network for entry in record.evaluations] == [0, 1]
     for entry in record.evaluations:
@@ -58,7 +58,7 @@ def test_the_archived_set_is_the_one_that_was_judged(run, context, registries):
     assert synthetic.labels.tolist() == [0, 1, 2]
     assert manifest["cell"] == dataclasses.asdict(record.cell)
     assert manifest["classes"] == ["amber", "blue", "coral"]
-    assert manifest["clip"] == [3, 4, 8, 8]
+    assert manifest["clip"] == [3, 4, 16, 16]
     assert manifest["dataset"]["name"] == "tiny"
     assert manifest["dataset"]["digest"] == record.data["digest"]
 
@@ -85,9 +85,7 @@ def test_judging_on_the_validation_part_leaves_the_test_split_alone(run, plan, c
     poisoned[store.positions("test")] = 0
     results = []
     for content in (store.clips, poisoned):
-        monkeypatch.setattr(
-            cells, "open_store", lambda *_, content=content: dataclasses.replace(store, clips=content)
-        )
+        monkeypatch.setattr(cells, "open_store", lambda *_, content=content: dataclasses.replace(store, clips=content))
         results.append(run("full", dataset="tiny[train=10]", judged_on="validation"))
     assert results[0].status == "ok"
     assert results[0].evaluations == results[1].evaluations
@@ -127,8 +125,8 @@ def test_a_declined_cell_is_skipped_with_the_reason_and_no_data(run, context):
         ("allocator", "oom", "not enough memory: you tried to allocate 1 bytes"),
         ("nothing", "failed", "NoneType"),
         ("empty", "failed", "the method returned an empty set"),
-        ("shape", "failed", "render() gives (1, 3, 3, 8, 8) torch.float32; needed is (1, 3, 4, 8, 8) float32"),
-        ("dtype", "failed", "render() gives (1, 3, 4, 8, 8) torch.float64"),
+        ("shape", "failed", "render() gives (1, 3, 3, 16, 16) torch.float32; needed is (1, 3, 4, 16, 16) float32"),
+        ("dtype", "failed", "render() gives (1, 3, 4, 16, 16) torch.float64"),
         ("many", "failed", "the set has 6 clips; the budget is 1 a class, 3 in all"),
         ("label", "failed", "labels must lie in 0..2; they reach from 1 to 3"),
         ("label-dtype", "failed", "labels must be int64 of shape (N,)"),
@@ -267,7 +265,7 @@ def test_costs_are_summed_over_the_parts_of_a_cell(run, context, monkeypatch):
         run("tiny-walk", tell=Reporter(stop, lambda _: None))
     monkeypatch.setenv("TINY_PAUSE", "0")
     record = run("tiny-walk")
-    assert 3 * 0.05 < record.costs["distil"].wall_seconds
+    assert record.costs["distil"].wall_seconds > 3 * 0.05
 
 
 def test_results_do_not_depend_on_the_order_of_cells(run, context):
