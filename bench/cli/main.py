@@ -22,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 some cell failed, 2 bad input, 130 interrupted.
     """
+    # Threads that wait must not spin: beside any other load a spinning team runs several times slower, alone it gains nothing.
+    # OpenMP reads this when torch is loaded, which is later.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for package in DEFERRED:
         lazy.defer(package)
     parser = _parser()

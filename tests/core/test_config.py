@@ -62,7 +62,8 @@ def test_text_is_read_as_the_type_of_its_field(field, text, value):
     [
         ("steps", "1.5"), ("steps", "ten"), ("steps", ""), ("steps", 1.0), ("steps", True), ("steps", None),
         ("lr", "nan"), ("lr", "inf"), ("lr", "-Infinity"), ("lr", float("nan")), ("lr", "1e999"), ("lr", "x"), ("lr", True),
-        ("lr", None), pytest.param("lr", 10**400, id="lr-huge"), ("flip", "maybe"), ("flip", "2"), ("flip", 1), ("flip", None), ("init", "Real"),
+        ("lr", None), pytest.param("lr", 10**400, id="lr-huge"), ("flip", "maybe"),
+        ("flip", "2"), ("flip", 1), ("flip", None), ("init", "Real"),
         ("size", "1.0"), ("size", ""), ("old", "nan"), ("label", 3), ("label", None), ("power", "3"),
     ],
 )  # fmt: skip
