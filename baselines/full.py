@@ -21,7 +21,7 @@ class Full(Method[NoOptions]):
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
-        return work.train * work.clip.values()
+        return work.train * work.views * work.clip.values()
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""

@@ -257,6 +257,7 @@ class Workload:
         ipc: clips per class.
         clip: clip shape.
         setting: temporal setting.
+        views: stored windows per training clip.
     """
 
     classes: int
@@ -264,6 +265,7 @@ class Workload:
     ipc: int
     clip: ClipShape
     setting: TemporalSetting
+    views: int = 1
 
 
 class Method(ABC, Generic[C]):

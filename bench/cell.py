@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import json
@@ -65,7 +66,7 @@ def run_cell(planned: PlannedCell, registries: Registries, context: Context, rep
     reason = ""
     try:
         run.carry_out()
-    except Exception as error:  # whatever a method does, the record says it
+    except (Exception, SystemExit) as error:  # whatever a method does, the record says it
         status, reason = _classify(error)
     ended = datetime.datetime.now(datetime.timezone.utc)
     provenance = {
@@ -90,7 +91,7 @@ def run_cell(planned: PlannedCell, registries: Registries, context: Context, rep
     )
 
 
-def _classify(error: Exception) -> tuple[Status, str]:
+def _classify(error: BaseException) -> tuple[Status, str]:
     """The status that an error gives a cell, and the reason in one line."""
     if isinstance(error, OutOfTime):
         return "timeout", str(error)
@@ -148,10 +149,11 @@ class _CellRun:
         """The set: from the archive if an earlier part of this cell got that far, else distilled now."""
         marker = self.checkpoints / "distilled.json"
         if marker.exists() and self.artefact.exists():
-            kept = json.loads(marker.read_text(encoding="utf-8"))
-            self.journal = Journal.from_meta(kept["journal"])
-            self._note_costs()
-            return load_set(self.artefact, self.registries)[0]
+            with contextlib.suppress(BenchError, ValueError, KeyError, TypeError):  # damaged: distilled anew
+                synthetic = load_set(self.artefact, self.registries)[0]
+                self.journal = Journal.from_meta(json.loads(marker.read_text(encoding="utf-8"))["journal"])
+                self._note_costs()
+                return synthetic
         state = self.checkpoints / "distil.safetensors"
         self.journal = load_journal(state, self.cell.id())
         method_type = self.registries.methods.get(self.cell.method)
@@ -305,7 +307,9 @@ def check_set(synthetic: SyntheticSet, classes: int, clip: ClipShape, ipc: int |
         raise BenchError(f"labels must lie in 0..{classes - 1}; they reach from {int(hard.min())} to {int(hard.max())}")
     if ipc is not None and len(synthetic) > ipc * classes:
         raise BenchError(f"the set has {len(synthetic)} clips; the budget is {ipc} a class, {ipc * classes} in all")
-    for name, tensor in synthetic.tensors().items():
+    if ipc is not None and labels.dim() == 1 and (most := int(labels.bincount().max())) > ipc:
+        raise BenchError(f"class {int(labels.bincount().argmax())} has {most} clips; the budget is {ipc} a class")
+    for name, tensor in {**synthetic.tensors(), "labels": labels}.items():
         if tensor.is_floating_point() and not tensor.is_meta and not bool(torch.isfinite(tensor).all()):
             raise BenchError(f"'{name}' holds numbers that are not finite (a learning rate that is too high diverges)")
     with torch.no_grad():

@@ -98,7 +98,10 @@ def _read_plain(value: Value, kind: Any) -> Value:
             raise ValueError
         return int(value)
     if kind is float:
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError as error:
+            raise ValueError from error
         if number != number or number in (float("inf"), float("-inf")):
             raise ValueError
         return number

@@ -120,7 +120,7 @@ def _planned(
     if not method_type.uses_ipc:  # one cell serves every budget and every setting
         setting = temporal.dense(geometry.frames)
     train, test = _sizes(index, request.judged_on)
-    work = Workload(len(index.classes), train, ipc, clip, setting)
+    work = Workload(len(index.classes), train, ipc, clip, setting, geometry.views)
     in_set = train if not method_type.uses_ipc else len(index.classes) * ipc
     updates = protocol.recipe.updates(in_set)
     per_network = 3.0 * updates * min(in_set, protocol.recipe.batch) + test * geometry.views + in_set

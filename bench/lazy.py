@@ -11,8 +11,9 @@ import importlib.util
 import sys
 import threading
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +28,22 @@ class _DeferredModule(ModuleType):
         return getattr(self, attribute)
 
 
+class _AlreadyLoaded(Loader):
+    """Hands out a module that loading its package has executed, so that it is not executed twice."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+        self.spec = module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """The module itself."""
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Only puts its own spec back."""
+        module.__spec__ = self.spec
+
+
 class _SubmoduleGuard(MetaPathFinder):
     """Loads a deferred package before any of its submodules, which expect it to be there."""
 
@@ -36,6 +53,11 @@ class _SubmoduleGuard(MetaPathFinder):
         package = sys.modules.get(fullname.partition(".")[0])
         if isinstance(package, _DeferredModule):
             load(package)
+            if fullname in sys.modules:  # the import under way does not look there again
+                module = sys.modules[fullname]
+                # The import machinery takes the spec of the module itself where there is one.
+                module.__spec__ = spec_from_loader(fullname, _AlreadyLoaded(module))
+                return module.__spec__
         return None
 
 

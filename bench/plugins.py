@@ -6,6 +6,8 @@ entry-point group ``bench.methods``.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import hashlib
 import importlib
 import importlib.metadata
@@ -34,6 +36,7 @@ CORE_MODULES = (
     "bench.synthetic.real",
 )
 PLUGIN_PACKAGES = ("baselines", "methods")
+PLUGIN_FILE_PREFIX = "bench_plugin_"
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Registries:
         origin = Origin(where, source_hash(module))
         found = 0
         for kind, registry in self._kinds():
-            for entry in vars(module).values():
-                if not (isinstance(entry, type) and issubclass(entry, kind) and entry.__module__ == module.__name__):
+            for entry in _classes(module):
+                if not (issubclass(entry, kind) and entry.__module__ == module.__name__):
                     continue
                 if inspect.isabstract(entry):
                     continue
@@ -89,14 +92,18 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
     registries = Registries()
     for name in CORE_MODULES:
         registries.add_module(importlib.import_module(name), name)
+    seen: set[str] = set()
     for source in (_package_modules(), _files(plugin_files), _entry_points()):
         for name, where, importer in source:
             try:
                 module = importer()
-            except Exception as error:  # whatever a plugin's own code raises
+            except (Exception, SystemExit) as error:  # whatever a plugin's own code raises
                 reason = f"{type(error).__name__}: {error}"
                 registries.methods.add_unavailable(Unavailable(name, where, " ".join(reason.split())))
                 continue
+            if module.__name__ in seen:  # a file given twice; several entry points into one module
+                continue
+            seen.add(module.__name__)
             if registries.add_module(module, where) == 0 and where not in {f"{p}.{name}" for p in PLUGIN_PACKAGES}:
                 registries.methods.add_unavailable(
                     Unavailable(
@@ -118,18 +125,31 @@ def source_hash(module: ModuleType) -> str:
             continue
         sources[current.__name__] = Path(path).read_bytes().replace(b"\r\n", b"\n")
         if package in PLUGIN_PACKAGES:
-            pending += [used for used in _used_modules(current) if used.__name__.partition(".")[0] in PLUGIN_PACKAGES]
+            pending += _used_modules(sources[current.__name__], current.__package__ or "")
     digest = hashlib.sha256()
     for _, text in sorted(sources.items()):
         digest.update(hashlib.sha256(text).digest())
     return digest.hexdigest()
 
 
-def _used_modules(module: ModuleType) -> Iterator[ModuleType]:
-    for value in vars(module).values():
-        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-        if isinstance(name, str) and name != module.__name__ and name in sys.modules:
-            yield sys.modules[name]
+def _classes(module: ModuleType) -> Iterator[type]:
+    """The classes of a module's namespace, each once, however many names it has."""
+    yield from dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))
+
+
+def _used_modules(source: bytes, package: str) -> Iterator[ModuleType]:
+    """The plugin modules that ``import`` statements anywhere in a source name."""
+    for node in ast.walk(ast.parse(source)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        for name in names:
+            if name.partition(".")[0] in PLUGIN_PACKAGES:
+                with contextlib.suppress(ImportError):  # a class or function of the module before it
+                    yield importlib.import_module(name)
 
 
 _Found = tuple[str, str, Any]
@@ -153,7 +173,7 @@ def _files(paths: Iterable[str]) -> Iterator[_Found]:
 
 
 def _import_file(path: Path) -> ModuleType:
-    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    name = f"{PLUGIN_FILE_PREFIX}{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -183,9 +183,10 @@ class CellTask(Task):
         }
         path = self._cache / "upstream" / f"{named.derive_seed(canonical_json(key)):016x}.safetensors"
         kept = load_tensors(path)
-        if kept is not None and kept[1].get("key") == key:
+        if kept is not None and canonical_json(kept[1].get("key")) == canonical_json(key):
             network.load_state_dict(kept[0])
-            self.journal.upstream = PhaseCost(**{**kept[1]["cost"], "shared": True})
+            if self.journal.upstream is None:  # else this cell trained it itself, before it was resumed
+                self.journal.upstream = PhaseCost(**{**kept[1]["cost"], "shared": True})
             return network.eval()
         with PhaseMeter(self.device) as meter:
             train(

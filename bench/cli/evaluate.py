@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bench import paths, plugins
 from bench.api import Dataset, Geometry
 from bench.errors import BenchError
+from bench.store.records import Cell
 
 if TYPE_CHECKING:
     from bench.plugins import Registries
@@ -43,21 +44,24 @@ def run(args: argparse.Namespace) -> int:
 
     registries = plugins.load(args.plugin)
     synthetic, manifest = load_set(Path(args.path), registries)
-    cell = manifest["cell"]
-    dataset = _dataset(args, registries, manifest)
-    geometry = Geometry(**cell["geometry"])
+    try:
+        cell, classes, digest = Cell(**manifest["cell"]), list(manifest["classes"]), manifest["dataset"]["digest"]
+        dataset = _dataset(args, registries, manifest)
+        geometry = Geometry(**cell.geometry)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BenchError(f"{args.path}: manifest.json is damaged: {type(error).__name__}: {error}") from error
     index = dataset.index(geometry)
-    if list(index.classes) != manifest["classes"]:
+    if list(index.classes) != classes:
         raise BenchError(
-            f"--datasets: the set was made for the classes {', '.join(manifest['classes'][:3])} ... "
-            f"({len(manifest['classes'])}), the dataset has {', '.join(index.classes[:3])} ... ({len(index.classes)})"
+            f"--datasets: the set was made for the classes {', '.join(classes[:3])} ... "
+            f"({len(classes)}), the dataset has {', '.join(index.classes[:3])} ... ({len(index.classes)})"
         )
-    network = registries.networks.get(args.network or cell["network"])()
-    protocol = registries.protocols.get(args.protocol or cell["protocol"].partition("/")[0])()
+    network = registries.networks.get(args.network or cell.network)()
+    protocol = registries.protocols.get(args.protocol or cell.protocol.partition("/")[0])()
 
     import torch
 
-    from bench.cell import evaluate_set
+    from bench.cell import check_set, evaluate_set
     from bench.cli.progress import make_display
     from bench.cli.run import choose_device
     from bench.costs import count_set
@@ -67,6 +71,10 @@ def run(args: argparse.Namespace) -> int:
     from bench.task import Reporter
 
     device = torch.device(choose_device(args.device))
+    try:
+        check_set(synthetic, len(classes), geometry.shape(), cell.ipc)
+    except (BenchError, RuntimeError, IndexError) as error:
+        raise BenchError(f"{args.path}: memory.safetensors is damaged: {error}") from error
     with make_display(sys.stderr, plain=None) as display:
         reporter = Reporter(
             step=lambda phase, step, total, loss: display.handle(CellProgress("evaluate", phase, step, total, loss)),  # type: ignore[arg-type]
@@ -76,15 +84,15 @@ def run(args: argparse.Namespace) -> int:
             dataset, index, geometry, paths.cache_root(), os.cpu_count() or 1,
             lambda done, total: reporter.step("data", done, total, None),
         )  # fmt: skip
-        test = SplitClips(store, cell["judged_on"], device)
+        test = SplitClips(store, cell.judged_on, device)
         evaluations = evaluate_set(
             synthetic, test, store.classes, geometry.shape(), network, protocol, device, reporter
         )
     report = count_set(synthetic, None)
-    if store.digest != manifest["dataset"]["digest"]:
+    if store.digest != digest:
         print("note: the real clips are not the ones that the set was made from", file=sys.stderr)
-    print(f"{cell['method']} on {index.dataset}, {len(synthetic)} clips, {report.storage_bytes} bytes stored")
-    print(f"protocol {protocol.name}/{protocol.version}, network {network.name}, {len(test)} {cell['judged_on']} clips")
+    print(f"{cell.method} on {index.dataset}, {len(synthetic)} clips, {report.storage_bytes} bytes stored")
+    print(f"protocol {protocol.name}/{protocol.version}, network {network.name}, {len(test)} {cell.judged_on} clips")
     for entry in evaluations:
         fit = "" if entry.fitted else "  (did not fit its set)"
         print(

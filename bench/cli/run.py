@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -95,6 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plans, runs, prints the table."""
+    check_device(args.device)
     registries = plugins.load(args.plugin)
     for plugin in registries.methods.unavailable():
         print(f"warning: plugin '{plugin.name}' ({plugin.where}) is unavailable: {plugin.reason}", file=sys.stderr)
@@ -111,10 +113,12 @@ def run(args: argparse.Namespace) -> int:
     _print_notes(cells)
     _print_summary(cells, {c.cell.id() for c in waiting}, estimates, sys.stderr)
     _check_writable(out)
-    late = _run_cells(args, registries, cells, waiting, estimates) if waiting else False
+    if waiting:
+        _run_cells(args, registries, cells, waiting, estimates)
     records = [record for c in cells if (record := store.read(c.cell.id())) is not None]
     _print_tables(records, sys.stdout)
-    if late:
+    late = any(grid.to_run(_status(store.read(c.cell.id())), "missing") for c in waiting)
+    if late and args.limit_minutes is not None:
         print(
             f"time limit of {args.limit_minutes:g} minutes reached; the same command goes on from here", file=sys.stderr
         )
@@ -166,6 +170,8 @@ def _numbers(text: str, option: str, least: int) -> tuple[int, ...]:
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise BenchError(f"{option}: '{part}' is not a whole number of at least {least} (or a range such as 0-4)")
+        if dash and int(last) < int(first):
+            raise BenchError(f"{option}: '{part}' counts down; write {last}-{first}")
         numbers += range(int(first), int(last if dash else first) + 1)
     if not numbers or min(numbers) < least:
         raise BenchError(f"{option}: '{text}' must hold whole numbers of at least {least}, such as 1,5")
@@ -199,19 +205,29 @@ def _minutes(text: str) -> float:
     return minutes
 
 
+def check_device(text: str) -> None:
+    """Refuses what no machine has, without asking this one (that needs torch).
+
+    Raises:
+        BenchError: not the name of a device.
+    """
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", text, re.ASCII) is None:
+        raise BenchError(f"--device: '{text}' is no device (valid: auto, cpu, cuda, cuda:N)")
+
+
 def choose_device(text: str) -> str:
     """The device that ``--device`` names.
 
     Raises:
         BenchError: it does not exist here.
     """
+    check_device(text)
+
     import torch
 
     if text == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = text.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()) or (kind == "cpu" and number):
-        raise BenchError(f"--device: '{text}' is no device (valid: auto, cpu, cuda, cuda:N)")
     if kind == "cuda" and not torch.cuda.is_available():
         raise BenchError("--device: no CUDA device is available here (valid: auto, cpu)")
     if number and int(number) >= torch.cuda.device_count():
@@ -229,8 +245,8 @@ def _run_cells(
     cells: Sequence[PlannedCell],
     waiting: Sequence[PlannedCell],
     estimates: dict[str, float],
-) -> bool:
-    """Runs what is to be run; returns whether the time limit cut it short.
+) -> None:
+    """Runs what is to be run.
 
     Raises:
         KeyboardInterrupt: after printing the table of what there is.
@@ -250,7 +266,6 @@ def _run_cells(
         store = RecordStore(context.out)
         _print_tables([record for c in cells if (record := store.read(c.cell.id())) is not None], sys.stdout)
         raise
-    return deadline is not None and time.time() > deadline
 
 
 def _build_stores(waiting: Sequence[PlannedCell], context: Any, display: Display) -> None:

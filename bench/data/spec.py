@@ -33,6 +33,8 @@ def parse_dataset(text: str, registries: Registries, root: str | None = None) ->
         option, equals, value = part.partition("=")
         if not equals:
             raise BenchError(f"--datasets: '{part}' in '{text}' is not option=value")
+        if option.strip() in values:
+            raise BenchError(f"--datasets: '{option.strip()}' is given twice in '{text}'")
         values[option.strip()] = value.strip()
     options: Any = config.build(dataset.Config, values, f"--datasets {dataset.name}")
     return dataset(options, str(paths.data_root(dataset.name, root)), argument)

@@ -167,28 +167,31 @@ class Portable(Generic[T]):
     """An object of a class from anywhere, also from a ``--plugin`` file, which a worker process would not find by name.
 
     Attributes:
-        module, file: where its class is defined.
+        files: of the modules that its class and what it holds may be defined in, by module name.
         pickled: the object.
     """
 
-    module: str
-    file: str | None
+    files: dict[str, str]
     pickled: bytes
 
     @classmethod
     def of(cls, value: T) -> Portable[T]:
         """Packs an object. It is unpacked by `load` inside a job, where an error has a traceback."""
-        module = type(value).__module__
-        return cls(module, getattr(sys.modules[module], "__file__", None), pickle.dumps(value))
+        from bench.plugins import PLUGIN_FILE_PREFIX  # not in workers: it would load torch there
+
+        names = [name for name in sys.modules if name.startswith(PLUGIN_FILE_PREFIX)]
+        found = {name: getattr(sys.modules[name], "__file__", None) for name in [*names, type(value).__module__]}
+        return cls({name: file for name, file in found.items() if file is not None}, pickle.dumps(value))
 
     def load(self) -> T:
         """The object."""
-        known = self.module in sys.modules or importlib.util.find_spec(self.module.partition(".")[0]) is not None
-        if not known and self.file is not None:
-            spec = importlib.util.spec_from_file_location(self.module, Path(self.file))
+        for module, file in self.files.items():
+            if module in sys.modules or importlib.util.find_spec(module.partition(".")[0]) is not None:
+                continue
+            spec = importlib.util.spec_from_file_location(module, Path(file))
             assert spec is not None
             assert spec.loader is not None
-            sys.modules[self.module] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(sys.modules[self.module])
+            sys.modules[module] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[module])
         value: T = pickle.loads(self.pickled)  # noqa: S301 (made by the parent process a moment ago)
         return value

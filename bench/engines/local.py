@@ -54,7 +54,6 @@ def run(
         KeyboardInterrupt: the user stopped it; cells under way are recorded as interrupted.
     """
     if jobs == 1 or len(cells) <= 1:
-        torch.set_num_threads(os.cpu_count() or 1)
         for planned in cells:
             if _is_late(deadline):
                 return
@@ -136,13 +135,16 @@ class _Pool:
                         self._bury(worker)
                         workers.remove(worker)
         except KeyboardInterrupt:
-            self._stop(workers)
+            self._stop(workers, _GRACE_SECONDS)
+            raise
+        except BaseException:
+            self._stop(workers, 0.0)
             raise
 
     def _start(self) -> _Worker:
         spawn = multiprocessing.get_context("spawn")
         here, there = spawn.Pipe()
-        threads = max(1, (os.cpu_count() or 1) // self.jobs)
+        threads = max(1, torch.get_num_threads() // self.jobs)
         process = spawn.Process(target=_work, args=(there, self.plugin_files, self.context, self.deadline, threads))
         process.start()
         there.close()
@@ -154,14 +156,16 @@ class _Pool:
             worker.pipe.send(cell)
 
     def _listen(self, worker: _Worker) -> None:
-        try:
-            while worker.pipe.poll():
+        while True:
+            try:
+                if not worker.pipe.poll():
+                    return
                 event = worker.pipe.recv()
-                self.emit(event)
-                if isinstance(event, CellFinished):
-                    worker.cell = None
-        except (EOFError, OSError):
-            return
+            except (EOFError, OSError):
+                return
+            if isinstance(event, CellFinished):
+                worker.cell = None
+            self.emit(event)
 
     def _bury(self, worker: _Worker) -> None:
         """Records the cell of a worker that died without a word."""
@@ -175,9 +179,9 @@ class _Pool:
         RecordStore(self.context.out).write(record)
         self.emit(CellFinished(record))
 
-    def _stop(self, workers: Sequence[_Worker]) -> None:
+    def _stop(self, workers: Sequence[_Worker], grace: float) -> None:
         """Gives workers, which got the same Ctrl-C, a moment to write what they have; a second Ctrl-C kills them."""
-        limit = time.monotonic() + _GRACE_SECONDS
+        limit = time.monotonic() + grace
         try:
             for worker in workers:
                 worker.process.join(max(0.0, limit - time.monotonic()))

@@ -24,6 +24,11 @@ class ConvNet3D(Classifier):
 
     def __init__(self, classes: int, clip: ClipShape, rng: torch.Generator) -> None:
         super().__init__()
+        with torch.device("meta"):  # PyTorch's own initialisation would draw from the global generator
+            self._build(classes, clip, rng)
+        initialise(self, rng)
+
+    def _build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> None:
         blocks: list[nn.Module] = []
         width_in = clip.channels
         for width, pool in ((64, (1, 2, 2)), (128, (2, 2, 2)), (128, (2, 2, 2))):
@@ -35,7 +40,6 @@ class ConvNet3D(Classifier):
         self.pool = nn.AvgPool3d((2, 2, 2) if side > 1 else (2, 1, 1), stride=1)
         self.dropout = SeededDropout(0.5, rng)
         self.head = nn.Conv3d(128, classes, 1)
-        initialise(self, rng)
 
     def features(self, clips: torch.Tensor) -> torch.Tensor:
         """``(B, 128 * T' * H' * W')``: the convolutional stack, flattened, before pooling."""
@@ -63,6 +67,11 @@ class SmallConvNet3D(Classifier):
 
     def __init__(self, classes: int, clip: ClipShape, rng: torch.Generator) -> None:
         super().__init__()
+        with torch.device("meta"):  # as above
+            self._build(classes, clip)
+        initialise(self, rng)
+
+    def _build(self, classes: int, clip: ClipShape) -> None:
         self.stack = nn.Sequential(
             nn.Conv3d(clip.channels, 16, 3, stride=(1, 2, 2), padding=1), nn.GroupNorm(16, 16), nn.ReLU(inplace=True),
             nn.MaxPool3d((1, 2, 2)),
@@ -72,7 +81,6 @@ class SmallConvNet3D(Classifier):
         )  # fmt: skip
         self.pool = nn.MaxPool3d(2)
         self.head = nn.Linear(32, classes)
-        initialise(self, rng)
 
     def features(self, clips: torch.Tensor) -> torch.Tensor:
         """``(B, 32 * T * H/8 * W/8)``: the convolutional stack, flattened, before pooling."""

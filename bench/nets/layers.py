@@ -31,12 +31,15 @@ class SeededDropout(nn.Module):
 def initialise(module: nn.Module, rng: torch.Generator) -> None:
     """Draws every weight of ``module`` from ``rng``, with PyTorch's default distributions, in definition order.
 
+    The module may have been built on the meta device, where PyTorch's own initialisation draws nothing; it ends on the CPU.
+
     Convolutions and linear layers: uniform within ``1 / sqrt(fan_in)`` for weights and biases (Kaiming with a = sqrt 5);
     recurrent layers: uniform within ``1 / sqrt(hidden)``; norms: ones and zeros.
 
     Raises:
         TypeError: a layer with parameters whose initialisation is not known here.
     """
+    module.to_empty(device="cpu")
     for layer in module.modules():
         own = dict(layer.named_parameters(recurse=False))
         if not own:
@@ -49,6 +52,8 @@ def initialise(module: nn.Module, rng: torch.Generator) -> None:
         elif isinstance(layer, _NORMS):
             nn.init.ones_(layer.weight)
             nn.init.zeros_(layer.bias)
+            if isinstance(layer, nn.modules.batchnorm._NormBase):
+                layer.reset_running_stats()
         else:
             raise TypeError(f"no initialisation known for {type(layer).__name__}")
 

@@ -26,7 +26,13 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[
     """Writes one file atomically; ``meta`` (JSON) goes into its header."""
     from safetensors.torch import save
 
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain: dict[str, torch.Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        # safetensors refuses two tensors that share memory.
+        plain[name] = tensor.clone() if tensor.untyped_storage().data_ptr() in storages else tensor
+        storages.add(plain[name].untyped_storage().data_ptr())
     write_atomic(path, save(plain, metadata={"meta": canonical_json(dict(meta))}))
 
 

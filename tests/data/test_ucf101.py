@@ -76,7 +76,7 @@ def test_the_published_counts(complete, kind, classes, train, test):
     assert not {c.group for c in index.clips if c.split == "train"} & {
         c.group for c in index.clips if c.split == "test"
     }
-    assert pickle.loads(pickle.dumps(dataset)).root == str(complete)  # noqa: S301
+    assert pickle.loads(pickle.dumps(dataset)).root == str(complete)
 
 
 def test_labels_keys_and_groups(complete):
