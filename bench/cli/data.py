@@ -20,7 +20,7 @@ from typing import Any
 
 from bench import plugins
 from bench.api import ClipRef, Dataset, Geometry
-from bench.data.files import Fetchable, Listed, Listing, some
+from bench.data.files import Archive, Fetchable, Listed, Listing, some
 from bench.data.spec import parse_dataset
 from bench.errors import BenchError, UnreadableClip
 from bench.profiles import profile
@@ -165,14 +165,24 @@ def _fetch(dataset: Dataset[Any]) -> int:
             print(f"{path}: there already")
         else:
             print(f"{archive.url} ({archive.what})")
-            with _bar(archive.file, "bytes") as advance:
-                download.download(archive.url, path, advance)
+            try:
+                with _bar(archive.file, "bytes") as advance:
+                    download.download(archive.url, path, advance)
+            except BenchError as error:
+                raise BenchError(f"{error}{_also_wanted(dataset, archive, root)}") from error
         print(f"unpacking {path}")
         download.unpack(path, root, archive.folder)
         if not dataset.holds(archive):
             raise BenchError(f"{path} was unpacked, but {_lacking(dataset)}; delete it to fetch it again")
     print(f"{dataset.name} is complete in {root}: {len(dataset.listing().clips):,} clips")
     return 0
+
+
+def _also_wanted(dataset: Fetchable, failed: Archive, root: Path) -> str:
+    """What else has to be got by hand where one archive could not be had, so that one message says it all."""
+    others = [other for other in dataset.archives() if other != failed and not dataset.holds(other)]
+    wanted = [f"{other.url} at {root / other.file}" for other in others if not (root / other.file).exists()]
+    return f"; wanted beside it: {', '.join(wanted)}" if wanted else ""
 
 
 def _lacking(dataset: Fetchable) -> str:
