@@ -22,7 +22,7 @@ from bench import plugins
 from bench.api import ClipRef, Dataset, Geometry
 from bench.data.files import Archive, Fetchable, Listed, Listing, some
 from bench.data.spec import parse_dataset
-from bench.errors import BenchError, UnreadableClip
+from bench.errors import BenchError, MissingData, UnreadableClip
 from bench.profiles import profile
 
 SUMMARY = "check what is there of a dataset, or fetch a public one"
@@ -180,9 +180,16 @@ def _fetch(dataset: Dataset[Any]) -> int:
 
 def _also_wanted(dataset: Fetchable, failed: Archive, root: Path) -> str:
     """What else has to be got by hand where one archive could not be had, so that one message says it all."""
-    others = [other for other in dataset.archives() if other != failed and not dataset.holds(other)]
+    others = [archive for archive in dataset.archives() if archive != failed and not _holds(dataset, archive)]
     wanted = [f"{other.url} at {root / other.file}" for other in others if not (root / other.file).exists()]
     return f"; wanted beside it: {', '.join(wanted)}" if wanted else ""
+
+
+def _holds(dataset: Fetchable, archive: Archive) -> bool:
+    try:
+        return dataset.holds(archive)
+    except MissingData:  # the lists that would say so are not there either
+        return False
 
 
 def _lacking(dataset: Fetchable) -> str:

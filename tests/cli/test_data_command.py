@@ -202,3 +202,15 @@ def test_progress_without_a_terminal_is_ten_lines(capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 11
     assert lines[3] == "file: 300 of 1,000 bytes"
+
+
+def test_fetch_without_a_network_names_every_archive_in_one_message(tmp_path, monkeypatch, capsys):
+    def unreachable(url, target, progress):
+        raise BenchError(f"{url}: cannot be reached; put it at {target}")
+
+    monkeypatch.setattr(download, "download", unreachable)
+    with pytest.raises(BenchError) as error:
+        bench(capsys, "fetch", "miniucf", "--root", str(tmp_path))
+    for name in ("UCF101TrainTestSplits-RecognitionTask.zip", "UCF101.rar"):
+        assert f"{URL}{name}" in str(error.value)
+        assert str(tmp_path / name) in str(error.value)
