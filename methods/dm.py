@@ -9,6 +9,7 @@ import torch
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
 from bench.synthetic.choose import real_initialisation
+from bench.synthetic.learner import Learner
 
 if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
@@ -59,37 +60,17 @@ class DM(Method[DMConfig]):
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""
         synthetic = real_initialisation(task)
-        learned = synthetic.tensors()
-        velocity = {name: torch.zeros_like(tensor) for name, tensor in learned.items()}
-        start = 0
-        if (kept := task.resume()) is not None:
-            start, state = kept
-            for name, tensor in learned.items():
-                tensor.copy_(state[name])
-                velocity[name].copy_(state[f"{name}.velocity"])
-        index = torch.arange(len(synthetic))
+        learner = Learner(synthetic, {"clips": self.config.lr}, self.config.momentum)
+        everything = torch.arange(len(synthetic))
 
-        for step in range(start, self.config.steps):
-            network = task.network(task.rng("network", step))
-            network.requires_grad_(False)
+        for step in range(learner.resume(task), self.config.steps):
+            network = task.network(task.rng("network", step)).requires_grad_(False)
             real = real_means(task, network, self.config.batch_real, step)
-
-            for tensor in learned.values():
-                tensor.requires_grad_(True)
-            found = network.features(synthetic.render(index, task.rng("render", step)))
+            found = network.features(learner.render(everything, task.rng("render", step)))
             loss = dm_loss(real, found, synthetic.labels)
-            gradients = torch.autograd.grad(loss, list(learned.values()))
-
-            with torch.no_grad():
-                for (name, tensor), gradient in zip(learned.items(), gradients, strict=True):
-                    tensor.requires_grad_(False)
-                    velocity[name].mul_(self.config.momentum).add_(gradient)
-                    tensor.sub_(velocity[name], alpha=self.config.lr)
-
+            learner.update(loss)
             task.progress(step + 1, self.config.steps, loss=float(loss.detach()))
-            task.checkpoint(
-                step + 1, lambda: {**learned, **{f"{name}.velocity": value for name, value in velocity.items()}}
-            )
+            task.checkpoint(step + 1, learner.state)
         return synthetic
 
     def stored_bytes(self, work: Workload) -> int:
