@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import final
 
 import torch
 
-from baselines._features import CoresetConfig, class_features, feature_passes
+from baselines._features import Layer, Network, class_features, feature_passes
 from bench.api import Method, SyntheticSet, Task, Workload
 from bench.synthetic.choose import coreset
 
 
+@dataclass(frozen=True)
+class HerdingConfig:
+    """Options of herding.
+
+    Attributes:
+        network: whose features: one ``trained`` on the training split (its cost is charged), or an ``untrained`` one.
+        layer: which features: the convolutional ``maps`` or the penultimate ``embedding``; the default is
+            what matching methods compare too.
+    """
+
+    network: Network = "trained"
+    layer: Layer = "maps"
+
+
 @final
-class Herding(Method[CoresetConfig]):
+class Herding(Method[HerdingConfig]):
     """Real clips whose running mean follows the class mean in feature space."""
 
     name = "herding"
-    Config = CoresetConfig
+    Config = HerdingConfig
     paper = "Welling, ICML 2009; Rebuffi et al., CVPR 2017"
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""
-        return coreset(
-            task, [index[herd(found, task.ipc)] for index, found in class_features(task, self.config.features)]
-        )
+        features = class_features(task, self.config.network, self.config.layer)
+        return coreset(task, [index[herd(found, task.ipc)] for index, found in features])
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
@@ -31,7 +45,7 @@ class Herding(Method[CoresetConfig]):
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""
-        return feature_passes(work, self.config)
+        return feature_passes(work, self.config.network)
 
 
 def herd(features: torch.Tensor, count: int) -> torch.Tensor:

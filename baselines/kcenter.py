@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import final
 
 import torch
 
-from baselines._features import CoresetConfig, class_features, feature_passes
+from baselines._features import Layer, Network, class_features, feature_passes
 from bench.api import Method, SyntheticSet, Task, Workload
 from bench.synthetic.choose import coreset
 
 
+@dataclass(frozen=True)
+class KCenterConfig:
+    """Options of k-center.
+
+    Attributes:
+        network: whose features: one ``trained`` on the training split (its cost is charged), or an ``untrained`` one.
+        layer: which features: the convolutional ``maps`` or the penultimate ``embedding``; the default is
+            as in the paper; in the wide maps the farthest clips are outliers.
+    """
+
+    network: Network = "trained"
+    layer: Layer = "embedding"
+
+
 @final
-class KCenter(Method[CoresetConfig]):
+class KCenter(Method[KCenterConfig]):
     """Real clips that leave no clip of their class far from a chosen one in feature space."""
 
     name = "kcenter"
-    Config = CoresetConfig
+    Config = KCenterConfig
     paper = "Sener & Savarese, ICLR 2018"
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""
-        return coreset(
-            task, [index[k_center(found, task.ipc)] for index, found in class_features(task, self.config.features)]
-        )
+        features = class_features(task, self.config.network, self.config.layer)
+        return coreset(task, [index[k_center(found, task.ipc)] for index, found in features])
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
@@ -31,7 +45,7 @@ class KCenter(Method[CoresetConfig]):
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""
-        return feature_passes(work, self.config)
+        return feature_passes(work, self.config.network)
 
 
 def k_center(features: torch.Tensor, count: int) -> torch.Tensor:

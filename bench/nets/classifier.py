@@ -16,5 +16,9 @@ class Classifier(nn.Module, ABC):
         """The flattened output of the convolutional stack, ``(B, F)``, of clips ``(B, C, T, H, W)``."""
 
     @abstractmethod
+    def embedding(self, clips: torch.Tensor) -> torch.Tensor:
+        """What the classifying layer reads, ``(B, D)``: the penultimate activations."""
+
+    @abstractmethod
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """Logits ``(B, classes)``."""

@@ -45,6 +45,10 @@ class ConvNet3D(Classifier):
         """``(B, 128 * T' * H' * W')``: the convolutional stack, flattened, before pooling."""
         return self._maps(clips).flatten(1)
 
+    def embedding(self, clips: torch.Tensor) -> torch.Tensor:
+        """``(B, 128 * T')``: the pooled maps, flattened."""
+        return self.pool(self._maps(clips)).flatten(1)  # type: ignore[no-any-return]
+
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """Logits ``(B, classes)``."""
         maps = self.head(self.dropout(self.pool(self._maps(clips))))
@@ -87,9 +91,13 @@ class SmallConvNet3D(Classifier):
         # With so few channels the plain layout is the faster one, forward and backward.
         return self.stack(clips.contiguous()).flatten(1)  # type: ignore[no-any-return]
 
+    def embedding(self, clips: torch.Tensor) -> torch.Tensor:
+        """``(B, 32)``: the mean of the pooled maps over time and space."""
+        return self.pool(self.stack(clips.contiguous())).mean(dim=(2, 3, 4))  # type: ignore[no-any-return]
+
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """Logits ``(B, classes)``."""
-        return self.head(self.pool(self.stack(clips.contiguous())).mean(dim=(2, 3, 4)))  # type: ignore[no-any-return]
+        return self.head(self.embedding(clips))  # type: ignore[no-any-return]
 
 
 def stack_output(clip: ClipShape) -> tuple[int, int]:

@@ -18,12 +18,6 @@ from bench.engines.events import CellFinished, CellLog, CellProgress, CellStarte
 from bench.store.records import RecordStore
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    """One thread a process, however many cells run at a time: sums of floats depend on it."""
-    monkeypatch.setattr(local.os, "cpu_count", lambda: 1)
-
-
 @pytest.fixture
 def engine(registries, tiny_plugin, context):
     """Runs cells; returns the events."""
@@ -40,6 +34,13 @@ def records(context):
     return {record.cell.method: record for record in RecordStore(context.out).all()}
 
 
+def is_resource_tracker(process):
+    try:
+        return "resource_tracker" in " ".join(process.cmdline())
+    except psutil.Error:  # it is ending just now
+        return False
+
+
 @pytest.fixture
 def no_process_left():
     """After the test none of its processes runs."""
@@ -47,7 +48,7 @@ def no_process_left():
     yield
     left = [process for process in psutil.Process().children(recursive=True) if process.pid not in before]
     # The resource tracker of multiprocessing lives as long as this process, by design.
-    left = [process for process in left if "resource_tracker" not in " ".join(process.cmdline())]
+    left = [process for process in left if not is_resource_tracker(process)]
     _, alive = psutil.wait_procs(left, timeout=5)
     for process in alive:
         process.kill()
