@@ -1,0 +1,31 @@
+"""DSA (Zhao & Bilen, "Dataset condensation with differentiable siamese augmentation", ICML 2021): DC under one transform."""
+
+from __future__ import annotations
+
+from typing import final
+
+from bench.api import Method, SyntheticSet, Task, Workload
+from methods._augment import siamese
+from methods.dc import PAPER_IPC_10, QUICK, DCConfig, match_gradients, matching_passes
+
+
+@final
+class DSA(Method[DCConfig]):
+    """DC with each class's real and synthetic clips under one shared random transform."""
+
+    name = "dsa"
+    Config = DCConfig
+    paper = "Zhao & Bilen, ICML 2021"
+    presets = (PAPER_IPC_10, QUICK)
+
+    def distill(self, task: Task) -> SyntheticSet:
+        """See `Method`."""
+        return match_gradients(task, self.config, siamese)
+
+    def stored_bytes(self, work: Workload) -> int:
+        """See `Method`."""
+        return 4 * work.classes * work.ipc * work.clip.values()
+
+    def clip_passes(self, work: Workload) -> float:
+        """See `Method`."""
+        return matching_passes(work, self.config)
