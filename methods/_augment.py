@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 
-Transform = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+Transform = Callable[["torch.Tensor", "torch.Generator"], "torch.Tensor"]
 
 BRIGHTNESS = 1.0
 SATURATION = 2.0

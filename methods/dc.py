@@ -15,7 +15,7 @@ from bench.synthetic.learner import Learner
 if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
 
-Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+Augment = Callable[["torch.Tensor", "torch.Generator"], "torch.Tensor"]
 """Transforms clips ``(B, C, T, H, W)`` by one draw from the generator, the same for all of them."""
 
 
