@@ -33,6 +33,9 @@ Split = Literal["train", "fit", "validation", "test"]
 """``train`` is all training clips; ``fit`` and ``validation`` part it group by group; ``test`` is never seen by a method."""
 
 
+LabelLoss = Literal["cross-entropy", "squared"]
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Shapes
 
@@ -89,11 +92,15 @@ class SyntheticSet(ABC):
         name: the name of the representation, written into the manifest.
         archived: False for a set that only refers to data kept elsewhere; its tensors are counted, not written.
         labels: ``(N,)`` int64, or ``(N, classes)`` float for learned or soft labels (which then count in bytes).
+        label_loss: what float labels are: class probabilities for cross-entropy, or targets for a squared error.
+        rate: a learned learning rate ``()`` for networks that train on the set (counted in bytes), or None.
     """
 
     name: ClassVar[str]
     archived: ClassVar[bool] = True
     labels: torch.Tensor
+    label_loss: LabelLoss = "cross-entropy"
+    rate: torch.Tensor | None = None
 
     @classmethod
     @abstractmethod
@@ -108,7 +115,7 @@ class SyntheticSet(ABC):
 
     @abstractmethod
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Everything needed to train from the set except integer labels: pixels, memories, decoder weights, learned lr."""
+        """Everything that ``render`` needs: pixels, memories, decoder weights. The tensors themselves, not copies."""
 
     @abstractmethod
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
@@ -119,12 +126,56 @@ class SyntheticSet(ABC):
             rng: for sets that render at random; others ignore it.
         """
 
+    def stored(self) -> dict[str, torch.Tensor]:
+        """All that is counted in bytes: ``tensors()``, float labels and a learned rate. Integer labels are free."""
+        kept = dict(self.tensors())
+        if self.labels.is_floating_point():
+            kept["labels"] = self.labels
+        if self.rate is not None:
+            kept["rate"] = self.rate
+        return kept
+
     def __len__(self) -> int:
         return int(self.labels.shape[0])
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # How it is learned
+
+
+class Upstream(ABC):
+    """Something that several cells share, such as expert trajectories: made once, part by part, kept in the cache.
+
+    Instances are identified by ``name``, ``key()``, the source of their module, the training clips, the network and the
+    distillation seed. A part that is finished is never made again, by whatever cell.
+
+    Attributes:
+        name: what it is, for the record and the display.
+        parts: how many parts it is made in; each is one file.
+    """
+
+    name: ClassVar[str]
+    parts: int
+
+    @abstractmethod
+    def key(self) -> Mapping[str, Value]:
+        """The settings that the result depends on."""
+
+    @abstractmethod
+    def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
+        """Makes one part. ``task`` is that of the cell that needs it first; its checkpoints and progress are the part's."""
+
+
+class Artefact(ABC):
+    """A finished `Upstream`, on disk."""
+
+    @abstractmethod
+    def part(self, number: int) -> dict[str, torch.Tensor]:
+        """All tensors of one part, on the CPU."""
+
+    @abstractmethod
+    def rows(self, number: int, name: str, rows: slice) -> torch.Tensor:
+        """Some rows of one tensor of one part, on the CPU; no other is read."""
 
 
 class Task(ABC):
@@ -151,13 +202,20 @@ class Task(ABC):
         """Positions ``(n,)`` of the training clips of one class, in a fixed order."""
 
     @abstractmethod
-    def clips(self, index: torch.Tensor, views: torch.Tensor | None = None) -> torch.Tensor:
+    def clips(
+        self, index: torch.Tensor, views: torch.Tensor | None = None, frame: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Training clips ``(B, C, T, H, W)``, float32, normalised, on the device.
 
         Args:
             index: ``(B,)`` positions as `indices` gives them.
             views: ``(B,)`` which stored window of each; the middle one if None.
+            frame: ``(B,)`` which single frame of each, for clips ``(B, C, 1, H, W)``; all frames if None.
         """
+
+    @abstractmethod
+    def views(self) -> int:
+        """Stored windows per training clip."""
 
     @abstractmethod
     def pixels(self, index: torch.Tensor) -> torch.Tensor:
@@ -177,6 +235,14 @@ class Task(ABC):
     @abstractmethod
     def network(self, rng: torch.Generator) -> Classifier:
         """A newly initialised network of the profile, on the device."""
+
+    @abstractmethod
+    def frame_network(self, rng: torch.Generator) -> Classifier:
+        """A newly initialised image network of the profile, for clips ``(B, C, 1, H, W)``, on the device."""
+
+    @abstractmethod
+    def upstream(self, what: Upstream) -> Artefact:
+        """The finished artefact, made now where the cache lacks it; its cost is charged to the record either way."""
 
     @abstractmethod
     def trained_network(self) -> Classifier:
@@ -278,6 +344,7 @@ class Method(ABC, Generic[C]):
         paper: citation, or "" where there is none.
         uses_ipc: False if the set does not depend on IPC (one cell then serves every budget).
         uses_seed: False if nothing is random (one cell then serves every distillation seed).
+        in_all: False for ablations and controls, which ``--methods all`` leaves out (``everything`` does not).
     """
 
     name: ClassVar[str]
@@ -286,6 +353,7 @@ class Method(ABC, Generic[C]):
     paper: ClassVar[str] = ""
     uses_ipc: ClassVar[bool] = True
     uses_seed: ClassVar[bool] = True
+    in_all: ClassVar[bool] = True
 
     def __init__(self, config: C) -> None:
         self.config = config

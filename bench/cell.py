@@ -9,7 +9,7 @@ import json
 import shutil
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from bench.data.store import ClipStore, open_or_build
 from bench.errors import BenchError, OutOfTime
 from bench.grid import PlannedCell
 from bench.plugins import Registries
+from bench.profiles import PROFILES
 from bench.provenance import environment
 from bench.rng import generator
 from bench.store.artefacts import load_set, save_set
 from bench.store.records import PhaseCost, Record, SetReport, Status, write_atomic
 from bench.task import CellTask, Journal, Reporter, load_journal
+from bench.upstream import total
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,9 @@ class _CellRun:
         method: Method[Any] = method_type(config.build(method_type.Config, self.cell.config, self.cell.method))
         clip = self.planned.geometry.shape()
         task = CellTask(
-            self.cell, store, split, clip, self.planned.setting, network, protocol, self.device,
-            state, self.context.cache, self.reporter, self.journal,
+            self.cell, store, split, clip, self.planned.setting, network,
+            self.registries.networks.get(PROFILES[self.cell.profile].frame_network)(), protocol, self.device, state,
+            self.context.cache, self.reporter, self.journal,
         )  # fmt: skip
         meter = PhaseMeter(self.device, self.journal.distil)
         task.measure(meter)
@@ -178,16 +181,11 @@ class _CellRun:
         return synthetic
 
     def _note_costs(self) -> None:
-        upstream, distil = self.journal.upstream, self.journal.distil
-        if upstream is not None:
-            self.costs["upstream"] = upstream
-            if not upstream.shared:  # it ran inside the distillation; each second is charged once
-                distil = replace(
-                    distil,
-                    wall_seconds=max(0.0, distil.wall_seconds - upstream.wall_seconds),
-                    device_seconds=max(0.0, distil.device_seconds - upstream.device_seconds),
-                )
-        self.costs["distil"] = distil
+        upstream = self.journal.upstream
+        if upstream:
+            self.costs["upstream"] = total(list(upstream.values()))
+            self.data["upstream"] = {name: asdict(cost) for name, cost in upstream.items()}
+        self.costs["distil"] = self.journal.distil
 
     def _manifest(self, store: ClipStore) -> dict[str, Any]:
         dataset = self.planned.dataset
@@ -309,7 +307,7 @@ def check_set(synthetic: SyntheticSet, classes: int, clip: ClipShape, ipc: int |
         raise BenchError(f"the set has {len(synthetic)} clips; the budget is {ipc} a class, {ipc * classes} in all")
     if ipc is not None and labels.dim() == 1 and (most := int(labels.bincount().max())) > ipc:
         raise BenchError(f"class {int(labels.bincount().argmax())} has {most} clips; the budget is {ipc} a class")
-    for name, tensor in {**synthetic.tensors(), "labels": labels}.items():
+    for name, tensor in synthetic.stored().items():
         if tensor.is_floating_point() and not tensor.is_meta and not bool(torch.isfinite(tensor).all()):
             raise BenchError(f"'{name}' holds numbers that are not finite (a learning rate that is too high diverges)")
     with torch.no_grad():

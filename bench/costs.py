@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import final
@@ -16,9 +17,7 @@ from bench.store.records import PhaseCost, SetReport, StoredTensor
 
 def count_set(synthetic: SyntheticSet, artefact: str | None) -> SetReport:
     """Counts what a set stores. Integer labels are free (their order says them), learned or soft ones are not."""
-    counted = dict(synthetic.tensors())
-    if synthetic.labels.is_floating_point():
-        counted["labels"] = synthetic.labels
+    counted = synthetic.stored()
     tensors = {
         name: StoredTensor(
             tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), tensor.numel() * tensor.itemsize
@@ -61,6 +60,15 @@ class PhaseMeter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cost = self.so_far()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves out what happens inside: it is measured, and charged, elsewhere."""
+        self.before = self.so_far()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def so_far(self) -> PhaseCost:
         """The cost up to now."""

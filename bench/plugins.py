@@ -34,6 +34,7 @@ CORE_MODULES = (
     "bench.nets.registry",
     "bench.synthetic.dense",
     "bench.synthetic.real",
+    "bench.synthetic.static_dynamic",
 )
 PLUGIN_PACKAGES = ("baselines", "methods")
 PLUGIN_FILE_PREFIX = "bench_plugin_"

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import functools
+import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 
 from bench import rng as named
-from bench.api import ClipShape, Network, Protocol, Split, SyntheticSet, Task
+from bench.api import Artefact, ClipShape, Network, Protocol, Recipe, Split, SyntheticSet, Task, Upstream
+from bench.config import Value
 from bench.costs import PhaseMeter
 from bench.data.pixels import SplitClips, normalise
 from bench.errors import OutOfTime
-from bench.store.artefacts import load_tensors, save_tensors
+from bench.frames import draw
+from bench.plugins import source_hash
+from bench.store.artefacts import load_meta, load_tensors, save_tensors
 from bench.store.records import Cell, PhaseCost, canonical_json
 from bench.temporal import TemporalSetting
+from bench.upstream import open_or_make
 
 if TYPE_CHECKING:
     from bench.data.store import ClipStore
@@ -51,25 +59,58 @@ class Reporter:
 
 @dataclass
 class Journal:
-    """What a cell has gathered so far, kept in its checkpoint so that a resumed cell goes on as if unbroken."""
+    """What a cell has gathered so far, kept in its checkpoint so that a resumed cell goes on as if unbroken.
+
+    Attributes:
+        history: thinned metrics of distillation.
+        distil: its cost so far, without that of upstream artefacts.
+        upstream: the cost of each upstream artefact that was asked for.
+    """
 
     history: dict[str, list[float]] = field(default_factory=dict)
     distil: PhaseCost = field(default_factory=lambda: PhaseCost(0.0, 0.0, 0, 0))
-    upstream: PhaseCost | None = None
+    upstream: dict[str, PhaseCost] = field(default_factory=dict)
 
     def to_meta(self) -> dict[str, object]:
         """Plain JSON."""
         return asdict(self)
 
     @staticmethod
-    def from_meta(meta: Mapping[str, object]) -> Journal:
+    def from_meta(meta: Mapping[str, Any]) -> Journal:
         """The inverse of `to_meta`."""
-        upstream = meta["upstream"]
         return Journal(
-            history=meta["history"],  # type: ignore[arg-type]
-            distil=PhaseCost(**meta["distil"]),  # type: ignore[arg-type]
-            upstream=None if upstream is None else PhaseCost(**upstream),  # type: ignore[arg-type]
+            history=meta["history"],
+            distil=PhaseCost(**meta["distil"]),
+            upstream={name: PhaseCost(**cost) for name, cost in meta["upstream"].items()},
         )
+
+
+@final
+class TrainedNetwork(Upstream):
+    """A network trained on the training split by a protocol's recipe."""
+
+    name = "trained-network"
+    parts = 1
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def key(self) -> Mapping[str, Value]:
+        """The recipe."""
+        return {"recipe": canonical_json(asdict(self.recipe))}
+
+    def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
+        """The network's weights."""
+        from bench.training import train
+
+        network = task.network(task.rng("trained network"))
+        order, rendering = task.rng("trained network order"), task.rng("trained network render")
+        train(network, task.real_set(), self.recipe, task.device, order, rendering, _as_progress(task))
+        return network.state_dict()
+
+
+def _as_progress(task: Task) -> Callable[[int, int, float], None]:
+    return lambda step, total, loss: task.progress(step, total, loss=loss)
 
 
 @final
@@ -81,7 +122,7 @@ class CellTask(Task):
         store: the decoded dataset.
         split: the split that may be seen: ``train``, or ``fit`` when judging on the validation part.
         clip, setting: shape of the clips and temporal setting.
-        network, protocol: parts of the profile.
+        network, frame_network, protocol: parts of the profile.
         device: where tensors live.
         checkpoint_path: file of this cell's checkpoint.
         cache: folder of upstream artefacts.
@@ -96,6 +137,7 @@ class CellTask(Task):
         clip: ClipShape,
         setting: TemporalSetting,
         network: Network,
+        frame_network: Network,
         protocol: Protocol,
         device: torch.device,
         checkpoint_path: Path,
@@ -110,16 +152,19 @@ class CellTask(Task):
         self.device = device
         self.seed = cell.seed or 0
         self.journal = journal
-        self._cell = cell
         self._data = SplitClips(store, split, device)
         self._by_class = [(self._data.labels == label).nonzero().flatten() for label in range(len(store.classes))]
         self._digest = store.digest
         self._split = split
         self._network = network
+        self._frame_network = frame_network
         self._protocol = protocol
-        self._checkpoint_path = checkpoint_path
         self._cache = cache
         self._reporter = reporter
+        # What differs between the cell itself and the parts of its upstream artefacts:
+        self._owner = cell.id()
+        self._phase = "distil"
+        self._checkpoint_path = checkpoint_path
         self._meter: PhaseMeter | None = None
         self._last_checkpoint = time.monotonic()
 
@@ -130,9 +175,15 @@ class CellTask(Task):
         """See `Task`."""
         return self._by_class[label]
 
-    def clips(self, index: torch.Tensor, views: torch.Tensor | None = None) -> torch.Tensor:
+    def clips(
+        self, index: torch.Tensor, views: torch.Tensor | None = None, frame: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """See `Task`."""
-        return normalise(self._data.pixels(index, self._middle(index) if views is None else views))
+        return normalise(self._data.pixels(index, self._middle(index) if views is None else views, frame))
+
+    def views(self) -> int:
+        """See `Task`."""
+        return self._data.views()
 
     def pixels(self, index: torch.Tensor) -> torch.Tensor:
         """See `Task`."""
@@ -141,11 +192,8 @@ class CellTask(Task):
     def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
         """See `Task`."""
         own = self._by_class[label]
-        if count <= len(own):
-            chosen = own[torch.randperm(len(own), generator=rng)[:count]]
-        else:
-            chosen = own[torch.randint(len(own), (count,), generator=rng)]
-        return self.clips(chosen, torch.randint(self._data.views(), (count,), generator=rng))
+        chosen = own[draw(len(own), count, rng)]
+        return self.clips(chosen, torch.randint(self.views(), (count,), generator=rng))
 
     def real_set(self) -> SyntheticSet:
         """See `Task`."""
@@ -167,40 +215,55 @@ class CellTask(Task):
         """See `Task`. Not keyed by the method: what two methods both draw under one name, they draw alike."""
         return named.generator("distil", self.seed, name, step)
 
+    def frame_network(self, rng: torch.Generator) -> Classifier:
+        """See `Task`."""
+        image = replace(self.clip, frames=1)
+        return self._frame_network.build(len(self.classes), image, rng).to(self.device)
+
     def trained_network(self) -> Classifier:
         """See `Task`."""
-        from bench.training import train
-
         network = self.network(self.rng("trained network"))
+        network.load_state_dict(self.upstream(TrainedNetwork(self._protocol.recipe)).part(0))
+        return network.eval()
+
+    def upstream(self, what: Upstream) -> Artefact:
+        """See `Task`."""
         key = {
-            "what": "trained network",
+            "what": what.name,
+            "settings": dict(what.key()),
+            "source": source_hash(sys.modules[type(what).__module__]),
             "data": self._digest,
             "split": self._split,
-            "network": self._network.name,
-            "recipe": asdict(self._protocol.recipe),
+            "networks": [self._network.name, self._frame_network.name],
             "seed": self.seed,
             "device": self.device.type,
         }
-        path = self._cache / "upstream" / f"{named.derive_seed(canonical_json(key)):016x}.safetensors"
-        kept = load_tensors(path)
-        if kept is not None and canonical_json(kept[1].get("key")) == canonical_json(key):
-            network.load_state_dict(kept[0])
-            if self.journal.upstream is None:  # else this cell trained it itself, before it was resumed
-                self.journal.upstream = PhaseCost(**{**kept[1]["cost"], "shared": True})
-            return network.eval()
-        with PhaseMeter(self.device) as meter:
-            train(
-                network,
-                self.real_set(),
-                self._protocol.recipe,
-                self.device,
-                self.rng("trained network order"),
-                self.rng("trained network render"),
-                lambda step, total, loss: self._step("upstream", step, total, loss),
+        with self._meter.paused() if self._meter is not None else contextlib.nullcontext():
+            artefact, cost = open_or_make(
+                self._cache, what.name, key, what.parts, functools.partial(self._make_part, what, key), self._wait
             )
-        self.journal.upstream = meter.cost
-        save_tensors(path, network.state_dict(), {"key": key, "cost": asdict(meter.cost)})
-        return network.eval()
+        self.journal.upstream.setdefault(what.name, cost)  # else this cell made it itself, before it was resumed
+        return artefact
+
+    def _make_part(
+        self, what: Upstream, key: Mapping[str, Any], part: int, checkpoint: Path
+    ) -> tuple[Mapping[str, torch.Tensor], PhaseCost]:
+        """One part, made by a copy of this task with a checkpoint, a meter and a journal of its own."""
+        task = copy.copy(self)
+        task._owner = canonical_json({**key, "part": part})
+        task._phase = "upstream"
+        task._checkpoint_path = checkpoint
+        task._last_checkpoint = time.monotonic()
+        task.journal = load_journal(checkpoint, task._owner)
+        task._meter = PhaseMeter(self.device, task.journal.distil)
+        self._reporter.log(f"making {what.name}" + (f", {part + 1} of {what.parts}" if what.parts > 1 else ""))
+        with task._meter as meter:
+            tensors = what.make(task, part)
+        return tensors, meter.cost
+
+    def _wait(self, message: str) -> None:
+        self._reporter.log(message)
+        self._reporter.check_time()
 
     # ------------------------------------------------------------------------------------------------------------------
     # Progress and checkpoints
@@ -215,7 +278,7 @@ class CellTask(Task):
         if late or time.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS:
             if self._meter is not None:
                 self.journal.distil = self._meter.so_far()
-            meta = {"cell": self._cell.id(), "step": step, "journal": self.journal.to_meta()}
+            meta = {"cell": self._owner, "step": step, "journal": self.journal.to_meta()}
             save_tensors(self._checkpoint_path, state(), meta)
             self._last_checkpoint = time.monotonic()
         self._reporter.check_time()
@@ -223,7 +286,7 @@ class CellTask(Task):
     def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
         """See `Task`."""
         kept = load_tensors(self._checkpoint_path)
-        if kept is None or kept[1].get("cell") != self._cell.id():
+        if kept is None or kept[1].get("cell") != self._owner:
             return None
         tensors, meta = kept
         return int(meta["step"]), {name: tensor.to(self.device) for name, tensor in tensors.items()}
@@ -233,20 +296,18 @@ class CellTask(Task):
         if step % max(1, total // HISTORY_POINTS) == 0 or step == total:
             for name, value in {"step": float(step), **metrics}.items():
                 self.journal.history.setdefault(name, []).append(value)
-        self._reporter.step("distil", step, total, metrics.get("loss"))
+        self._reporter.step(self._phase, step, total, metrics.get("loss"))
+        if self._phase == "upstream":  # parts without checkpoints of their own stop in time, too
+            self._reporter.check_time()
 
     def log(self, message: str) -> None:
         """See `Task`."""
         self._reporter.log(message)
 
-    def _step(self, phase: str, step: int, total: int, loss: float | None) -> None:
-        self._reporter.step(phase, step, total, loss)
-        self._reporter.check_time()
 
-
-def load_journal(path: Path, cell_id: str) -> Journal:
-    """The journal in a cell's checkpoint; a new one if there is none."""
-    kept = load_tensors(path)
-    if kept is None or kept[1].get("cell") != cell_id:
+def load_journal(path: Path, owner: str) -> Journal:
+    """The journal in a checkpoint of that owner (a cell's id); a new one if there is none."""
+    meta = load_meta(path)
+    if meta is None or meta.get("cell") != owner:
         return Journal()
-    return Journal.from_meta(kept[1]["journal"])
+    return Journal.from_meta(meta["journal"])

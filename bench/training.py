@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.api import Clips, Recipe, SyntheticSet
+from bench.api import Clips, LabelLoss, Recipe, SyntheticSet
 from bench.nets.classifier import Classifier
 
 # Clips per forward pass where no gradient is needed; changes memory, not results.
@@ -27,7 +27,8 @@ def train(
 
     Args:
         network: on ``device``.
-        data: the set; integer labels give cross-entropy, float labels cross-entropy with these probabilities.
+        data: the set; integer labels give cross-entropy, float labels cross-entropy with these probabilities or half the
+            squared distance of the logits from them, as the set's ``label_loss`` says.
         recipe: see `Recipe`.
         device: where the network lives.
         order: draws the order of clips, a permutation per epoch.
@@ -50,7 +51,7 @@ def train(
             group["lr"] = recipe.lr * recipe.decay ** sum(update >= cut for cut in cuts)
         with torch.no_grad():
             clips = data.render(index, rendering).to(device)
-        loss = torch.nn.functional.cross_entropy(network(clips), labels[index.to(device)])
+        loss = _loss(network(clips), labels[index.to(device)], data.label_loss)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -58,6 +59,13 @@ def train(
             progress(update + 1, total, float(loss.detach()))
     network.eval()
     return float(loss.detach())
+
+
+def _loss(logits: torch.Tensor, labels: torch.Tensor, kind: LabelLoss) -> torch.Tensor:
+    """The mean loss over a batch. Half the squared distance has gradients of the size of cross-entropy's."""
+    if kind == "squared":
+        return 0.5 * (logits - labels).square().sum(dim=1).mean()
+    return torch.nn.functional.cross_entropy(logits, labels)
 
 
 def _batches(clips: int, batch: int, order: torch.Generator, total: int) -> Iterator[torch.Tensor]:

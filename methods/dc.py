@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Literal, final
 
 import torch
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
-from bench.synthetic.choose import real_initialisation
+from bench.frames import FrameTask
+from bench.synthetic.choose import dense_bytes, real_initialisation
 from bench.synthetic.learner import Learner
+from bench.synthetic.static_dynamic import StaticDynamicSet
 
 if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
@@ -20,15 +22,14 @@ Augment = Callable[["torch.Tensor", "torch.Generator"], "torch.Tensor"]
 
 
 @dataclass(frozen=True)
-class DCConfig:
-    """Hyper-parameters of DC; the defaults are those of the image paper, there being no released ones for video.
+class DCMatching:
+    """Hyper-parameters of the matching, whatever kind of set is learned.
 
     Attributes:
         steps: newly initialised networks (the outermost loop, K).
         outer_loops: matchings per network (T); 1 for IPC 1 and 5.
         inner_loops: epochs that the network is trained on the set after each matching but the last.
-        lr: step size on pixels (network units).
-        momentum: of SGD on pixels.
+        momentum: of SGD on what is learned.
         batch_real: real clips per class and matching.
         network_lr: of the network's training in between.
     """
@@ -36,21 +37,33 @@ class DCConfig:
     steps: int = 1000
     outer_loops: int = 1
     inner_loops: int = 1
-    lr: float = 0.1
     momentum: float = 0.5
     batch_real: int = 256
     network_lr: float = 0.01
 
 
-QUICK = Preset(
-    {"steps": 40, "batch_real": 16},
-    source="scaled down for a CPU, not tuned; see docs/methods.md",
-    profile="quick",
-)
+@dataclass(frozen=True)
+class DCConfig(DCMatching):
+    """Hyper-parameters of DC on clips or frames; the defaults are the image paper's, there being no released ones for video.
+
+    Attributes:
+        lr: step size on pixels (network units).
+        match: whole ``clips``, or single random ``frames``: the set is then IPC still images a class.
+    """
+
+    lr: float = 0.1
+    match: Literal["clips", "frames"] = "clips"
+
+
 PAPER_IPC_10 = Preset(
     {"outer_loops": 10, "inner_loops": 50},
     source="Zhao et al., ICLR 2021, appendix: images, IPC 10",
     ipc=10,
+)
+QUICK = Preset(
+    {"steps": 40, "batch_real": 16},
+    source="scaled down for a CPU, not tuned; see docs/methods.md",
+    profile="quick",
 )
 
 
@@ -65,23 +78,36 @@ class DC(Method[DCConfig]):
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""
-        return match_gradients(task, self.config, lambda clips, rng: clips)
+        return learn_pixels(task, self.config, unchanged)
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
-        return 4 * work.classes * work.ipc * work.clip.values()
+        return pixel_bytes(work, self.config)
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""
-        return matching_passes(work, self.config)
+        return gradient_passes(work, self.config)
 
 
-def match_gradients(task: Task, config: DCConfig, augment: Augment) -> SyntheticSet:
-    """Algorithm 1 of the paper."""
-    synthetic = real_initialisation(task)
-    learner = Learner(synthetic, {"clips": config.lr}, config.momentum)
+def unchanged(clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """No augmentation."""
+    return clips
+
+
+def learn_pixels(task: Task, config: DCConfig, augment: Augment) -> SyntheticSet:
+    """Whole clips, or still images, learned from real ones."""
+    on = task if config.match == "clips" else FrameTask(task, task.ipc)
+    learner = Learner(real_initialisation(on), {"clips": config.lr}, config.momentum)
+    match_gradients(on, learner, config, augment)
+    if config.match == "clips":
+        return learner.synthetic
+    images = learner.learned["clips"].transpose(1, 2)  # (N, 1, 3, H, W): one image a clip
+    return StaticDynamicSet(learner.synthetic.labels, task.clip.frames, static=images.contiguous())
+
+
+def match_gradients(task: Task, learner: Learner, config: DCMatching, augment: Augment) -> None:
+    """Algorithm 1 of the paper, on any kind of set."""
     total = config.steps * config.outer_loops
-
     for step in range(learner.resume(task), config.steps):
         network = task.network(task.rng("network", step))
         loss = torch.zeros(())
@@ -90,11 +116,10 @@ def match_gradients(task: Task, config: DCConfig, augment: Augment) -> Synthetic
             loss = matching_loss(task, network, learner, config.batch_real, augment, draw)
             learner.update(loss)
             if loop + 1 < config.outer_loops:
-                train_network(task, network, synthetic, config, augment, draw)
+                train_network(task, network, learner.synthetic, config, augment, draw)
         done = (step + 1) * config.outer_loops
         task.progress(done, total, loss=float(loss.detach()) / len(task.classes))
         task.checkpoint(step + 1, learner.state)
-    return synthetic
 
 
 def matching_loss(
@@ -140,7 +165,7 @@ def gradient_distance(real: Sequence[torch.Tensor], synthetic: Sequence[torch.Te
 
 
 def train_network(
-    task: Task, network: Classifier, synthetic: SyntheticSet, config: DCConfig, augment: Augment, draw: int
+    task: Task, network: Classifier, synthetic: SyntheticSet, config: DCMatching, augment: Augment, draw: int
 ) -> None:
     """Trains the network on the set for ``inner_loops`` epochs, in place."""
     optimiser = torch.optim.SGD(network.parameters(), lr=config.network_lr, momentum=0.5)
@@ -158,9 +183,14 @@ def train_network(
             optimiser.step()
 
 
-def matching_passes(work: Workload, config: DCConfig) -> float:
+def gradient_passes(work: Workload, config: DCMatching) -> float:
     """Clip passes: forward and backward of the real clips, those and their derivative of the synthetic ones."""
     matchings = config.steps * config.outer_loops
     training = config.steps * (config.outer_loops - 1) * config.inner_loops * 3 * work.ipc
     per_class = min(config.batch_real, work.train // work.classes)
     return float(work.classes * (matchings * (3 * per_class + 9 * work.ipc) + training))
+
+
+def pixel_bytes(work: Workload, config: DCConfig) -> int:
+    """Bytes of whole clips, or of one image a clip."""
+    return dense_bytes(work) // (1 if config.match == "clips" else work.clip.frames)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
-from bench.synthetic.choose import real_initialisation
+from bench.synthetic.choose import dense_bytes, real_initialisation
 from bench.synthetic.learner import Learner
 
 if TYPE_CHECKING:
@@ -18,20 +18,29 @@ _REAL_CHUNK = 64  # clips per gradient-free forward pass; changes memory, not re
 
 
 @dataclass(frozen=True)
-class DMConfig:
-    """Hyper-parameters of DM; the defaults are those of the video release.
+class DMMatching:
+    """Hyper-parameters of the matching, whatever kind of set is learned.
 
     Attributes:
-        steps: updates of the synthetic clips, each with a newly initialised network.
-        lr: step size on pixels (network units).
-        momentum: of SGD on pixels.
+        steps: updates of the set, each with a newly initialised network.
+        momentum: of SGD on what is learned.
         batch_real: real clips per class and step.
     """
 
     steps: int = 5000
-    lr: float = 30.0
     momentum: float = 0.5
     batch_real: int = 64
+
+
+@dataclass(frozen=True)
+class DMConfig(DMMatching):
+    """Hyper-parameters of DM on whole clips; the defaults are those of the video release.
+
+    Attributes:
+        lr: step size on pixels (network units).
+    """
+
+    lr: float = 30.0
 
 
 @final
@@ -59,27 +68,30 @@ class DM(Method[DMConfig]):
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""
-        synthetic = real_initialisation(task)
-        learner = Learner(synthetic, {"clips": self.config.lr}, self.config.momentum)
-        everything = torch.arange(len(synthetic))
-
-        for step in range(learner.resume(task), self.config.steps):
-            network = task.network(task.rng("network", step)).requires_grad_(False)
-            real = real_means(task, network, self.config.batch_real, step)
-            found = network.features(learner.render(everything, task.rng("render", step)))
-            loss = dm_loss(real, found, synthetic.labels)
-            learner.update(loss)
-            task.progress(step + 1, self.config.steps, loss=float(loss.detach()))
-            task.checkpoint(step + 1, learner.state)
-        return synthetic
+        learner = Learner(real_initialisation(task), {"clips": self.config.lr}, self.config.momentum)
+        match_distribution(task, learner, self.config)
+        return learner.synthetic
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
-        return 4 * work.classes * work.ipc * work.clip.values()
+        return dense_bytes(work)
 
     def clip_passes(self, work: Workload) -> float:
-        """See `Method`: a forward pass of the real clips, forward and backward of the synthetic ones."""
-        return float(self.config.steps * work.classes * (self.config.batch_real + 3 * work.ipc))
+        """See `Method`."""
+        return distribution_passes(work, self.config)
+
+
+def match_distribution(task: Task, learner: Learner, config: DMMatching) -> None:
+    """Algorithm 1 of the paper, on any kind of set."""
+    everything = torch.arange(len(learner.synthetic))
+    for step in range(learner.resume(task), config.steps):
+        network = task.network(task.rng("network", step)).requires_grad_(False)
+        real = real_means(task, network, config.batch_real, step)
+        found = network.features(learner.render(everything, task.rng("render", step)))
+        loss = dm_loss(real, found, learner.synthetic.labels)
+        learner.update(loss)
+        task.progress(step + 1, config.steps, loss=float(loss.detach()))
+        task.checkpoint(step + 1, learner.state)
 
 
 def real_means(task: Task, network: Classifier, batch_real: int, step: int) -> torch.Tensor:
@@ -106,3 +118,8 @@ def dm_loss(real: torch.Tensor, synthetic: torch.Tensor, labels: torch.Tensor) -
     member = torch.nn.functional.one_hot(labels.to(real.device), len(real)).to(synthetic.dtype)  # (N, classes)
     means = (member / member.sum(dim=0)).T @ synthetic
     return (real - means).square().sum()
+
+
+def distribution_passes(work: Workload, config: DMMatching) -> float:
+    """Clip passes: a forward pass of the real clips, forward and backward of the synthetic ones."""
+    return float(config.steps * work.classes * (config.batch_real + 3 * work.ipc))

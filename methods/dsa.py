@@ -6,7 +6,7 @@ from typing import final
 
 from bench.api import Method, SyntheticSet, Task, Workload
 from methods._augment import siamese
-from methods.dc import PAPER_IPC_10, QUICK, DCConfig, match_gradients, matching_passes
+from methods.dc import PAPER_IPC_10, QUICK, DCConfig, gradient_passes, learn_pixels, pixel_bytes
 
 
 @final
@@ -20,12 +20,12 @@ class DSA(Method[DCConfig]):
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""
-        return match_gradients(task, self.config, siamese)
+        return learn_pixels(task, self.config, siamese)
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
-        return 4 * work.classes * work.ipc * work.clip.values()
+        return pixel_bytes(work, self.config)
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""
-        return matching_passes(work, self.config)
+        return gradient_passes(work, self.config)

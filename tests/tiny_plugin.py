@@ -31,7 +31,9 @@ from bench.profiles import PROFILES, Profile
 from bench.protocol import Quick
 from bench.synthetic.dense import DenseSet
 
-PROFILES["tiny"] = Profile("tiny", Geometry(4, 1, 16, 16), "convnet3d-small", "tiny", "4 frames of 16x16, for tests")
+PROFILES["tiny"] = Profile(
+    "tiny", Geometry(4, 1, 16, 16), "convnet3d-small", "tiny", "4 frames of 16x16, for tests", "cnn-mean-small"
+)
 
 CLASSES = ("amber", "blue", "coral")
 

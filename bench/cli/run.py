@@ -44,7 +44,12 @@ _RESUME = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``run``."""
     axes = parser.add_argument_group("what to run")
-    axes.add_argument("--methods", default="all", metavar="A,B", help="methods, or all (default: all)")
+    axes.add_argument(
+        "--methods",
+        default="all",
+        metavar="A,B",
+        help="methods; all but ablations and controls: all (default); these too: everything",
+    )
     axes.add_argument(
         "--datasets",
         default="shapes-mixed",
@@ -147,11 +152,13 @@ def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
 
 
 def _methods(text: str, registries: Registries) -> tuple[str, ...]:
-    if text.strip() == "all":
+    if text.strip() == "everything":
         return registries.methods.names()
+    if text.strip() == "all":
+        return tuple(name for name, method in registries.methods if method.in_all)
     names = tuple(dict.fromkeys(split_list(text)))
     if not names:
-        raise BenchError(f"--methods: none given (valid: all, {', '.join(registries.methods.names())})")
+        raise BenchError(f"--methods: none given (valid: all, everything, {', '.join(registries.methods.names())})")
     for name in names:
         registries.methods.get(name)
     return names

@@ -47,13 +47,18 @@ class SplitClips(Clips):
         """Stored windows per clip."""
         return int(self.store.clips.shape[1])
 
-    def pixels(self, index: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
-        """uint8 clips ``(B, C, T, H, W)`` (channels last in memory) of windows ``view`` ``(B,)``."""
+    def pixels(self, index: torch.Tensor, view: torch.Tensor, frame: torch.Tensor | None = None) -> torch.Tensor:
+        """uint8 clips ``(B, C, T, H, W)`` (channels last in memory) of windows ``view`` ``(B,)``.
+
+        With ``frame`` ``(B,)`` only that frame of each, ``(B, C, 1, H, W)``.
+        """
         if self._resident is not None:
-            clips = self._resident[index.to(self.device), view.to(self.device)]
+            clips, first = self._resident, index.to(self.device)
         else:
-            clips = self._gather(index.numpy())[torch.arange(len(index)), view.to(self.device)]
-        return clips.permute(0, 4, 1, 2, 3)
+            clips, first = self._gather(index.numpy()), torch.arange(len(index), device=self.device)
+        view = view.to(self.device)
+        chosen = clips[first, view] if frame is None else clips[first, view, frame.to(self.device)].unsqueeze(1)
+        return chosen.permute(0, 4, 1, 2, 3)
 
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """Clips ``(B, C, T, H, W)``, float32, normalised, of one window."""

@@ -68,3 +68,46 @@ class SmallConvNet3DNetwork(Network):
         """Multiply-adds of the three convolutions, twice."""
         half = clip.frames * -(-clip.height // 2) * -(-clip.width // 2)
         return 2.0 * 27 * (half * 16 * clip.channels + half / 4 * 32 * 16 + half / 16 * 32 * 32)
+
+
+@final
+class FrameMeanNetwork(Network):
+    """A 2D ConvNet (3 blocks, width 128, instance norm) on each frame, averaged over time; on single frames the image ConvNet."""
+
+    name = "cnn-mean"
+
+    def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
+        """A new network."""
+        return _frame_network(self.name, classes, clip, 128, rng)
+
+    def flops(self, classes: int, clip: ClipShape) -> float:
+        """Multiply-adds of the three convolutions, twice."""
+        return _frame_flops(clip, 128)
+
+
+@final
+class SmallFrameMeanNetwork(Network):
+    """`cnn-mean` with a quarter of the width (32), for frames of about 32 pixels on a CPU."""
+
+    name = "cnn-mean-small"
+
+    def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
+        """A new network."""
+        return _frame_network(self.name, classes, clip, 32, rng)
+
+    def flops(self, classes: int, clip: ClipShape) -> float:
+        """Multiply-adds of the three convolutions, twice."""
+        return _frame_flops(clip, 32)
+
+
+def _frame_network(name: str, classes: int, clip: ClipShape, width: int, rng: torch.Generator) -> Classifier:
+    from bench.nets.convnet2d import FrameConvNet
+
+    if min(clip.height, clip.width) < 8:
+        raise BenchError(f"network '{name}' needs clips of at least 8x8 pixels, not {clip.height}x{clip.width}")
+    return FrameConvNet(classes, clip, width, rng)
+
+
+def _frame_flops(clip: ClipShape, width: int) -> float:
+    pixels = clip.height * clip.width
+    return 2.0 * 9 * clip.frames * width * (pixels * clip.channels + pixels / 4 * width + pixels / 16 * width)

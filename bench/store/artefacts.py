@@ -20,6 +20,7 @@ from bench.store.records import canonical_json, write_atomic
 TENSORS = "memory.safetensors"
 MANIFEST = "manifest.json"
 _LABELS = "labels"
+_RATE = "rate"
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
@@ -48,6 +49,18 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] |
         return None
 
 
+def load_meta(path: Path) -> dict[str, Any] | None:
+    """What `save_tensors` was told beside the tensors, without reading these; None if there is no such file, or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta: dict[str, Any] = json.loads((file.metadata() or {}).get("meta", "{}"))
+            return meta
+    except (OSError, SafetensorError, ValueError):
+        return None
+
+
 def save_set(folder: Path, synthetic: SyntheticSet, manifest: Mapping[str, Any]) -> None:
     """Archives a set: ``memory.safetensors`` beside ``manifest.json``; the folder appears whole or not at all.
 
@@ -56,12 +69,17 @@ def save_set(folder: Path, synthetic: SyntheticSet, manifest: Mapping[str, Any])
         synthetic: the set.
         manifest: what else a reader needs (the cell, class names, the dataset as the user wrote it).
     """
-    tensors = {**synthetic.tensors(), _LABELS: synthetic.labels}
+    tensors = {**synthetic.stored(), _LABELS: synthetic.labels}
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:16]}."))
     try:
         save_tensors(temporary / TENSORS, tensors, {})
-        body = {**manifest, "kind": synthetic.name, "options": synthetic.options()}
+        body = {
+            **manifest,
+            "kind": synthetic.name,
+            "options": synthetic.options(),
+            "label_loss": synthetic.label_loss,
+        }
         write_atomic(temporary / MANIFEST, (json.dumps(body, indent=1, sort_keys=True) + "\n").encode())
         if folder.exists():
             shutil.rmtree(folder)
@@ -92,8 +110,11 @@ def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[s
     if loaded is None or _LABELS not in loaded[0]:
         raise BenchError(f"{folder}: {TENSORS} is missing or damaged")
     tensors = loaded[0]
-    labels = tensors.pop(_LABELS)
+    labels, rate = tensors.pop(_LABELS), tensors.pop(_RATE, None)
     try:
-        return registries.sets.get(kind).restore(tensors, labels, options), manifest
+        synthetic = registries.sets.get(kind).restore(tensors, labels, options)
+        synthetic.rate = rate
+        synthetic.label_loss = manifest.get("label_loss", "cross-entropy")
+        return synthetic, manifest
     except (KeyError, TypeError) as error:
         raise BenchError(f"{folder}: {TENSORS} does not hold a set of kind '{kind}': {error}") from error

@@ -110,6 +110,7 @@ class PhaseCost:
         peak_device_bytes: most memory allocated on the GPU; 0 on a CPU.
         peak_host_bytes: most resident memory of the process.
         shared: True if the result came from the cache and the seconds are those of the run that made it.
+        stored_bytes: on disk for other cells to use (upstream artefacts); no part of the distilled set.
     """
 
     wall_seconds: float
@@ -117,6 +118,7 @@ class PhaseCost:
     peak_device_bytes: int
     peak_host_bytes: int
     shared: bool = False
+    stored_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ class Record:
         evaluations: one per network, raw.
         costs: by phase name.
         history: ``{"step": [...], "loss": [...]}`` of distillation, thinned.
-        data: ``train``, ``test`` counts, ``digest`` of the decoded clips, ``left_out`` as ``[key, reason]`` pairs, ``notes``.
+        data: ``train``, ``test`` counts, ``digest`` of the decoded clips, ``left_out`` as ``[key, reason]`` pairs, ``notes``,
+            ``upstream`` costs by artefact (``costs["upstream"]`` is their sum).
         provenance: commit, versions, hardware, times.
     """
 

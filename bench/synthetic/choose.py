@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from bench.api import Task
+from bench.api import Task, Workload
 from bench.synthetic.dense import DenseSet
 
 
@@ -38,3 +38,8 @@ def real_initialisation(task: Task) -> DenseSet:
     """A set that starts from random real clips, in network units, ready to be learned."""
     chosen = random_choice(task)
     return DenseSet(task.clips(torch.cat(chosen)).contiguous(), labels_of(chosen))
+
+
+def dense_bytes(work: Workload) -> int:
+    """Bytes of whole learned clips, float32."""
+    return 4 * work.classes * work.ipc * work.clip.values()

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent on what a set stores, for methods that learn it by matching; resumable to the bit."""
+"""Gradient descent on what a set stores, for methods that learn it by matching; resumable to the bit."""
 
 from __future__ import annotations
 
@@ -8,52 +8,63 @@ from typing import final
 import torch
 
 from bench.api import SyntheticSet, Task
+from bench.descent import Descent, Optimiser
 
 
 @final
 class Learner:
-    """SGD with momentum on some tensors of a set, in place: ``v <- m v + g``, ``x <- x - lr v`` (as torch.optim.SGD).
+    """Moves some tensors of a set down the gradient of a loss, in place.
 
     Args:
-        synthetic: the set; any kind, through its ``tensors()`` and ``render()`` alone.
-        rates: learning rate of each tensor to be learned, by name; the others stay as they are.
-        momentum: m.
+        synthetic: the set; any kind, through ``stored()`` and ``render()`` alone.
+        rates: learning rate of each tensor to be learned, by its name in ``stored()``; the others stay as they are.
+        momentum: of SGD.
+        optimiser: ``sgd`` or ``adam``.
+        floors: the least value of some tensors, by name.
     """
 
-    def __init__(self, synthetic: SyntheticSet, rates: Mapping[str, float], momentum: float) -> None:
-        everything = synthetic.tensors()
+    def __init__(
+        self,
+        synthetic: SyntheticSet,
+        rates: Mapping[str, float],
+        momentum: float = 0.0,
+        optimiser: Optimiser = "sgd",
+        floors: Mapping[str, float] | None = None,
+    ) -> None:
+        everything = synthetic.stored()
         self.synthetic = synthetic
-        self.rates = dict(rates)
-        self.momentum = momentum
         self.learned = {name: everything[name] for name in rates}
-        self.velocity = {name: torch.zeros_like(tensor) for name, tensor in self.learned.items()}
+        self._descent = Descent(self.learned, rates, optimiser, momentum)
+        self._floors = dict(floors or {})
 
     def resume(self, task: Task) -> int:
         """Goes back to the cell's checkpoint, if it has one; returns the number of steps done."""
         kept = task.resume()
         if kept is None:
             return 0
-        step, state = kept
-        for name, tensor in self.learned.items():
-            tensor.copy_(state[name])
-            self.velocity[name].copy_(state[f"{name}.velocity"])
-        return step
+        self._descent.load(kept[1])
+        return kept[0]
 
     def state(self) -> dict[str, torch.Tensor]:
         """What `resume` needs: hand this to ``task.checkpoint``."""
-        return {**self.learned, **{f"{name}.velocity": value for name, value in self.velocity.items()}}
+        return self._descent.state()
 
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips of the set, tracked for the next `update`."""
-        for tensor in self.learned.values():
-            tensor.requires_grad_(True)
+        self.track()
         return self.synthetic.render(index, rng)
 
+    def track(self) -> None:
+        """Has autograd follow the learned tensors until the next `update`."""
+        for tensor in self.learned.values():
+            tensor.requires_grad_(True)
+
     def update(self, loss: torch.Tensor) -> None:
-        """One step down the gradient of ``loss``, a scalar computed from `render`."""
-        gradients = torch.autograd.grad(loss, list(self.learned.values()))
-        with torch.no_grad():
-            for (name, tensor), gradient in zip(self.learned.items(), gradients, strict=True):
-                tensor.requires_grad_(False)
-                self.velocity[name].mul_(self.momentum).add_(gradient)
-                tensor.sub_(self.velocity[name], alpha=self.rates[name])
+        """One step down the gradient of ``loss``, a scalar computed from what is tracked."""
+        self.apply(torch.autograd.grad(loss, list(self.learned.values()), allow_unused=True))
+
+    def apply(self, gradients: tuple[torch.Tensor | None, ...]) -> None:
+        """One step down these gradients, in the order of ``learned``; None is a tensor that the loss does not touch."""
+        self._descent.apply(gradients)
+        for name, least in self._floors.items():
+            self.learned[name].clamp_(min=least)

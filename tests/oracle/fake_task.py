@@ -7,9 +7,23 @@ from collections.abc import Callable, Mapping
 import torch
 
 from bench import temporal
-from bench.api import ClipShape, SyntheticSet, Task
+from bench.api import Artefact, ClipShape, SyntheticSet, Task, Upstream
+from bench.nets.convnet2d import FrameConvNet
 from bench.nets.convnet3d import SmallConvNet3D
 from bench.rng import generator
+
+
+class InMemory(Artefact):
+    """Parts that were just made."""
+
+    def __init__(self, parts: list[dict[str, torch.Tensor]]) -> None:
+        self.parts = parts
+
+    def part(self, number: int) -> dict[str, torch.Tensor]:
+        return self.parts[number]
+
+    def rows(self, number: int, name: str, rows: slice) -> torch.Tensor:
+        return self.parts[number][name][rows]
 
 
 class FakeTask(Task):
@@ -32,8 +46,15 @@ class FakeTask(Task):
     def indices(self, label: int) -> torch.Tensor:
         return torch.arange(label * self.per_class, (label + 1) * self.per_class)
 
-    def clips(self, index: torch.Tensor, views: torch.Tensor | None = None) -> torch.Tensor:
+    def clips(
+        self, index: torch.Tensor, views: torch.Tensor | None = None, frame: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        if frame is not None:
+            return self.data[index, :, frame].unsqueeze(2)
         return self.data[index].clone()
+
+    def views(self) -> int:
+        return 1
 
     def pixels(self, index: torch.Tensor) -> torch.Tensor:
         return (self.data[index] * 50 + 100).clamp(0, 255).to(torch.uint8)
@@ -46,6 +67,12 @@ class FakeTask(Task):
 
     def network(self, rng: torch.Generator) -> SmallConvNet3D:
         return SmallConvNet3D(len(self.classes), self.clip, rng).to(self.dtype)
+
+    def frame_network(self, rng: torch.Generator) -> FrameConvNet:
+        return FrameConvNet(len(self.classes), ClipShape(3, 1, 16, 16), 8, rng).to(self.dtype)
+
+    def upstream(self, what: Upstream) -> Artefact:
+        return InMemory([dict(what.make(self, part)) for part in range(what.parts)])
 
     def trained_network(self) -> SmallConvNet3D:
         return self.network(generator("trained")).eval()

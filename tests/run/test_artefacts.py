@@ -91,7 +91,13 @@ def test_a_set_comes_back_with_its_manifest(tmp_path, registries, dense, labels,
     assert same(synthetic.tensors(), kept.tensors())
     assert synthetic.labels.dtype == labels.dtype
     assert torch.equal(synthetic.labels, labels)
-    assert manifest == {"classes": ["a", "b"], "cell": {"seed": 1}, "kind": "dense", "options": {}}
+    assert manifest == {
+        "classes": ["a", "b"],
+        "cell": {"seed": 1},
+        "kind": "dense",
+        "options": {},
+        "label_loss": "cross-entropy",
+    }
 
 
 def test_a_set_replaces_the_old_one_and_leaves_nothing_beside_it(tmp_path, registries, dense):

@@ -1,0 +1,50 @@
+"""The image network of the field, a 2D ConvNet, run on each frame of a clip; what it sees in the frames is averaged over time."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import nn
+
+from bench.api import ClipShape
+from bench.nets.classifier import Classifier
+from bench.nets.layers import initialise
+
+
+@final
+class FrameConvNet(Classifier):
+    """Three blocks of Conv2d (k 3), instance norm, ReLU, average pool (2, 2); a linear layer reads the flattened maps.
+
+    The "ConvNet" of image distillation (Gidaris & Komodakis 2018, as used by Zhao et al. 2021); on one frame it is exactly
+    that. On a clip it is the video papers' CNN with a mean over time (Wang et al. 2024).
+    """
+
+    def __init__(self, classes: int, clip: ClipShape, width: int, rng: torch.Generator) -> None:
+        super().__init__()
+        with torch.device("meta"):  # PyTorch's own initialisation would draw from the global generator
+            blocks: list[nn.Module] = []
+            width_in = clip.channels
+            for _ in range(3):
+                norm = nn.GroupNorm(width, width)  # one group a channel: instance norm
+                blocks += [nn.Conv2d(width_in, width, 3, padding=1), norm, nn.ReLU(inplace=True), nn.AvgPool2d(2)]
+                width_in = width
+            self.stack = nn.Sequential(*blocks)
+            self.head = nn.Linear(width * (clip.height // 8) * (clip.width // 8), classes)
+        initialise(self, rng)
+
+    def features(self, clips: torch.Tensor) -> torch.Tensor:
+        """``(B, T * width * H/8 * W/8)``: the maps of every frame, flattened."""
+        return self._maps(clips).flatten(1)
+
+    def embedding(self, clips: torch.Tensor) -> torch.Tensor:
+        """``(B, width * H/8 * W/8)``: the maps averaged over frames, flattened."""
+        return self._maps(clips).mean(dim=1).flatten(1)
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        """Logits ``(B, classes)``."""
+        return self.head(self.embedding(clips))  # type: ignore[no-any-return]
+
+    def _maps(self, clips: torch.Tensor) -> torch.Tensor:
+        images = clips.transpose(1, 2).flatten(0, 1)
+        return self.stack(images).unflatten(0, (clips.shape[0], clips.shape[2]))  # type: ignore[no-any-return]

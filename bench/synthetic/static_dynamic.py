@@ -1,0 +1,95 @@
+"""Still images and one-channel motion memories, which a shared 3D convolution turns into clips (Wang et al., CVPR 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, final
+
+import torch
+
+from bench.api import SyntheticSet
+from bench.config import Value
+
+Mode = Literal["concat", "add"]
+
+
+@final
+class StaticDynamicSet(SyntheticSet):
+    """Each clip owns some static and some dynamic memories; whenever it is rendered it draws one of each.
+
+    Rendered is ``hallucinator([static repeated over time ; dynamic])``, a Conv3d with kernel 3 and padding 1 on the
+    concatenated four channels, or (mode ``add``) on their sum. What is None is left out: without dynamic memory a clip is its
+    still image, without static memory the hallucinator reads the dynamic memory alone, and without hallucinator (mode ``add``)
+    the sum is the clip.
+
+    Attributes:
+        static: ``(N, s, 3, H, W)`` float32 in network units, or None.
+        dynamic: ``(N, d, 1, T, H, W)`` float32, or None.
+        hallucinator: its weight and bias, ``(3, 4 | 3 | 1, 3, 3, 3)`` and ``(3,)``, or None.
+        frames: T.
+        mode: how static and dynamic meet.
+    """
+
+    name = "static-dynamic"
+
+    def __init__(
+        self,
+        labels: torch.Tensor,
+        frames: int,
+        mode: Mode = "concat",
+        static: torch.Tensor | None = None,
+        dynamic: torch.Tensor | None = None,
+        hallucinator: tuple[torch.Tensor, torch.Tensor] | None = None,
+    ) -> None:
+        self.labels = labels
+        self.frames = frames
+        self.mode: Mode = mode
+        self.static = static
+        self.dynamic = dynamic
+        self.hallucinator = hallucinator
+
+    @classmethod
+    def restore(
+        cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
+    ) -> SyntheticSet:
+        """See `SyntheticSet`."""
+        hallucinator = None
+        if "hallucinator.weight" in tensors:
+            hallucinator = tensors["hallucinator.weight"], tensors["hallucinator.bias"]
+        mode: Mode = "add" if options["mode"] == "add" else "concat"
+        frames = options["frames"]
+        if not isinstance(frames, int):
+            raise TypeError(f"frames must be a whole number, not {frames!r}")
+        return cls(labels, frames, mode, tensors.get("static"), tensors.get("dynamic"), hallucinator)
+
+    def options(self) -> dict[str, Value]:
+        """Clip length and mode."""
+        return {"frames": self.frames, "mode": self.mode}
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The memories and the hallucinator."""
+        memories = {"static": self.static, "dynamic": self.dynamic}
+        stored = {name: tensor for name, tensor in memories.items() if tensor is not None}
+        if self.hallucinator is not None:
+            stored["hallucinator.weight"], stored["hallucinator.bias"] = self.hallucinator
+        return stored
+
+    def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """Clips, each of a random one of its static and a random one of its dynamic memories."""
+        parts = []
+        if self.static is not None:
+            image = _one_of_each(self.static, index, rng)  # (B, 3, H, W)
+            parts.append(image.unsqueeze(2).expand(-1, -1, self.frames, -1, -1))
+        if self.dynamic is not None:
+            parts.append(_one_of_each(self.dynamic, index, rng))  # (B, 1, T, H, W)
+        both = torch.cat(parts, dim=1) if self.mode == "concat" or len(parts) == 1 else parts[0] + parts[1]
+        if self.hallucinator is None:
+            return both
+        weight, bias = self.hallucinator
+        return torch.nn.functional.conv3d(both, weight, bias, padding=1)
+
+
+def _one_of_each(memory: torch.Tensor, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """A random memory of each indexed clip: ``(N, m, ...)`` to ``(B, ...)``."""
+    choice = torch.randint(memory.shape[1], index.shape, generator=rng)
+    return memory[index.to(memory.device), choice.to(memory.device)]

@@ -1,0 +1,68 @@
+"""Expert trajectories: the parameters that networks pass through while they are trained on the real clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import torch
+
+from bench.api import Task, Upstream
+from bench.nets.functional import flatten, use_masks
+
+if TYPE_CHECKING:
+    from bench.config import Value
+
+
+@final
+@dataclass(frozen=True)
+class Experts(Upstream):
+    """Networks trained on all training clips by plain SGD (no momentum, no decay); one part an expert.
+
+    A part holds ``theta`` ``(epochs + 1, P)`` float32: the flat parameters at the start and after each epoch.
+
+    Attributes:
+        count: experts.
+        epochs: of training. Only epochs that matching can reach need be trained: the rate is constant, so later ones
+            change nothing before them.
+        lr, batch: of SGD.
+    """
+
+    count: int
+    epochs: int
+    lr: float
+    batch: int
+
+    name = "experts"
+
+    @property
+    def parts(self) -> int:  # type: ignore[override]
+        """One an expert."""
+        return self.count
+
+    def key(self) -> Mapping[str, Value]:
+        """All but the number of experts: asking for more of them makes only the new ones."""
+        return {"epochs": self.epochs, "lr": self.lr, "batch": self.batch}
+
+    def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
+        """One expert."""
+        network = task.network(task.rng("expert network", part)).train()
+        use_masks(network, task.rng("expert masks", part))
+        rng = task.rng("expert order", part)
+        index = torch.cat([task.indices(label) for label in range(len(task.classes))])
+        labels = torch.cat([torch.full((len(task.indices(c)),), c) for c in range(len(task.classes))])
+        optimiser = torch.optim.SGD(network.parameters(), lr=self.lr)
+        thetas = [flatten(network.parameters()).detach().cpu()]
+        for epoch in range(self.epochs):
+            loss = torch.zeros(())
+            for chosen in torch.split(torch.randperm(len(index), generator=rng), self.batch):
+                views = torch.randint(task.views(), chosen.shape, generator=rng)
+                logits = network(task.clips(index[chosen], views))
+                loss = torch.nn.functional.cross_entropy(logits, labels[chosen].to(task.device))
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+            thetas.append(flatten(network.parameters()).detach().cpu())
+            task.progress(part * self.epochs + epoch + 1, self.count * self.epochs, loss=float(loss.detach()))
+        return {"theta": torch.stack(thetas)}

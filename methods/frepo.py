@@ -1,0 +1,224 @@
+"""FRePo, neural feature regression with pooling (Zhou, Nezhadarya & Ba, "Dataset distillation using neural feature regression",
+NeurIPS 2022)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import torch
+
+from bench.api import Method, Preset, SyntheticSet, Task, Workload
+from bench.config import Value
+from bench.descent import Descent
+from bench.nets.functional import use_masks
+from bench.synthetic.choose import dense_bytes, real_initialisation
+from bench.synthetic.learner import Learner
+
+if TYPE_CHECKING:
+    from bench.nets.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class FRePoMatching:
+    """Hyper-parameters of the matching, whatever kind of set is learned.
+
+    Attributes:
+        steps: updates of the set.
+        batch_real: real clips, of any class, per step.
+        learn_labels: whether labels are learned (and stored).
+        lr_labels: Adam's step size on them.
+        ridge: of the regression, as a share of the mean of the kernel's diagonal.
+        pool: networks that are trained on the set meanwhile.
+        pool_updates: after so many a network of the pool is replaced by a new one.
+        pool_lr: Adam's step size on the networks of the pool.
+    """
+
+    steps: int = 10000
+    batch_real: int = 512
+    learn_labels: bool = True
+    lr_labels: float = 1e-3
+    ridge: float = 1e-6
+    pool: int = 10
+    pool_updates: int = 100
+    pool_lr: float = 1e-4
+
+
+@dataclass(frozen=True)
+class FRePoConfig(FRePoMatching):
+    """Hyper-parameters of FRePo on whole clips.
+
+    Attributes:
+        lr: Adam's step size on pixels (network units).
+    """
+
+    lr: float = 1e-3
+
+
+QUICK: dict[str, Value] = {"steps": 300, "batch_real": 128, "pool": 5, "pool_updates": 50, "pool_lr": 1e-3}
+
+
+@final
+class FRePo(Method[FRePoConfig]):
+    """Synthetic clips and labels from which the labels of real clips can be regressed, in networks trained on them meanwhile."""
+
+    name = "frepo"
+    Config = FRePoConfig
+    paper = "Zhou, Nezhadarya & Ba, NeurIPS 2022"
+    presets = (Preset(QUICK, source="scaled down for a CPU, see docs/methods.md", profile="quick"),)
+
+    def distill(self, task: Task) -> SyntheticSet:
+        """See `Method`."""
+        synthetic = real_initialisation(task)
+        match_regression(task, synthetic, {"clips": self.config.lr}, self.config)
+        return synthetic
+
+    def stored_bytes(self, work: Workload) -> int:
+        """See `Method`."""
+        return dense_bytes(work) + label_bytes(work, self.config)
+
+    def clip_passes(self, work: Workload) -> float:
+        """See `Method`."""
+        return regression_passes(work, self.config)
+
+
+def match_regression(task: Task, synthetic: SyntheticSet, rates: Mapping[str, float], config: FRePoMatching) -> None:
+    """Algorithm 1 of the paper, on any kind of set.
+
+    Args:
+        task: the task.
+        synthetic: learned in place; its labels become regression targets.
+        rates: learning rates of what it stores, by name.
+        config: see `FRePoMatching`.
+    """
+    classes = len(task.classes)
+    if config.learn_labels:
+        synthetic.labels = centred(synthetic.labels, classes).to(task.device) / math.sqrt(classes / 10)
+        synthetic.label_loss = "squared"
+        rates = {**rates, "labels": config.lr_labels}
+    learner = Learner(synthetic, rates, optimiser="adam")
+    index = torch.cat([task.indices(label) for label in range(classes)])
+    truth = torch.cat([torch.full((len(task.indices(label)),), label) for label in range(classes)])
+    everything = torch.arange(len(synthetic))
+    pool = Pool(task, config)
+    if (kept := task.resume()) is not None:
+        pool.load(kept[1])
+
+    for step in range(learner.resume(task), config.steps):
+        rng = task.rng("real", step)
+        chosen = torch.randperm(len(index), generator=rng)[: config.batch_real]
+        real = task.clips(index[chosen], torch.randint(task.views(), chosen.shape, generator=rng))
+        number = int(torch.randint(config.pool, (), generator=task.rng("pool", step)))
+
+        clips = learner.render(everything, task.rng("render", step))
+        targets = (
+            synthetic.labels if synthetic.labels.dim() == 2 else centred(synthetic.labels, classes).to(task.device)
+        )
+        network = pool.network(number)
+        with torch.no_grad():
+            features = network.features(real)
+        found = regress(network.features(clips), targets, features, config.ridge)
+        loss = (found - centred(truth[chosen], classes).to(found)).square().sum(dim=1).mean() + label_margin(targets)
+        learner.update(loss)
+
+        with torch.no_grad():
+            clips = synthetic.render(everything, task.rng("render for pool", step))
+        pool.train(number, clips, targets.detach(), step)
+        task.progress(step + 1, config.steps, loss=float(loss.detach()))
+        task.checkpoint(step + 1, lambda: {**learner.state(), **pool.state()})
+
+
+def centred(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """One-hot targets ``(N, classes)`` less their mean, ``1 / classes``."""
+    return torch.nn.functional.one_hot(labels, classes).float() - 1 / classes
+
+
+def regress(synthetic: torch.Tensor, targets: torch.Tensor, real: torch.Tensor, ridge: float) -> torch.Tensor:
+    """Kernel ridge regression (eq. 3): the synthetic targets, predicted at the real clips.
+
+    Args:
+        synthetic: features ``(N, F)``.
+        targets: ``(N, classes)``.
+        real: features ``(B, F)``.
+        ridge: as a share of the mean of the synthetic kernel's diagonal.
+
+    Returns:
+        ``(B, classes)``.
+    """
+    within = (synthetic @ synthetic.T).double()  # solved in float64: the ridge is small beside float32's precision
+    penalty = ridge * within.trace() / len(within) * torch.eye(len(within), dtype=within.dtype, device=within.device)
+    weights = torch.linalg.solve(within + penalty, targets.double())
+    found: torch.Tensor = (real @ synthetic.T).double() @ weights
+    return found.to(synthetic.dtype)
+
+
+def label_margin(targets: torch.Tensor) -> torch.Tensor:
+    """Keeps learned labels apart: minus the mean of (largest - second largest), which is worth at most ``1 / classes``."""
+    best = targets.topk(2, dim=1).values
+    return -(best[:, 0] - best[:, 1]).clamp(max=1 / targets.shape[1]).mean()
+
+
+@final
+class Pool:
+    """Networks of different ages, each trained with Adam on the set as it is; one that is old is replaced by a new one."""
+
+    def __init__(self, task: Task, config: FRePoMatching) -> None:
+        self._task = task
+        self._config = config
+        self._networks = [task.network(task.rng("pool network", number)) for number in range(config.pool)]
+        self._descents = [self._descent(number) for number in range(config.pool)]
+        # Ages are spread at the start, so that replacements are, too.
+        self._ages = torch.arange(config.pool) * (config.pool_updates // config.pool)
+        self._born = torch.zeros(config.pool, dtype=torch.int64)
+
+    def _descent(self, number: int) -> Descent:
+        weights = {f"pool.{number}.{name}": value.data for name, value in self._networks[number].named_parameters()}
+        return Descent(weights, dict.fromkeys(weights, self._config.pool_lr), "adam")
+
+    def network(self, number: int) -> Classifier:
+        """One of them, without dropout, its parameters not tracked."""
+        return self._networks[number].eval().requires_grad_(False)
+
+    def train(self, number: int, clips: torch.Tensor, targets: torch.Tensor, step: int) -> None:
+        """One update on the set: squared error of the logits."""
+        network = self._networks[number].train().requires_grad_(True)
+        use_masks(network, self._task.rng("pool masks", step))
+        loss = (network(clips) - targets).square().mean()
+        self._descents[number].apply(torch.autograd.grad(loss, list(network.parameters())))
+        self._ages[number] += 1
+        if self._ages[number] >= self._config.pool_updates:
+            self._replace(number)
+
+    def _replace(self, number: int) -> None:
+        self._born[number] += 1
+        serial = number + self._config.pool * int(self._born[number])
+        new = self._task.network(self._task.rng("pool network", serial))
+        for old, fresh in zip(self._networks[number].parameters(), new.parameters(), strict=True):
+            old.data.copy_(fresh)
+        self._descents[number].reset()
+        self._ages[number] = 0
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that training goes on from, by name."""
+        state = {"pool ages": self._ages, "pool births": self._born}
+        for descent in self._descents:
+            state |= descent.state()
+        return state
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Goes back to a `state`."""
+        self._ages, self._born = state["pool ages"].cpu(), state["pool births"].cpu()
+        for descent in self._descents:
+            descent.load(state)
+
+
+def label_bytes(work: Workload, config: FRePoMatching) -> int:
+    """Bytes of learned labels."""
+    return 4 * work.classes * work.ipc * work.classes if config.learn_labels else 0
+
+
+def regression_passes(work: Workload, config: FRePoMatching) -> float:
+    """Clip passes: a forward pass of the real clips; of the synthetic ones two forward and two backward passes."""
+    return float(config.steps * (min(config.batch_real, work.train) + 6 * work.classes * work.ipc))

@@ -1,0 +1,199 @@
+"""MTT, trajectory matching (Cazenavette et al., "Dataset distillation by matching training trajectories", CVPR 2022).
+
+With the approximate gradient of TESLA (Cui et al., "Scaling up dataset distillation to ImageNet-1K with constant memory",
+ICML 2023) as an option, and an exact gradient whose memory does not grow with the number of steps either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import torch
+
+from bench.api import Artefact, Method, Preset, SyntheticSet, Task, Workload
+from bench.config import Value
+from bench.nets.functional import FlatNetwork
+from bench.synthetic.choose import dense_bytes, real_initialisation
+from bench.synthetic.learner import Learner
+from methods._experts import Experts
+from methods._unroll import BACKWARD, InnerLoss
+
+
+@dataclass(frozen=True)
+class MTTMatching:
+    """Hyper-parameters of the matching, whatever kind of set is learned.
+
+    Attributes:
+        steps: updates of the set.
+        syn_steps: SGD steps of the student on the set (N).
+        expert_epochs: expert epochs that these should equal (M).
+        max_start_epoch: starts are drawn from the expert epochs before this one.
+        batch_syn: synthetic clips per student step; 0 takes the whole set.
+        momentum: of SGD on what is learned.
+        backward: how the gradient is computed, see `methods._unroll`.
+        learn_rate: whether the student's learning rate is learned.
+        rate: the student's learning rate at the start (the experts').
+        lr_rate: step size on it; it is kept above 0.001.
+        labels: ``hard``, or ``soft``: each clip's class probabilities in an expert after its last epoch (TESLA), stored.
+        experts, expert_lr, expert_batch: number, learning rate and batch of the experts.
+    """
+
+    steps: int = 8000
+    syn_steps: int = 10
+    expert_epochs: int = 1
+    max_start_epoch: int = 10
+    batch_syn: int = 0
+    momentum: float = 0.5
+    backward: Literal["unrolled", "stepwise", "tesla"] = "unrolled"
+    learn_rate: bool = True
+    rate: float = 0.01
+    lr_rate: float = 1e-5
+    labels: Literal["hard", "soft"] = "hard"
+    experts: int = 30
+    expert_lr: float = 0.01
+    expert_batch: int = 256
+
+    def __post_init__(self) -> None:
+        if min(self.syn_steps, self.expert_epochs, self.max_start_epoch, self.experts) < 1:
+            raise ValueError("syn_steps, expert_epochs, max_start_epoch and experts must be at least 1")
+
+
+@dataclass(frozen=True)
+class MTTConfig(MTTMatching):
+    """Hyper-parameters of MTT on whole clips; the defaults are those of the video release.
+
+    Attributes:
+        lr: step size on pixels (network units).
+    """
+
+    lr: float = 1e5
+
+
+RELEASE = "released scripts of Wang et al. 2024 (github.com/yuz1wan/video_distillation)"
+UNREAD = "the release trains 50 expert epochs; only the first max_start_epoch - 1 + expert_epochs are ever read, so only these are trained"
+QUICK: dict[str, Value] = {
+    "steps": 150,
+    "syn_steps": 5,
+    "max_start_epoch": 4,
+    "experts": 4,
+    "expert_lr": 0.03,
+    "expert_batch": 64,
+}
+
+
+@final
+class MTT(Method[MTTConfig]):
+    """Synthetic clips on which a network takes in a few steps the way that experts take on real clips."""
+
+    name = "mtt"
+    Config = MTTConfig
+    paper = "Cazenavette et al., CVPR 2022; TESLA: Cui et al., ICML 2023"
+    presets = (
+        Preset(
+            {"lr": 1e5, "steps": 8000, "syn_steps": 10, "expert_epochs": 1, "max_start_epoch": 10, "experts": 30},
+            source=RELEASE,
+            profile="paper",
+            dataset="miniucf",
+            ipc=1,
+            note=f"the release gives no value for IPC 5; {UNREAD}",
+        ),
+        Preset(QUICK, source="scaled down for a CPU, see docs/methods.md", profile="quick"),
+    )
+
+    def distill(self, task: Task) -> SyntheticSet:
+        """See `Method`."""
+        synthetic = real_initialisation(task)
+        match_trajectories(task, synthetic, {"clips": self.config.lr}, self.config)
+        return synthetic
+
+    def stored_bytes(self, work: Workload) -> int:
+        """See `Method`."""
+        return dense_bytes(work) + extra_bytes(work, self.config)
+
+    def clip_passes(self, work: Workload) -> float:
+        """See `Method`."""
+        return trajectory_passes(work, self.config)
+
+
+def match_trajectories(task: Task, synthetic: SyntheticSet, rates: dict[str, float], config: MTTMatching) -> None:
+    """Algorithm 1 of the paper, on any kind of set.
+
+    Args:
+        task: the task.
+        synthetic: learned in place; it gets a learned rate, and soft labels, where the config says so.
+        rates: learning rates of what it stores, by name.
+        config: see `MTTMatching`.
+    """
+    last = config.max_start_epoch - 1 + config.expert_epochs
+    experts = task.upstream(Experts(config.experts, last, config.expert_lr, config.expert_batch))
+    student = FlatNetwork(task.network(task.rng("student")))
+    if config.labels == "soft":
+        synthetic.labels = soft_labels(task, synthetic, experts.rows(0, "theta", slice(last, last + 1))[0])
+    if config.learn_rate:
+        synthetic.rate = torch.tensor(config.rate, device=task.device)
+        rates = {**rates, "rate": config.lr_rate}
+    learner = Learner(synthetic, rates, config.momentum, floors={"rate": 0.001} if config.learn_rate else None)
+
+    for step in range(learner.resume(task), config.steps):
+        start, target = draw_segment(task, experts, config, step)
+        learner.track()
+        rate = synthetic.rate if synthetic.rate is not None else torch.tensor(config.rate, device=task.device)
+        inner = inner_loss(task, synthetic, student, config, step)
+        learned = tuple(learner.learned.values())
+        loss, gradients = BACKWARD[config.backward](inner, start, target, rate, config.syn_steps, learned)
+        learner.apply(gradients)
+        shown = {} if synthetic.rate is None else {"rate": float(synthetic.rate)}
+        task.progress(step + 1, config.steps, loss=float(loss), **shown)
+        task.checkpoint(step + 1, learner.state)
+
+
+def draw_segment(task: Task, experts: Artefact, config: MTTMatching, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A random expert's parameters ``(P,)`` at a random epoch, and M epochs later."""
+    rng = task.rng("segment", step)
+    expert = int(torch.randint(config.experts, (), generator=rng))
+    epoch = int(torch.randint(config.max_start_epoch, (), generator=rng))
+    ends = experts.rows(expert, "theta", slice(epoch, epoch + config.expert_epochs + 1)).to(task.device)
+    return ends[0], ends[-1]
+
+
+def inner_loss(task: Task, synthetic: SyntheticSet, student: FlatNetwork, config: MTTMatching, step: int) -> InnerLoss:
+    """The student's loss at step i with parameters theta: a function that can be called again for the same value."""
+    size = min(config.batch_syn or len(synthetic), len(synthetic))
+    epochs = -(-config.syn_steps * size // len(synthetic)) + 1
+    order = task.rng("batches", step)
+    batches = [
+        batch for _ in range(epochs) for batch in torch.split(torch.randperm(len(synthetic), generator=order), size)
+    ]  # fmt: skip
+    labels = synthetic.labels.to(task.device)
+
+    def loss(i: int, theta: torch.Tensor) -> torch.Tensor:
+        number = step * config.syn_steps + i
+        clips = synthetic.render(batches[i], task.rng("render", number))
+        logits = student.logits(theta, clips, task.rng("masks", number))
+        return torch.nn.functional.cross_entropy(logits, labels[batches[i].to(labels.device)])
+
+    return loss
+
+
+def soft_labels(task: Task, synthetic: SyntheticSet, theta: torch.Tensor) -> torch.Tensor:
+    """Class probabilities ``(N, classes)`` of the set's clips in a network with parameters ``theta`` ``(P,)``."""
+    network = task.network(task.rng("student")).eval()
+    torch.nn.utils.vector_to_parameters(theta.to(task.device), network.parameters())
+    with torch.no_grad():
+        clips = synthetic.render(torch.arange(len(synthetic)), task.rng("render soft labels"))
+        logits: torch.Tensor = network(clips)
+    return logits.softmax(dim=1)
+
+
+def extra_bytes(work: Workload, config: MTTMatching) -> int:
+    """Bytes of a learned rate and of soft labels."""
+    soft = work.classes * work.ipc * work.classes if config.labels == "soft" else 0
+    return 4 * (int(config.learn_rate) + soft)
+
+
+def trajectory_passes(work: Workload, config: MTTMatching) -> float:
+    """Clip passes: the experts' training; forward, backward and their derivative of every student step."""
+    size = config.batch_syn or work.classes * work.ipc
+    experts = config.experts * (config.max_start_epoch - 1 + config.expert_epochs) * 3 * work.train
+    return float(experts + config.steps * config.syn_steps * 9 * min(size, work.classes * work.ipc))
