@@ -14,7 +14,7 @@ from bench.api import Method, Preset, SyntheticSet, Task, Workload
 from bench.config import Value
 from bench.synthetic.learner import Learner
 from bench.synthetic.static_dynamic import StaticDynamicSet
-from methods import mtt
+from methods import frepo, mtt
 from methods._memory import (
     MemoryConfig,
     StaticConfig,
@@ -190,7 +190,7 @@ class FRePoSD(Method[FRePoSDConfig]):
             dataset="miniucf",
             note="the release takes the step size of the dynamic memory from the command line and names none",
         ),
-        Preset({"steps": 300, "start": "identity", **STATIC_QUICK}, source=SCALED, profile="quick"),
+        Preset({**frepo.QUICK, "start": "identity", **STATIC_QUICK}, source=SCALED, profile="quick"),
     )
 
     def distill(self, task: Task) -> SyntheticSet:
