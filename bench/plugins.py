@@ -33,6 +33,7 @@ CORE_MODULES = (
     "bench.data.ucf101",
     "bench.nets.registry",
     "bench.synthetic.dense",
+    "bench.synthetic.keyframes",
     "bench.synthetic.real",
 )
 PLUGIN_PACKAGES = ("baselines", "methods")
