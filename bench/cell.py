@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from bench import config, motion
-from bench.api import ClipShape, Evaluation, Method, Network, Protocol, Split, SyntheticSet
+from bench.api import Clips, ClipShape, Evaluation, Method, Network, Protocol, Split, SyntheticSet
 from bench.costs import PhaseMeter, count_set
 from bench.data.pixels import SplitClips
 from bench.data.store import ClipStore, open_or_build
@@ -281,7 +281,7 @@ def open_store(planned: PlannedCell, context: Context, reporter: Reporter) -> Cl
 
 def evaluate_set(
     synthetic: SyntheticSet,
-    test: SplitClips,
+    test: Clips,
     classes: tuple[str, ...],
     clip: ClipShape,
     network: Network,
