@@ -356,6 +356,7 @@ class Evaluation:
             empty where none were asked for.
         frozen_trained: correct count, on the test clips as they are, of a network of the same number trained on the set with
             its time frozen; None where there was no such training.
+        frozen_both: correct count of that network on the test clips with their time frozen too, or None.
     """
 
     network: int
@@ -367,6 +368,7 @@ class Evaluation:
     updates: int
     probes: Mapping[str, int] = field(default_factory=dict)
     frozen_trained: int | None = None
+    frozen_both: int | None = None
 
     def tested(self) -> int:
         """Number of test clips."""

@@ -8,7 +8,7 @@ import functools
 import json
 import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from bench.data.store import ClipStore, open_or_build
 from bench.errors import BenchError, OutOfTime
 from bench.grid import PlannedCell
 from bench.plugins import Registries
-from bench.probes import probed
+from bench.probes import PROBES, probed
 from bench.provenance import environment
 from bench.rng import generator
 from bench.store.artefacts import load_set, save_set
@@ -212,7 +212,7 @@ class _CellRun:
         with meter:
             self.evaluations += evaluate_set(
                 synthetic, test, classes, clip, network, protocol, self.device, self.reporter,
-                done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), probe=True,
+                done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), probes=PROBES,
             )  # fmt: skip
         self.costs["evaluate"] = meter.cost
 
@@ -234,10 +234,10 @@ class _CellRun:
             if protocol.frozen_training:
                 frozen = evaluate_set(
                     FrozenSet(synthetic), test, store.classes, clip, network, protocol, self.device, self.reporter,
-                    done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), phase="probe",
+                    done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), phase="probe", probes=("frozen",),
                 )  # fmt: skip
                 self.evaluations = [
-                    replace(entry, frozen_trained=still.correct())
+                    replace(entry, frozen_trained=still.correct(), frozen_both=still.probes.get("frozen"))
                     for entry, still in zip(self.evaluations, frozen, strict=True)
                 ]
         self.costs["probe"] = meter.cost
@@ -291,7 +291,7 @@ def evaluate_set(
     done: list[Evaluation] | None = None,
     keep: Callable[[list[Evaluation]], None] = lambda done: None,
     phase: str = "evaluate",
-    probe: bool = False,
+    probes: Sequence[str] = (),
 ) -> list[Evaluation]:
     """Trains and tests each of the protocol's networks on a set.
 
@@ -303,7 +303,7 @@ def evaluate_set(
         done: evaluations that an earlier part of the cell finished.
         keep: called with all finished evaluations after each network.
         phase: what the reporter is told.
-        probe: whether the networks are also tested under the temporal probes.
+        probes: temporal probes under which the networks are tested too.
     """
     evaluations = list(done or [])
     updates = protocol.recipe.updates(len(synthetic))
@@ -316,10 +316,9 @@ def evaluate_set(
         reporter.check_time()
 
     for number in range(len(evaluations), protocol.networks):
-        probes = probed(test, number) if probe else None
-        evaluations.append(
-            protocol.evaluate(synthetic, test, len(classes), build, number, functools.partial(progress, number), probes)
-        )
+        altered = probed(test, number, probes)
+        told = functools.partial(progress, number)
+        evaluations.append(protocol.evaluate(synthetic, test, len(classes), build, number, told, altered))
         keep(evaluations)
     return evaluations
 

@@ -126,7 +126,8 @@ def _planned(
     updates = protocol.recipe.updates(in_set)
     tested = test * geometry.views
     per_training = 3.0 * updates * min(in_set, protocol.recipe.batch) + tested + in_set
-    per_network = per_training * (1 + protocol.frozen_training) + len(PROBES) * tested
+    frozen = per_training + tested if protocol.frozen_training else 0.0  # tested on clips as they are, and frozen
+    per_network = per_training + len(PROBES) * tested + frozen
     declined = method.declines(work)
     passes = 0.0 if declined else method.clip_passes(work) + protocol.networks * per_network
     cell = Cell(

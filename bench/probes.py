@@ -52,13 +52,14 @@ def rearrange(clips: torch.Tensor, order: Sequence[int]) -> torch.Tensor:
     return clips.index_select(2, index).contiguous(memory_format=layout)
 
 
-def probed(clips: Clips, network: int) -> dict[str, Clips]:
-    """The clips under each of `PROBES`.
+def probed(clips: Clips, network: int, names: Sequence[str] = PROBES) -> dict[str, Clips]:
+    """The clips under some of `PROBES`, by name.
 
     Args:
         clips: what networks are tested on.
         network: number of the tested network. It alone keys the shuffled order, which is the same for all clips, methods
             and distillation seeds.
+        names: which probes.
     """
     orders: dict[str, Callable[[int], list[int]]] = {
         "shuffled": lambda frames: shuffled_order(frames, generator("evaluation", "shuffle", network)),
@@ -66,7 +67,7 @@ def probed(clips: Clips, network: int) -> dict[str, Clips]:
         "frozen": frozen_order,
         "half-rate": half_rate_order,
     }
-    return {name: RearrangedClips(clips, orders[name]) for name in PROBES}
+    return {name: RearrangedClips(clips, orders[name]) for name in names}
 
 
 @final

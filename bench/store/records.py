@@ -227,7 +227,7 @@ def _motion(motion: Mapping[str, Any] | None) -> Motion | None:
 
 
 def _evaluation(entry: Mapping[str, Any]) -> Evaluation:
-    later = {"probes", "frozen_trained"}  # records of before these were measured lack them
+    later = {"probes", "frozen_trained", "frozen_both"}  # records of before these were measured lack them
     fields = {f.name: entry[f.name] for f in dataclasses.fields(Evaluation) if f.name in entry or f.name not in later}
     confusion = tuple(map(tuple, entry["confusion"]))
     if any(len(row) != len(confusion) for row in confusion):

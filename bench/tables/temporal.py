@@ -37,6 +37,7 @@ class TemporalRow:
         probes: by name, in the order of `PROBES`; only those that were recorded.
         gain: temporal gain, the accuracy minus that of networks trained on the set with its time frozen, paired by seed
             and network; None if it was not recorded.
+        still_gain: the same, but those networks are tested on frozen clips too; None if it was not recorded.
         motion_set, motion_real: motion energy of the rendered set and of the real clips in pixel units of [0, 1], each a
             mean over the classes that both have; the mean over the seeds; None if it was not recorded.
         notes: footnotes, one sentence each.
@@ -45,6 +46,7 @@ class TemporalRow:
     row: Row
     probes: Mapping[str, Probed]
     gain: Interval | None
+    still_gain: Interval | None
     motion_set: float | None
     motion_real: float | None
     notes: tuple[str, ...]
@@ -98,7 +100,8 @@ def _row(row: Row, records: Sequence[Record]) -> TemporalRow:
     return TemporalRow(
         row=row,
         probes=probes,
-        gain=_gain(records),
+        gain=_gain(records, lambda entry: entry.frozen_trained),
+        still_gain=_gain(records, lambda entry: entry.frozen_both),
         motion_set=_mean([motion[0] for motion in pairs]),
         motion_real=_mean([motion[1] for motion in pairs]),
         notes=tuple(notes),
@@ -116,13 +119,13 @@ def _probed(records: Sequence[Record], name: str) -> Probed | None:
     return Probed(interval([list(by_network.values()) for by_network in altered.values()]).mean, difference)
 
 
-def _gain(records: Sequence[Record]) -> Interval | None:
+def _gain(records: Sequence[Record], frozen: Callable[[Evaluation], int | None]) -> Interval | None:
     def has_it(evaluation: Evaluation) -> bool:
-        return evaluation.frozen_trained is not None
+        return frozen(evaluation) is not None
 
     return paired(
         _trainings(records, has_it, Evaluation.accuracy),
-        _trainings(records, has_it, lambda entry: (entry.frozen_trained or 0) / max(1, entry.tested())),
+        _trainings(records, has_it, lambda entry: (frozen(entry) or 0) / max(1, entry.tested())),
     )
 
 

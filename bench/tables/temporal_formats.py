@@ -18,8 +18,9 @@ from bench.tables.temporal import Probed, TemporalRow, TemporalTable, temporal_t
 LEGEND = (
     "Shuffled, reversed, frozen, half-rate: accuracy % of the same trained networks on test clips so altered, in brackets "
     "the difference to the clips as they are. Temporal gain: accuracy minus that of the same networks trained on the set "
-    "with its time frozen. Differences are in points, paired by seed and network, ± as in the leaderboards. "
-    "Motion: mean absolute difference of consecutive frames, of 1, in the rendered set / in the real clips."
+    "with its time frozen; with a still test, minus what these score on frozen test clips. Differences are in points, "
+    "paired by seed and network, ± as in the leaderboards. Motion: mean absolute difference of consecutive frames, in "
+    "pixel units of [0, 1], of the rendered set / of the real clips."
 )
 NOTHING = "no record holds temporal probes; `python -m bench run ... --resume always` measures them"
 
@@ -65,10 +66,10 @@ def _table(table: TemporalTable, style: str, escape: Callable[[str], str]) -> st
     numbers = _numbered(table)
     return tabulate(
         [[escape(row.row.label), *_cells(row, numbers)] for row in table.rows],
-        headers=["method", "accuracy %", *PROBES, "temporal gain", "motion set / real"],
+        headers=["method", "accuracy %", *PROBES, "temporal gain", "with a still test", "motion set / real"],
         tablefmt=style,
         disable_numparse=True,
-        colalign=("left", *("right" for _ in range(len(PROBES) + 3))),
+        colalign=("left", *("right" for _ in range(len(PROBES) + 4))),
     )
 
 
@@ -79,7 +80,7 @@ def _cells(row: TemporalRow, numbers: dict[str, int]) -> list[str]:
     return [
         accuracy + (f" [{','.join(map(str, marks))}]" if marks else ""),
         *(_altered(row.probes.get(name)) for name in PROBES),
-        "" if row.gain is None else _points(row.gain, signed=True),
+        *("" if gain is None else _points(gain, signed=True) for gain in (row.gain, row.still_gain)),
         "" if row.motion_set is None else f"{row.motion_set:.4f} / {row.motion_real:.4f}",
     ]
 
@@ -116,7 +117,7 @@ _CSV_COLUMNS = (
     "method", "label", "config", "source", "reference", "status",
     *(f"accuracy{part}" for part in _PARTS),
     *(column for name in PROBES for column in (name, *(f"{name}_minus_accuracy{part}" for part in _PARTS))),
-    *(f"temporal_gain{part}" for part in _PARTS),
+    *(f"{name}{part}" for name in ("temporal_gain", "temporal_gain_still_test") for part in _PARTS),
     "motion_set", "motion_real", "chance", "notes",
 )  # fmt: skip
 
@@ -154,7 +155,8 @@ def _csv_row(table: TemporalTable, probed: TemporalRow) -> dict[str, Any]:
         "notes": "; ".join(probed.notes),
     }
     intervals = {f"{name}_minus_accuracy": found.difference for name, found in probed.probes.items()}
-    intervals |= {"temporal_gain": probed.gain} if probed.gain is not None else {}
+    gains = {"temporal_gain": probed.gain, "temporal_gain_still_test": probed.still_gain}
+    intervals |= {name: gain for name, gain in gains.items() if gain is not None}
     intervals |= {"accuracy": row.figures.accuracy} if row.figures is not None else {}
     for name, found in intervals.items():
         parts = (found.mean, found.low, found.high, found.covers)

@@ -104,9 +104,12 @@ def test_probes_are_counts_of_the_same_networks_and_gain_of_networks_trained_on_
             "frozen": correct(network, [2, 2, 2, 2]),
             "half-rate": correct(network, [0, 0, 2, 2]),
         }
-        assert entry.frozen_trained == correct(trained(still, entry.network), [0, 1, 2, 3])
+        frozen = trained(still, entry.network)
+        assert entry.frozen_trained == correct(frozen, [0, 1, 2, 3])
+        assert entry.frozen_both == correct(frozen, [2, 2, 2, 2])
         counts = [*entry.probes.values(), entry.correct(), entry.frozen_trained]
         assert len(set(counts)) > 3  # else equal counts would prove nothing
+    assert any(entry.frozen_trained != entry.frozen_both for entry in record.evaluations)
     assert record.motion == measure(synthetic, store, "train")
     assert min(record.motion.set) > 0 < min(record.motion.real)
 
@@ -117,9 +120,9 @@ def test_a_protocol_may_leave_the_second_training_out(run, registries, monkeypat
     seen = []
     record = run("tiny-noise", tell=Reporter(lambda phase, *_: seen.append(phase), lambda _: None))
     assert "probe" not in seen
-    assert [entry.frozen_trained for entry in record.evaluations] == [None, None]
-    assert [dataclasses.replace(entry, frozen_trained=None) for entry in expected.evaluations] == list(
-        record.evaluations
+    assert [(entry.frozen_trained, entry.frozen_both) for entry in record.evaluations] == [(None, None)] * 2
+    assert record.evaluations == tuple(
+        dataclasses.replace(entry, frozen_trained=None, frozen_both=None) for entry in expected.evaluations
     )
     assert record.motion == expected.motion
 

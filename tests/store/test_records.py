@@ -45,7 +45,7 @@ RECORD = Record(
     set=SetReport("dense", 3, 300, 1200, {"pixels": StoredTensor((3, 3, 8, 32, 32), "uint8", 300)}, "abc.safetensors"),
     evaluations=(
         Evaluation(0, ((8, 2, 0), (1, 9, 0), (5, 0, 0)), None, 1.0, True, 0.001, 100),
-        Evaluation(1, ((7, 3, 0), (0, 9, 1), (0, 0, 5)), 20, 0.5, False, 1.25, 100, {"reversed": 7, "frozen": 5}, 9),
+        Evaluation(1, ((7, 3, 0), (0, 9, 1), (0, 0, 5)), 20, 0.5, False, 1.25, 100, {"reversed": 7, "frozen": 5}, 9, 8),
     ),
     costs={"distil": PhaseCost(1.5, 1.25, 0, 10**9), "upstream": PhaseCost(9.0, 8.0, 5, 6, shared=True)},
     history={"step": [1.0, 2.0], "loss": [3.0, 2.5]},
@@ -139,10 +139,12 @@ def test_a_record_of_before_the_probes_reads_without_them():
     def before(body):
         del body["motion"]
         for entry in body["evaluations"]:
-            del entry["probes"], entry["frozen_trained"]
+            del entry["probes"], entry["frozen_trained"], entry["frozen_both"]
 
     record = from_json(tampered(before))
-    plain = [dataclasses.replace(entry, probes={}, frozen_trained=None) for entry in RECORD.evaluations]
+    plain = [
+        dataclasses.replace(entry, probes={}, frozen_trained=None, frozen_both=None) for entry in RECORD.evaluations
+    ]
     assert record == dataclasses.replace(RECORD, motion=None, evaluations=tuple(plain))
 
 

@@ -15,7 +15,8 @@ from bench.tables.leaderboard import leaderboards
 from bench.tables.stats import t_quantile
 from bench.tables.temporal import UNPROBED, temporal_tables
 
-SHUFFLED, REVERSED, FROZEN, HALF, STILL = (50, 62, 60), (20, 20, 20), (51, 50, 52), (80, 85, 84), (40, 52, 43)
+SHUFFLED, REVERSED, FROZEN, HALF = (50, 62, 60), (20, 20, 20), (51, 50, 52), (80, 85, 84)
+STILL, BOTH = (40, 52, 43), (70, 75, 71)
 CORRECT = (80, 90, 85)
 
 
@@ -33,6 +34,7 @@ def probed(make_record):
                     "half-rate": HALF[k] - less,
                 },
                 frozen_trained=STILL[k] - less,
+                frozen_both=BOTH[k] - less,
             )
             for k, entry in enumerate(record.evaluations)
         )  # fmt: skip
@@ -64,6 +66,8 @@ def test_every_figure_is_paired_with_the_same_networks(probed):
     mean, half = student([(a - b) / 100 for a, b in zip(CORRECT, STILL, strict=True)])
     assert (row.gain.mean, row.gain.half_width) == pytest.approx((mean, half))
     assert mean == pytest.approx(0.4)
+    mean, half = student([(a - b) / 100 for a, b in zip(CORRECT, BOTH, strict=True)])
+    assert (row.still_gain.mean, row.still_gain.half_width) == pytest.approx((mean, half))
 
 
 def test_with_three_seeds_the_interval_is_over_seeds(probed):
@@ -137,6 +141,7 @@ def test_the_terminal_shows_differences_in_brackets(records):
     assert "57.3 (-27.7 ± 6.3)" in dm
     assert "20.0 (-65.0 ± 12.4)" in dm
     assert "+40.0 ± 5.0" in dm
+    assert "+13.0 ± 6.6" in dm
     assert "0.0300 / 0.0550" in dm
     (failed,) = [line for line in lines if line.startswith("m|x")]
     assert "oom [" in failed
@@ -154,6 +159,7 @@ def test_markdown_escapes_and_csv_holds_the_raw_numbers(records):
     assert float(rows["dm"]["temporal_gain"]) == pytest.approx(0.4)
     assert float(rows["dm"]["temporal_gain_high"]) == pytest.approx(0.4 + 0.0497, abs=1e-3)
     assert rows["dm"]["temporal_gain_covers"] == "networks"
+    assert float(rows["dm"]["temporal_gain_still_test"]) == pytest.approx(0.13)
     assert (float(rows["dm"]["motion_set"]), float(rows["dm"]["motion_real"])) == pytest.approx((0.03, 0.055))
     assert (rows["random"]["temporal_gain"], float(rows["random"]["accuracy"])) == ("", pytest.approx(0.31))
 
