@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 import torch
@@ -420,6 +420,11 @@ class Evaluation:
         fitted: whether it fit them (see the protocol); if not, its test figure says nothing about the set.
         loss: training loss at the end; None if it was not finite.
         updates: optimiser updates done.
+        probes: correct count of the same network on the same test clips under each temporal probe (`bench.probes`);
+            empty where none were asked for.
+        frozen_trained: correct count, on the test clips as they are, of a network of the same number trained on the set with
+            its time frozen; None where there was no such training.
+        frozen_both: correct count of that network on the test clips with their time frozen too, or None.
     """
 
     network: int
@@ -429,14 +434,21 @@ class Evaluation:
     fitted: bool
     loss: float | None
     updates: int
+    probes: Mapping[str, int] = field(default_factory=dict)
+    frozen_trained: int | None = None
+    frozen_both: int | None = None
 
     def tested(self) -> int:
         """Number of test clips."""
         return sum(map(sum, self.confusion))
 
+    def correct(self) -> int:
+        """Number of test clips classified correctly."""
+        return sum(row[i] for i, row in enumerate(self.confusion))
+
     def accuracy(self) -> float:
         """Share of test clips classified correctly."""
-        return sum(row[i] for i, row in enumerate(self.confusion)) / max(1, self.tested())
+        return self.correct() / max(1, self.tested())
 
 
 class Clips(ABC):
@@ -464,6 +476,7 @@ class Protocol(ABC):
         networks: how many networks are trained; their seeds are shared by all methods and all distillation seeds.
         recipe: the training recipe.
         fit_threshold: training accuracy from which a network counts as having fit its set.
+        frozen_training: whether each network is trained a second time, on the set with its time frozen (temporal gain).
     """
 
     name: ClassVar[str]
@@ -471,6 +484,7 @@ class Protocol(ABC):
     networks: ClassVar[int]
     recipe: ClassVar[Recipe]
     fit_threshold: ClassVar[float]
+    frozen_training: ClassVar[bool] = True
 
     @abstractmethod
     def evaluate(
@@ -481,6 +495,7 @@ class Protocol(ABC):
         build: Callable[[torch.Generator], Classifier],
         network: int,
         progress: Callable[[int, int, float], None],
+        probes: Mapping[str, Clips] | None = None,
     ) -> Evaluation:
         """Trains network number ``network`` on ``train`` and tests it.
 
@@ -491,6 +506,8 @@ class Protocol(ABC):
             build: makes a newly initialised network from a generator.
             network: index of the network; all its randomness (weights, order, rendering) derives from it.
             progress: called with (updates done, updates in all, loss).
+            probes: altered test clips by name, on which the trained network is tested in the same way; nothing else may
+                depend on them.
         """
 
 

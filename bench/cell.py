@@ -8,26 +8,28 @@ import functools
 import json
 import shutil
 import traceback
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from bench import config
-from bench.api import ClipShape, Evaluation, Method, Network, Protocol, Split, SyntheticSet
+from bench import config, motion
+from bench.api import Clips, ClipShape, Evaluation, Method, Network, Protocol, Split, SyntheticSet
 from bench.costs import PhaseMeter, count_set
 from bench.data.pixels import SplitClips
 from bench.data.store import ClipStore, open_or_build
 from bench.errors import BenchError, OutOfTime
 from bench.grid import PlannedCell
 from bench.plugins import Registries
+from bench.probes import PROBES, probed
 from bench.profiles import PROFILES
 from bench.provenance import environment
 from bench.rng import generator
 from bench.store.artefacts import load_set, save_set
-from bench.store.records import PhaseCost, Record, SetReport, Status, write_atomic
+from bench.store.records import Motion, PhaseCost, Record, SetReport, Status, write_atomic
+from bench.synthetic.frozen import FrozenSet
 from bench.task import CellTask, Journal, Reporter, load_journal
 from bench.upstream import total
 
@@ -90,6 +92,7 @@ def run_cell(planned: PlannedCell, registries: Registries, context: Context, rep
         run.journal.history,
         run.data,
         provenance,
+        run.motion,
     )
 
 
@@ -124,6 +127,7 @@ class _CellRun:
         self.evaluations: list[Evaluation] = []
         self.costs: dict[str, PhaseCost] = {}
         self.data: dict[str, Any] = {}
+        self.motion: Motion | None = None
 
     def carry_out(self) -> None:
         """Distils and evaluates; fields are filled as far as it gets."""
@@ -146,6 +150,7 @@ class _CellRun:
             synthetic, self.artefact.name if synthetic.archived and self.context.keep_sets else None
         )
         self._evaluate(synthetic, test, store.classes, network, protocol)
+        self._probe(synthetic, test, store, train_split, network, protocol)
 
     def _distilled(self, store: ClipStore, split: Split, network: Network, protocol: Protocol) -> SyntheticSet:
         """The set: from the archive if an earlier part of this cell got that far, else distilled now."""
@@ -199,23 +204,48 @@ class _CellRun:
     def _evaluate(
         self, synthetic: SyntheticSet, test: SplitClips, classes: tuple[str, ...], network: Network, protocol: Protocol
     ) -> None:
-        kept = self.checkpoints / "evaluations.safetensors"
         clip = self.planned.geometry.shape()
-        partial = _PartialEvaluations(kept)
+        partial = _PartialEvaluations(self.checkpoints / "evaluations.json")
         meter = PhaseMeter(self.device, partial.cost)
         with meter:
             self.evaluations += evaluate_set(
                 synthetic, test, classes, clip, network, protocol, self.device, self.reporter,
-                done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()),
+                done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), probes=PROBES,
             )  # fmt: skip
         self.costs["evaluate"] = meter.cost
+
+    def _probe(
+        self,
+        synthetic: SyntheticSet,
+        test: SplitClips,
+        store: ClipStore,
+        split: Split,
+        network: Network,
+        protocol: Protocol,
+    ) -> None:
+        """Measures the set's motion and what it is worth: the same networks, trained with the set's time frozen."""
+        clip = self.planned.geometry.shape()
+        partial = _PartialEvaluations(self.checkpoints / "frozen.json")
+        meter = PhaseMeter(self.device, partial.cost)
+        with meter:
+            self.motion = motion.measure(synthetic, store, split)
+            if protocol.frozen_training:
+                frozen = evaluate_set(
+                    FrozenSet(synthetic), test, store.classes, clip, network, protocol, self.device, self.reporter,
+                    done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), phase="probe", probes=("frozen",),
+                )  # fmt: skip
+                self.evaluations = [
+                    replace(entry, frozen_trained=still.correct(), frozen_both=still.probes.get("frozen"))
+                    for entry, still in zip(self.evaluations, frozen, strict=True)
+                ]
+        self.costs["probe"] = meter.cost
 
 
 class _PartialEvaluations:
     """The evaluations of an unfinished cell, on disk."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.with_suffix(".json")
+        self.path = path
         self.evaluations: list[Evaluation] = []
         self.cost: PhaseCost | None = None
         try:
@@ -249,7 +279,7 @@ def open_store(planned: PlannedCell, context: Context, reporter: Reporter) -> Cl
 
 def evaluate_set(
     synthetic: SyntheticSet,
-    test: SplitClips,
+    test: Clips,
     classes: tuple[str, ...],
     clip: ClipShape,
     network: Network,
@@ -258,6 +288,8 @@ def evaluate_set(
     reporter: Reporter,
     done: list[Evaluation] | None = None,
     keep: Callable[[list[Evaluation]], None] = lambda done: None,
+    phase: str = "evaluate",
+    probes: Sequence[str] = (),
 ) -> list[Evaluation]:
     """Trains and tests each of the protocol's networks on a set.
 
@@ -268,6 +300,8 @@ def evaluate_set(
         reporter: told of each step.
         done: evaluations that an earlier part of the cell finished.
         keep: called with all finished evaluations after each network.
+        phase: what the reporter is told.
+        probes: temporal probes under which the networks are tested too.
     """
     evaluations = list(done or [])
     updates = protocol.recipe.updates(len(synthetic))
@@ -276,13 +310,13 @@ def evaluate_set(
         return network.build(len(classes), clip, rng).to(device)
 
     def progress(number: int, update: int, total: int, loss: float) -> None:
-        reporter.step("evaluate", number * updates + update, protocol.networks * updates, loss)
+        reporter.step(phase, number * updates + update, protocol.networks * updates, loss)
         reporter.check_time()
 
     for number in range(len(evaluations), protocol.networks):
-        evaluations.append(
-            protocol.evaluate(synthetic, test, len(classes), build, number, functools.partial(progress, number))
-        )
+        altered = probed(test, number, probes)
+        told = functools.partial(progress, number)
+        evaluations.append(protocol.evaluate(synthetic, test, len(classes), build, number, told, altered))
         keep(evaluations)
     return evaluations
 

@@ -12,6 +12,7 @@ from bench.api import ClipIndex, Dataset, Geometry, Method, Workload
 from bench.config import Value
 from bench.errors import BenchError
 from bench.plugins import Registries
+from bench.probes import PROBES
 from bench.profiles import PROFILES, Profile
 from bench.store.records import Cell, Record, RecordStore, Status
 
@@ -123,7 +124,10 @@ def _planned(
     work = Workload(len(index.classes), train, ipc, clip, setting, geometry.views)
     in_set = train if not method_type.uses_ipc else len(index.classes) * ipc
     updates = protocol.recipe.updates(in_set)
-    per_network = 3.0 * updates * min(in_set, protocol.recipe.batch) + test * geometry.views + in_set
+    tested = test * geometry.views
+    per_training = 3.0 * updates * min(in_set, protocol.recipe.batch) + tested + in_set
+    frozen = per_training + tested if protocol.frozen_training else 0.0  # tested on clips as they are, and frozen
+    per_network = per_training + len(PROBES) * tested + frozen
     declined = method.declines(work)
     passes = 0.0 if declined else method.clip_passes(work) + protocol.networks * per_network
     cell = Cell(

@@ -33,6 +33,7 @@ CORE_MODULES = (
     "bench.data.ucf101",
     "bench.nets.registry",
     "bench.synthetic.dense",
+    "bench.synthetic.keyframes",
     "bench.synthetic.real",
     "bench.synthetic.static_dynamic",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -32,9 +32,10 @@ class Standard(Protocol):
         build: Callable[[torch.Generator], Classifier],
         network: int,
         progress: Callable[[int, int, float], None],
+        probes: Mapping[str, Clips] | None = None,
     ) -> Evaluation:
         """See `Protocol`."""
-        return _train_and_test(self, train, test, classes, build, network, progress)
+        return _train_and_test(self, train, test, classes, build, network, progress, probes or {})
 
 
 @final
@@ -55,9 +56,10 @@ class Quick(Protocol):
         build: Callable[[torch.Generator], Classifier],
         network: int,
         progress: Callable[[int, int, float], None],
+        probes: Mapping[str, Clips] | None = None,
     ) -> Evaluation:
         """See `Protocol`."""
-        return _train_and_test(self, train, test, classes, build, network, progress)
+        return _train_and_test(self, train, test, classes, build, network, progress, probes or {})
 
 
 def _train_and_test(
@@ -68,6 +70,7 @@ def _train_and_test(
     build: Callable[[torch.Generator], Classifier],
     number: int,
     progress: Callable[[int, int, float], None],
+    probes: Mapping[str, Clips],
 ) -> Evaluation:
     from bench import training
     from bench.rng import generator
@@ -89,4 +92,5 @@ def _train_and_test(
         fitted=accuracy >= protocol.fit_threshold,
         loss=loss if math.isfinite(loss) else None,
         updates=protocol.recipe.updates(len(data)),
+        probes={name: training.test(network, altered, classes).correct() for name, altered in probes.items()},
     )

@@ -97,6 +97,10 @@ class TestResult:
     confusion: tuple[tuple[int, ...], ...]
     top5: int | None
 
+    def correct(self) -> int:
+        """Number of clips classified correctly."""
+        return sum(row[i] for i, row in enumerate(self.confusion))
+
 
 @torch.no_grad()
 def test(network: Classifier, clips: Clips, classes: int) -> TestResult:

@@ -1,6 +1,7 @@
-"""Print every leaderboard, made anew from the records.
+"""Print every table, made anew from the records.
 
 python -m bench table                      the leaderboards of results/
+python -m bench table --by probes          temporal probes and motion, leaderboard by leaderboard
 python -m bench table --write              also write them to results/tables/leaderboard.md and .csv
 python -m bench table --check              exit 1 if these files are not what the records say
 """
@@ -10,13 +11,21 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.errors import BenchError
 from bench.store.records import Record, RecordStore, write_atomic
-from bench.tables.formats import FORMATS, printable, render
+from bench.tables import formats, temporal_formats
+from bench.tables.formats import FORMATS, Format, printable
 
 SUMMARY = "print the leaderboards, made anew from the records"
+
+_TABLES: dict[str, tuple[str, Callable[[list[Record], Format], str]]] = {
+    "ipc": ("leaderboard", formats.render),
+    "probes": ("probes", temporal_formats.render),
+}
+"""What ``--by`` names: the name of the files, and the text."""
 
 _DIFF_LINES = 20
 
@@ -24,9 +33,17 @@ _DIFF_LINES = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``table``."""
     parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
+    parser.add_argument(
+        "--by",
+        choices=tuple(_TABLES),
+        default="ipc",
+        help="ipc: the leaderboards (default); probes: accuracy on altered test clips, temporal gain, motion",
+    )
     parser.add_argument("--format", choices=FORMATS, default="terminal", help="how to print them (default: terminal)")
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--write", action="store_true", help="also write DIR/tables/leaderboard.md and leaderboard.csv")
+    action.add_argument(
+        "--write", action="store_true", help="also write DIR/tables/leaderboard.md and .csv (or probes.md and .csv)"
+    )
     action.add_argument(
         "--check", action="store_true", help="print only how DIR/tables differs from the records; exit 1 if it does"
     )
@@ -37,10 +54,10 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     records = _records(out)
     if args.check:
-        return _check(out, records)
-    print(render(records, args.format), end="")
+        return _check(out, records, args.by)
+    print(_TABLES[args.by][1](records, args.format), end="")
     if args.write:
-        _write(out, records)
+        _write(out, records, args.by)
     return 0
 
 
@@ -63,13 +80,14 @@ def _records(out: Path) -> list[Record]:
     return records
 
 
-def _files(out: Path, records: list[Record]) -> dict[Path, str]:
+def _files(out: Path, records: list[Record], by: str) -> dict[Path, str]:
     folder = out / "tables"
-    return {folder / "leaderboard.md": render(records, "markdown"), folder / "leaderboard.csv": render(records, "csv")}
+    name, render = _TABLES[by]
+    return {folder / f"{name}.md": render(records, "markdown"), folder / f"{name}.csv": render(records, "csv")}
 
 
-def _write(out: Path, records: list[Record]) -> None:
-    for path, text in _files(out, records).items():
+def _write(out: Path, records: list[Record], by: str) -> None:
+    for path, text in _files(out, records, by).items():
         try:
             write_atomic(path, text.encode())
         except OSError as error:
@@ -77,13 +95,14 @@ def _write(out: Path, records: list[Record]) -> None:
         print(f"wrote {path}", file=sys.stderr)
 
 
-def _check(out: Path, records: list[Record]) -> int:
+def _check(out: Path, records: list[Record], by: str) -> int:
     stale = 0
-    for path, wanted in _files(out, records).items():
+    option = "" if by == "ipc" else f" --by {by}"
+    for path, wanted in _files(out, records, by).items():
         try:
             found = path.read_bytes().decode(errors="replace")
         except FileNotFoundError:
-            print(f"{path} is missing; write it with `python -m bench table --out {out} --write`")
+            print(f"{path} is missing; write it with `python -m bench table --out {out}{option} --write`")
             stale += 1
             continue
         except OSError as error:

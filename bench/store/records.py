@@ -102,7 +102,7 @@ class SetReport:
 
 @dataclass(frozen=True)
 class PhaseCost:
-    """What one phase (upstream, distil, evaluate) took.
+    """What one phase (upstream, distil, evaluate, probe) took.
 
     Attributes:
         wall_seconds: elapsed; for a resumed cell summed over its parts.
@@ -122,6 +122,19 @@ class PhaseCost:
 
 
 @dataclass(frozen=True)
+class Motion:
+    """Motion energy (`bench.motion`) by class; None for a class without clips.
+
+    Attributes:
+        set: of the rendered set.
+        real: of the real clips that the set was made from.
+    """
+
+    set: tuple[float | None, ...]
+    real: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
 class Record:
     """A finished, failed or skipped cell.
 
@@ -135,6 +148,7 @@ class Record:
         data: ``train``, ``test`` counts, ``digest`` of the decoded clips, ``left_out`` as ``[key, reason]`` pairs, ``notes``,
             ``upstream`` costs by artefact (``costs["upstream"]`` is their sum).
         provenance: commit, versions, hardware, times.
+        motion: see `Motion`; None if it was not measured.
     """
 
     cell: Cell
@@ -146,6 +160,7 @@ class Record:
     history: dict[str, list[float]] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    motion: Motion | None = None
 
     @property
     def id(self) -> str:
@@ -185,6 +200,7 @@ def from_json(text: str) -> Record:
             history=body["history"],
             data=body["data"],
             provenance=body["provenance"],
+            motion=_motion(body.get("motion")),
         )
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"not a record: {type(error).__name__}: {error}") from error
@@ -209,8 +225,13 @@ def _set_report(report: Mapping[str, Any]) -> SetReport:
     return SetReport(**{**report, "tensors": tensors})
 
 
+def _motion(motion: Mapping[str, Any] | None) -> Motion | None:
+    return None if motion is None else Motion(tuple(motion["set"]), tuple(motion["real"]))
+
+
 def _evaluation(entry: Mapping[str, Any]) -> Evaluation:
-    fields = {f.name: entry[f.name] for f in dataclasses.fields(Evaluation)}
+    later = {"probes", "frozen_trained", "frozen_both"}  # records of before these were measured lack them
+    fields = {f.name: entry[f.name] for f in dataclasses.fields(Evaluation) if f.name in entry or f.name not in later}
     confusion = tuple(map(tuple, entry["confusion"]))
     if any(len(row) != len(confusion) for row in confusion):
         raise TypeError("its confusion matrix is not square")

@@ -153,7 +153,7 @@ def leaderboards(records: Iterable[Record], baseline: str = "random") -> list[Le
     """
     groups: defaultdict[Group, list[Record]] = defaultdict(list)
     for _, record in sorted({record.id: record for record in records}.items()):
-        groups[_group(record)].append(record)
+        groups[group_of(record)].append(record)
     boards = [
         _board(group, ipc, setting, members, baseline)
         for group, members in sorted(groups.items(), key=lambda item: _group_order(item[0]))
@@ -174,7 +174,8 @@ def setting_label(written: str, frames: int) -> str:
 # Which records belong together
 
 
-def _group(record: Record) -> Group:
+def group_of(record: Record) -> Group:
+    """What the record's figures must share with others to be compared with them."""
     cell = record.cell
     geometry = tuple(sorted(cell.geometry.items()))
     return Group(

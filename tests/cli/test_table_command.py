@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from bench.api import Evaluation
 from bench.cli import table
 from bench.errors import BenchError
 from bench.store.records import Cell, Record, RecordStore
+from bench.tables import temporal_formats
 from bench.tables.formats import render
 
 
@@ -64,6 +66,23 @@ def test_it_writes_markdown_and_csv(out, capsys):
     printed = capsys.readouterr()
     assert printed.out == render(RECORDS)
     assert printed.err.count("wrote ") == 2
+
+
+def test_by_probes_prints_writes_and_checks_the_temporal_tables(out, capsys):
+    evaluation = dataclasses.replace(RECORDS[0].evaluations[0], probes={"frozen": 20}, frozen_trained=30)
+    records = [dataclasses.replace(RECORDS[0], evaluations=(evaluation,)), *RECORDS[1:]]
+    RecordStore(out).write(records[0])
+    assert call("--out", out, "--by", "probes", "--write") == 0
+    printed = capsys.readouterr().out
+    assert printed == temporal_formats.render(records)
+    assert "20.0 (-40.0)" in printed
+    assert sorted(path.name for path in (out / "tables").iterdir()) == ["probes.csv", "probes.md"]
+    assert (out / "tables" / "probes.md").read_text(encoding="utf-8") == temporal_formats.render(records, "markdown")
+    assert call("--out", out, "--by", "probes", "--check") == 0
+    (out / "tables" / "probes.csv").unlink()
+    capsys.readouterr()
+    assert call("--out", out, "--by", "probes", "--check") == 1
+    assert f"`python -m bench table --out {out} --by probes --write`" in capsys.readouterr().out
 
 
 def test_check_accepts_what_write_wrote(out, capsys):

@@ -156,8 +156,10 @@ def test_flops_grow_with_the_work(plan):
     small, large = plan("tiny-noise", ipcs=(1, 4))
     assert small.clip_passes < large.clip_passes
     # 2 networks: 6 updates of 3 clips forward and backward (= 3 passes), then 6 test and 3 training clips.
-    assert small.clip_passes == 2 * (3 * 6 * 3 + 6 + 3)
-    assert large.clip_passes == 2 * (3 * 6 * 4 + 6 + 12)
+    # Two networks, each trained twice and tested seven times: as it is and under four probes, then, trained on still
+    # clips, as they are and frozen.
+    assert small.clip_passes == 2 * (2 * (3 * 6 * 3 + 3) + 7 * 6)
+    assert large.clip_passes == 2 * (2 * (3 * 6 * 4 + 12) + 7 * 6)
     assert large.flops / small.flops == pytest.approx(large.clip_passes / small.clip_passes)
 
 

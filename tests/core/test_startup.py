@@ -39,8 +39,9 @@ def test_no_heavy_package_is_loaded(command, tiny_plugin, tmp_path):
     assert loaded(arguments, tmp_path) == "[]"
 
 
-def test_a_table_needs_no_torch(finished, tmp_path):
-    assert "'torch'" not in loaded(["table", "--out", finished[0]], tmp_path)
+@pytest.mark.parametrize("by", ["ipc", "probes"])
+def test_a_table_needs_no_torch(finished, tmp_path, by):
+    assert "'torch'" not in loaded(["table", "--by", by, "--out", finished[0]], tmp_path)
 
 
 def test_a_finished_run_needs_no_torch(finished, tmp_path):

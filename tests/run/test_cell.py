@@ -6,14 +6,22 @@ import dataclasses
 import json
 import time
 
+import numpy as np
 import pytest
 import torch
 
 import bench.task
 from bench import cell as cells
+from bench import training
+from bench.api import Recipe
 from bench.cell import run_cell
+from bench.data.pixels import normalise
+from bench.motion import measure
+from bench.probes import shuffled_order
+from bench.rng import generator
 from bench.store.artefacts import load_set
 from bench.store.records import from_json
+from bench.synthetic.dense import DenseSet
 from bench.task import Reporter
 
 
@@ -40,7 +48,9 @@ def test_a_finished_cell_has_everything_in_its_record(run, plan, context):
         assert (entry.top5, entry.updates) == (None, 6)
         assert 0 <= entry.train_accuracy <= 1
         assert entry.fitted == (entry.train_accuracy >= 0.5)
-    assert set(record.costs) == {"distil", "evaluate"}
+        assert set(entry.probes) == {"shuffled", "reversed", "frozen", "half-rate"}
+        assert 0 <= entry.frozen_trained <= 6
+    assert set(record.costs) == {"distil", "evaluate", "probe"}
     assert all(cost.wall_seconds > 0 and cost.peak_host_bytes > 10**7 for cost in record.costs.values())
     assert record.history["step"] == [1, 2, 3, 4, 5, 6]
     assert len(record.history["loss"]) == 6
@@ -50,6 +60,71 @@ def test_a_finished_cell_has_everything_in_its_record(run, plan, context):
     assert record.provenance["planned_flops"] == plan("tiny-walk", ipcs=(2,))[0].flops
     assert not (context.out / "checkpoints" / record.id).exists()
     assert from_json(record.to_json()) == record
+
+
+def test_probes_are_counts_of_the_same_networks_and_gain_of_networks_trained_on_a_still_set(
+    run, plan, registries, context, reporter, monkeypatch
+):
+    """Every count anew: the networks trained by hand, the test clips altered by hand."""
+    protocol = registries.protocols.get("tiny")
+    monkeypatch.setattr(protocol, "recipe", Recipe(epochs=40, batch=12, lr=0.05))
+    (planned,) = plan("random", dataset="tiny[test=30]", ipcs=(4,))
+    store = cells.open_store(planned, context, reporter)
+    # A class is a sequence of four pictures; each test clip takes each picture from a random class, so that what is seen
+    # in it depends on the frames that are shown.
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (3, 4, 16, 16, 3), np.uint8)
+    takes = np.where((np.array(store.splits) == "test")[:, None], rng.integers(3, size=(105, 4)), store.labels[:, None])
+    store = dataclasses.replace(store, clips=pictures[takes, np.arange(4)][:, None])
+    monkeypatch.setattr(cells, "open_store", lambda *_: store)
+    record = run("random", dataset="tiny[test=30]", ipcs=(4,))
+    test = torch.from_numpy(store.clips[store.positions("test"), 0].copy()).permute(0, 4, 1, 2, 3)
+    truth = torch.from_numpy(store.labels[store.positions("test")])
+    synthetic, _ = load_set(context.out / "artefacts" / record.id, registries)
+    still = DenseSet(normalise(synthetic.clips)[:, :, [2, 2, 2, 2]].contiguous(), synthetic.labels)
+
+    def trained(data, number):
+        network = registries.networks.get("convnet3d-small")().build(
+            3, planned.geometry.shape(), generator("evaluation", "network", number)
+        )
+        order, rendering = generator("evaluation", "order", number), generator("evaluation", "render", number)
+        training.train(network, data, protocol.recipe, torch.device("cpu"), order, rendering, lambda *_: None)
+        return network
+
+    def correct(network, frames):
+        with torch.no_grad():
+            return int((network(normalise(test[:, :, frames])).argmax(dim=1) == truth).sum())
+
+    for entry in record.evaluations:
+        network = trained(synthetic, entry.network)
+        assert entry.correct() == correct(network, [0, 1, 2, 3])
+        assert entry.probes == {
+            "shuffled": correct(network, shuffled_order(4, generator("evaluation", "shuffle", entry.network))),
+            "reversed": correct(network, [3, 2, 1, 0]),
+            "frozen": correct(network, [2, 2, 2, 2]),
+            "half-rate": correct(network, [0, 0, 2, 2]),
+        }
+        frozen = trained(still, entry.network)
+        assert entry.frozen_trained == correct(frozen, [0, 1, 2, 3])
+        assert entry.frozen_both == correct(frozen, [2, 2, 2, 2])
+        counts = [*entry.probes.values(), entry.correct(), entry.frozen_trained]
+        assert len(set(counts)) > 3  # else equal counts would prove nothing
+    assert any(entry.frozen_trained != entry.frozen_both for entry in record.evaluations)
+    assert record.motion == measure(synthetic, store, "train")
+    assert min(record.motion.set) > 0 < min(record.motion.real)
+
+
+def test_a_protocol_may_leave_the_second_training_out(run, registries, monkeypatch):
+    expected = run("tiny-noise")
+    monkeypatch.setattr(registries.protocols.get("tiny"), "frozen_training", False)
+    seen = []
+    record = run("tiny-noise", tell=Reporter(lambda phase, *_: seen.append(phase), lambda _: None))
+    assert "probe" not in seen
+    assert [(entry.frozen_trained, entry.frozen_both) for entry in record.evaluations] == [(None, None)] * 2
+    assert record.evaluations == tuple(
+        dataclasses.replace(entry, frozen_trained=None, frozen_both=None) for entry in expected.evaluations
+    )
+    assert record.motion == expected.motion
 
 
 def test_the_archived_set_is_the_one_that_was_judged(run, context, registries):
@@ -140,7 +215,7 @@ def test_what_a_method_does_wrong_is_a_status_and_a_sentence(run, context, how, 
     assert record.status == status
     assert words in record.reason
     assert "\n" not in record.reason
-    assert record.evaluations == ()
+    assert (record.evaluations, record.motion) == ((), None)
     assert not (context.out / "artefacts").exists()
     assert not (context.out / "checkpoints" / record.id).exists()
     assert from_json(record.to_json()) == record
@@ -182,6 +257,26 @@ def test_a_deadline_stops_a_cell_at_its_checkpoint_and_it_ends_like_an_unbroken_
 
 class Stop(BaseException):
     """The power went out."""
+
+
+@pytest.mark.parametrize(("at", "first"), [(1, 1), (6, 1), (7, 7), (12, 7)])
+def test_a_cell_cut_short_in_its_probing_evaluates_nothing_again(run, context, at, first):
+    expected = run("tiny-walk", where=dataclasses.replace(context, out=context.out.with_name("unbroken")))
+
+    def stop(phase, step, total, loss):
+        if (phase, step) == ("probe", at):
+            raise Stop
+
+    with pytest.raises(Stop):
+        run("tiny-walk", tell=Reporter(stop, lambda _: None))
+    seen = []
+    record = run("tiny-walk", tell=Reporter(lambda phase, step, *_: seen.append((phase, step)), lambda _: None))
+    assert {phase for phase, _ in seen} == {"probe"}
+    assert seen[0][1] == first
+    assert record.evaluations == expected.evaluations
+    assert record.motion == expected.motion
+    assert record.costs["evaluate"].wall_seconds > 0
+    assert record.costs["probe"].wall_seconds > 0
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])

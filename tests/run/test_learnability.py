@@ -1,81 +1,54 @@
-"""What the procedural datasets promise, at full size: the class of `shapes-motion` is in the movement and nowhere else."""
+"""What the procedural datasets promise, at full size, through whole cells: where the class is in the movement and where not."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import final
-
 import pytest
-import torch
 
-from bench import training
-from bench.api import Clips
-from bench.data.pixels import SplitClips, normalise
-from bench.data.shapes import ShapesMotion
-from bench.data.store import ClipStore, open_or_build
-from bench.nets.registry import SmallConvNet3DNetwork
-from bench.profiles import PROFILES
-from bench.protocol import Quick
-from bench.rng import generator
-from bench.synthetic.dense import DenseSet
+from bench.cell import run_cell
 from bench.tables.stats import interval
+from bench.tables.temporal import temporal_tables
 
-CPU = torch.device("cpu")
-CLASSES = 8
-
-
-@final
-class Frozen(Clips):
-    """Test clips of which only the middle frame is shown, again and again."""
-
-    def __init__(self, clips: SplitClips) -> None:
-        self.clips = clips
-        self.labels = clips.labels
-
-    def views(self) -> int:
-        return self.clips.views()
-
-    def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
-        return freeze(self.clips.batch(index, view))
+CHANCE = 1 / 8
 
 
-def freeze(clips: torch.Tensor) -> torch.Tensor:
-    frames = clips.shape[2]
-    return clips[:, :, frames // 2 : frames // 2 + 1].expand_as(clips)
+@pytest.fixture
+def probed(plan, registries, context, reporter):
+    """Runs methods on a dataset; their records and rows of the table of temporal probes, by method."""
 
+    def run(dataset, *methods):
+        records = [run_cell(planned, registries, context, reporter) for planned in plan(*methods, dataset=dataset)]
+        assert [record.reason for record in records] == [""] * len(methods)
+        (table,) = temporal_tables(records)
+        for row in table.rows:
+            found = {"accuracy": row.row.figures.accuracy, "temporal gain": row.gain, "still test": row.still_gain}
+            found |= {name: probe.difference for name, probe in row.probes.items()}
+            print(row.row.label, *(f"{name} {x.mean:.3f} [{x.low:.3f}, {x.high:.3f}]" for name, x in found.items()))
+        return {record.cell.method: record for record in records}, {row.row.method: row for row in table.rows}
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
-    dataset = ShapesMotion(ShapesMotion.Config(), "")
-    geometry = PROFILES["quick"].geometry
-    cache: Path = tmp_path_factory.mktemp("cache")
-    return open_or_build(dataset, dataset.index(geometry), geometry, cache, workers=1)
-
-
-def accuracies(train: torch.Tensor, labels: torch.Tensor, test: Clips) -> list[float]:
-    """Accuracy of each network of the quick protocol."""
-    found = []
-    for number in range(Quick.networks):
-        shape = PROFILES["quick"].geometry.shape()
-        network = SmallConvNet3DNetwork().build(CLASSES, shape, generator("evaluation", "network", number))
-        order, rendering = generator("evaluation", "order", number), generator("evaluation", "render", number)
-        training.train(network, DenseSet(train, labels), Quick.recipe, CPU, order, rendering, lambda *_: None)
-        confusion = training.test(network, test, CLASSES).confusion
-        found.append(sum(row[i] for i, row in enumerate(confusion)) / len(test))
-    return found
+    return run
 
 
 @pytest.mark.slow
-def test_with_the_whole_clip_motion_is_learned_and_with_one_repeated_frame_it_is_not(store: ClipStore) -> None:
-    train, test = SplitClips(store, "train", CPU), SplitClips(store, "test", CPU)
-    everything = torch.arange(len(train))
-    clips = normalise(train.pixels(everything, torch.zeros_like(everything))).contiguous()
-    moving = interval([accuracies(clips, train.labels, test)])
-    still = interval([accuracies(freeze(clips).contiguous(), train.labels, Frozen(test))])
-    for name, found in (("whole clip", moving), ("one frame repeated", still)):
-        print(f"{name}: {found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]")
-    assert moving.low is not None
-    assert moving.mean > 0.9
-    assert still.low is not None
-    assert still.high is not None
-    assert still.low <= 1 / CLASSES <= still.high
+def test_where_the_class_is_in_the_movement_the_stored_motion_is_worth_nearly_all(probed):
+    records, rows = probed("shapes-motion", "full", "random-frozen")
+    full, frozen = rows["full"], rows["random-frozen"]
+    assert full.row.figures.accuracy.mean > 0.9
+    assert full.gain.mean > 0.5
+    assert full.gain.low > 0
+    assert full.still_gain.low > 0.5
+    assert full.probes["frozen"].accuracy < 0.2
+    assert frozen.row.figures.accuracy.low <= CHANCE <= frozen.row.figures.accuracy.high
+    assert (frozen.gain.low, frozen.gain.high) == (0, 0)
+    # Trained and tested on still clips, a network meets nothing new in the test, and still cannot tell the movement.
+    still = interval([[entry.frozen_both / entry.tested() for entry in records["full"].evaluations]])
+    print(f"one frame repeated: {still.mean:.3f} [{still.low:.3f}, {still.high:.3f}]")
+    assert still.low <= CHANCE <= still.high
+
+
+@pytest.mark.slow
+def test_where_the_class_is_in_the_look_the_motion_tells_nothing_of_it(probed):
+    """Temporal gain is not 0 here: moving clips are new to a network trained on still ones. With a still test it is."""
+    full = probed("shapes-appearance", "full")[1]["full"]
+    assert full.row.figures.accuracy.mean > 0.7
+    assert full.still_gain.low <= 0 <= full.still_gain.high
+    assert full.probes["reversed"].difference.low <= 0 <= full.probes["reversed"].difference.high

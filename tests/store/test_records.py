@@ -13,6 +13,7 @@ from bench.api import Evaluation
 from bench.errors import BenchError
 from bench.store.records import (
     Cell,
+    Motion,
     PhaseCost,
     Record,
     RecordStore,
@@ -44,12 +45,13 @@ RECORD = Record(
     set=SetReport("dense", 3, 300, 1200, {"pixels": StoredTensor((3, 3, 8, 32, 32), "uint8", 300)}, "abc.safetensors"),
     evaluations=(
         Evaluation(0, ((8, 2, 0), (1, 9, 0), (5, 0, 0)), None, 1.0, True, 0.001, 100),
-        Evaluation(1, ((7, 3, 0), (0, 9, 1), (0, 0, 5)), 20, 0.5, False, 1.25, 100),
+        Evaluation(1, ((7, 3, 0), (0, 9, 1), (0, 0, 5)), 20, 0.5, False, 1.25, 100, {"reversed": 7, "frozen": 5}, 9, 8),
     ),
     costs={"distil": PhaseCost(1.5, 1.25, 0, 10**9), "upstream": PhaseCost(9.0, 8.0, 5, 6, shared=True)},
     history={"step": [1.0, 2.0], "loss": [3.0, 2.5]},
     data={"train": 30, "test": 25, "digest": "d" * 64, "left_out": [["a.avi", "empty"]], "notes": []},
     provenance={"commit": None, "device": "cpu"},
+    motion=Motion(set=(0.125, None, 0.0), real=(0.5, 0.25, 0.375)),
 )
 
 
@@ -125,11 +127,25 @@ def tampered(change):
         (lambda body: body["costs"].update(distil=3), "not a record: TypeError"),
         (lambda body: body.update(evaluations=None), "not a record: TypeError"),
         (lambda body: body.update(cell=None), "not a record: TypeError"),
+        (lambda body: body["motion"].pop("real"), "not a record: KeyError"),
     ],
 )
 def test_a_record_that_was_changed_is_not_believed(change, reason):
     with pytest.raises(ValueError, match=reason):
         from_json(tampered(change))
+
+
+def test_a_record_of_before_the_probes_reads_without_them():
+    def before(body):
+        del body["motion"]
+        for entry in body["evaluations"]:
+            del entry["probes"], entry["frozen_trained"], entry["frozen_both"]
+
+    record = from_json(tampered(before))
+    plain = [
+        dataclasses.replace(entry, probes={}, frozen_trained=None, frozen_both=None) for entry in RECORD.evaluations
+    ]
+    assert record == dataclasses.replace(RECORD, motion=None, evaluations=tuple(plain))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "3", "null", "{}", "not json"])

@@ -1,0 +1,40 @@
+"""A control of `random`: of each clip that it chooses one frame alone is stored, 1/T of the bytes. What are looks worth?"""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+
+from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
+from bench.synthetic.choose import labels_of, random_choice
+from bench.synthetic.keyframes import KeyframeSet
+
+
+@final
+class RandomFrozen(Method[NoOptions]):
+    """The middle frame of each clip that `random` chooses, shown all the time."""
+
+    name = "random-frozen"
+    in_all = False
+
+    def distill(self, task: Task) -> SyntheticSet:
+        """See `Method`."""
+        chosen = random_choice(task)
+        middle = task.clip.frames // 2
+        frames = task.pixels(torch.cat(chosen))[:, :, middle : middle + 1].contiguous()
+        return KeyframeSet(frames, labels_of(chosen), task.clip.frames, "nearest")
+
+    def stored_bytes(self, work: Workload) -> int:
+        """See `Method`."""
+        return work.classes * work.ipc * work.clip.values() // work.clip.frames
+
+    def clip_passes(self, work: Workload) -> float:
+        """See `Method`."""
+        return 0.0
+
+    def declines(self, work: Workload) -> str | None:
+        """A control of whole clips, so it stands beside them."""
+        if work.setting.is_dense(work.clip.frames):
+            return None
+        return f"{self.name} is a control of whole clips; it stands in the setting dense"

@@ -1,0 +1,36 @@
+"""A control of `random`: the same clips with their frames in a random order. What is the order of frames worth?"""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+
+from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
+from bench.probes import rearrange, shuffled_order
+from bench.synthetic.choose import labels_of, random_choice
+from bench.synthetic.dense import DenseSet
+
+
+@final
+class RandomShuffled(Method[NoOptions]):
+    """The clips that `random` chooses, the frames of each in one random order."""
+
+    name = "random-shuffled"
+    in_all = False
+
+    def distill(self, task: Task) -> SyntheticSet:
+        """See `Method`."""
+        chosen = random_choice(task)
+        rng = task.rng("shuffle")
+        pixels = task.pixels(torch.cat(chosen)).contiguous()
+        clips = [rearrange(clip[None], shuffled_order(task.clip.frames, rng)) for clip in pixels]
+        return DenseSet(torch.cat(clips), labels_of(chosen))
+
+    def stored_bytes(self, work: Workload) -> int:
+        """See `Method`."""
+        return work.classes * work.ipc * work.clip.values()
+
+    def clip_passes(self, work: Workload) -> float:
+        """See `Method`."""
+        return 0.0

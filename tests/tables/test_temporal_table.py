@@ -1,0 +1,171 @@
+"""Temporal tables from hand-made records: every figure by hand, and what is shown where there is none."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import statistics
+
+import pytest
+
+from bench.store.records import Motion
+from bench.tables import temporal_formats
+from bench.tables.leaderboard import leaderboards
+from bench.tables.stats import t_quantile
+from bench.tables.temporal import UNPROBED, temporal_tables
+
+SHUFFLED, REVERSED, FROZEN, HALF = (50, 62, 60), (20, 20, 20), (51, 50, 52), (80, 85, 84)
+STILL, BOTH = (40, 52, 43), (70, 75, 71)
+CORRECT = (80, 90, 85)
+
+
+@pytest.fixture
+def probed(make_record):
+    """A record as the function `record` makes it, each network with counts under the probes; ``less`` is taken off each."""
+
+    def build(method="dm", correct=CORRECT, less=0, motion=None, **rest):
+        record = make_record(method, correct, **rest)
+        evaluations = tuple(
+            dataclasses.replace(
+                entry,
+                probes={
+                    "shuffled": SHUFFLED[k] - less, "reversed": REVERSED[k] - less, "frozen": FROZEN[k] - less,
+                    "half-rate": HALF[k] - less,
+                },
+                frozen_trained=STILL[k] - less,
+                frozen_both=BOTH[k] - less,
+            )
+            for k, entry in enumerate(record.evaluations)
+        )  # fmt: skip
+        return dataclasses.replace(record, evaluations=evaluations, motion=motion)
+
+    return build
+
+
+def student(differences):
+    """Mean and half width of a 95 % interval."""
+    half = t_quantile(0.95, len(differences) - 1) * statistics.stdev(differences) / len(differences) ** 0.5
+    return statistics.mean(differences), half
+
+
+def only(records):
+    (table,) = temporal_tables(records)
+    (row,) = table.rows
+    return row
+
+
+def test_every_figure_is_paired_with_the_same_networks(probed):
+    row = only([probed()])
+    for name, counts in {"shuffled": SHUFFLED, "reversed": REVERSED, "frozen": FROZEN, "half-rate": HALF}.items():
+        mean, half = student([(a - b) / 100 for a, b in zip(counts, CORRECT, strict=True)])
+        assert row.probes[name].accuracy == pytest.approx(sum(counts) / 300)
+        assert row.probes[name].difference.mean == pytest.approx(mean)
+        assert row.probes[name].difference.half_width == pytest.approx(half)
+        assert row.probes[name].difference.covers == "networks"
+    mean, half = student([(a - b) / 100 for a, b in zip(CORRECT, STILL, strict=True)])
+    assert (row.gain.mean, row.gain.half_width) == pytest.approx((mean, half))
+    assert mean == pytest.approx(0.4)
+    mean, half = student([(a - b) / 100 for a, b in zip(CORRECT, BOTH, strict=True)])
+    assert (row.still_gain.mean, row.still_gain.half_width) == pytest.approx((mean, half))
+
+
+def test_with_three_seeds_the_interval_is_over_seeds(probed):
+    row = only([probed(seed=seed, less=less) for seed, less in ((0, 0), (1, 4), (2, 11))])
+    gap = statistics.mean(a - b for a, b in zip(SHUFFLED, CORRECT, strict=True))
+    mean, half = student([(gap - less) / 100 for less in (0, 4, 11)])
+    found = row.probes["shuffled"].difference
+    assert (found.mean, found.half_width, found.covers) == (pytest.approx(mean), pytest.approx(half), "seeds")
+    assert row.gain.covers == "seeds"
+    assert row.gain.mean == pytest.approx(0.45)
+
+
+def test_motion_is_a_mean_over_the_classes_that_both_have_and_over_seeds(probed):
+    first = Motion(set=(0.2, None, 0.4, 0.9), real=(0.1, 0.8, 0.3, None))
+    second = Motion(set=(0.6, 0.6, 0.6, 0.6), real=(0.1, 0.8, 0.3, 0.4))
+    row = only([probed(motion=first, seed=0), probed(motion=second, seed=1), probed(motion=None, seed=2)])
+    assert row.motion_set == pytest.approx((0.3 + 0.6) / 2)
+    assert row.motion_real == pytest.approx((0.2 + 0.4) / 2)
+
+
+def test_tables_and_rows_stand_as_on_the_leaderboards(probed):
+    records = [
+        probed("full", (95, 96, 97), ipc=None, seed=None),
+        probed("random", (30, 31, 32)),
+        probed(config={"lr": 1.0, "steps": 300}),
+        probed(config={"lr": 2.0, "steps": 300}, less=1),
+        probed(ipc=5),
+        probed(dataset="other"),
+    ]
+    boards, tables = leaderboards(records), temporal_tables(reversed(records))
+    assert [table.board.title for table in tables] == [board.title for board in boards]
+    assert [[row.row.label for row in table.rows] for table in tables] == [[r.label for r in b.rows] for b in boards]
+    (mixed,) = [t for t in tables if t.board.group.dataset == "shapes-mixed" and t.board.ipc == 1]
+    by_label = {row.row.label: row for row in mixed.rows}
+    assert by_label["full"].gain.mean == pytest.approx(0.51)
+    assert by_label["dm [lr=1]"].gain.mean == pytest.approx(0.40)
+    assert by_label["dm [lr=2]"].gain.mean == pytest.approx(0.41)
+
+
+def test_old_records_and_holes_are_told_and_a_board_without_any_probe_is_left_out(probed, make_record):
+    records = [
+        probed(seed=0), make_record("dm", CORRECT, seed=1), make_record("random", (30, 31, 32)),
+        make_record("mtt", status="oom", reason="too large"), make_record("dm", CORRECT, ipc=5),
+    ]  # fmt: skip
+    (table,) = temporal_tables(records)
+    rows = {row.row.label: row for row in table.rows}
+    assert table.board.ipc == 1
+    assert rows["dm"].gain.seeds == 1
+    assert f"1 of 2 cells {UNPROBED}" in rows["dm"].notes
+    assert (dict(rows["random"].probes), rows["random"].gain, rows["random"].motion_set) == ({}, None, None)
+    assert UNPROBED in rows["random"].notes
+    assert any("too large" in note for note in rows["mtt"].notes)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# As text
+
+
+@pytest.fixture
+def records(probed, make_record):
+    return [
+        probed(motion=Motion((0.02, 0.04), (0.05, 0.06))),
+        make_record("random", (30, 31, 32)),
+        make_record("m|x", status="oom", reason="no <memory>"),
+    ]
+
+
+def test_the_terminal_shows_differences_in_brackets(records):
+    lines = temporal_formats.render(records).splitlines()
+    (dm,) = [line for line in lines if line.startswith("dm")]
+    assert "57.3 (-27.7 ± 6.3)" in dm
+    assert "20.0 (-65.0 ± 12.4)" in dm
+    assert "+40.0 ± 5.0" in dm
+    assert "+13.0 ± 6.6" in dm
+    assert "0.0300 / 0.0550" in dm
+    (failed,) = [line for line in lines if line.startswith("m|x")]
+    assert "oom [" in failed
+    assert any(line.startswith("[") and UNPROBED in line for line in lines)
+    assert "chance is 50.0 %" in lines[-3]
+
+
+def test_markdown_escapes_and_csv_holds_the_raw_numbers(records):
+    markdown = temporal_formats.render(records, "markdown")
+    assert "m\\|x" in markdown
+    assert "no &lt;memory&gt;" in markdown
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(temporal_formats.render(records, "csv")))}
+    assert float(rows["dm"]["shuffled"]) == pytest.approx(172 / 300)
+    assert float(rows["dm"]["reversed_minus_accuracy"]) == pytest.approx(-0.65)
+    assert float(rows["dm"]["temporal_gain"]) == pytest.approx(0.4)
+    assert float(rows["dm"]["temporal_gain_high"]) == pytest.approx(0.4 + 0.0497, abs=1e-3)
+    assert rows["dm"]["temporal_gain_covers"] == "networks"
+    assert float(rows["dm"]["temporal_gain_still_test"]) == pytest.approx(0.13)
+    assert (float(rows["dm"]["motion_set"]), float(rows["dm"]["motion_real"])) == pytest.approx((0.03, 0.055))
+    assert (rows["random"]["temporal_gain"], float(rows["random"]["accuracy"])) == ("", pytest.approx(0.31))
+
+
+def test_without_any_probe_a_sentence_says_how_to_get_them(make_record):
+    old = [make_record("dm", CORRECT)]
+    assert temporal_formats.render(old) == temporal_formats.NOTHING + "\n"
+    assert temporal_formats.NOTHING in temporal_formats.render(old, "markdown")
+    assert temporal_formats.render(old, "csv").count("\n") == 1
