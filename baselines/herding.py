@@ -9,7 +9,7 @@ import torch
 
 from baselines._features import Layer, Network, class_features, feature_passes
 from bench.api import Method, SyntheticSet, Task, Workload
-from bench.synthetic.choose import coreset
+from bench.synthetic.choose import coreset, declines_adaptive, pixel_bytes
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,15 @@ class Herding(Method[HerdingConfig]):
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
-        return work.classes * work.ipc * work.clip.values()
+        return pixel_bytes(work, 1)
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""
         return feature_passes(work, self.config.network)
+
+    def declines(self, work: Workload) -> str | None:
+        """Only what would have to be learned."""
+        return declines_adaptive(work, self.name)
 
 
 def herd(features: torch.Tensor, count: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import final
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.synthetic.choose import coreset, random_choice
+from bench.synthetic.choose import coreset, declines_adaptive, pixel_bytes, random_choice
 
 
 @final
@@ -20,8 +20,12 @@ class Random(Method[NoOptions]):
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
-        return work.classes * work.ipc * work.clip.values()
+        return pixel_bytes(work, 1)
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""
         return 0.0
+
+    def declines(self, work: Workload) -> str | None:
+        """Only what would have to be learned."""
+        return declines_adaptive(work, self.name)

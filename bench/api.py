@@ -126,6 +126,13 @@ class SyntheticSet(ABC):
             rng: for sets that render at random; others ignore it.
         """
 
+    def updated(self) -> None:  # noqa: B027 (most sets have nothing to do)
+        """Told after every update while the set is learned: a set may change what it stores. Default: nothing."""
+
+    def buffers(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint of learning needs beside what is learned; filled in place on resuming. Default: nothing."""
+        return {}
+
     def stored(self) -> dict[str, torch.Tensor]:
         """All that is counted in bytes: ``tensors()``, float labels and a learned rate. Integer labels are free."""
         kept = dict(self.tensors())
@@ -205,7 +212,9 @@ class Task(ABC):
     def clips(
         self, index: torch.Tensor, views: torch.Tensor | None = None, frame: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Training clips ``(B, C, T, H, W)``, float32, normalised, on the device.
+        """Training clips ``(B, C, T, H, W)``, float32, normalised, on the device, as matching sees them.
+
+        (Where the temporal setting has ``n_real`` below T, only so many of their frames are known, expanded to T again.)
 
         Args:
             index: ``(B,)`` positions as `indices` gives them.
@@ -233,8 +242,8 @@ class Task(ABC):
         """All training clips as a set, by reference: the upper reference."""
 
     @abstractmethod
-    def network(self, rng: torch.Generator) -> Classifier:
-        """A newly initialised network of the profile, on the device."""
+    def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
+        """A newly initialised network of the profile, on the device, for clips of the task's shape or of another."""
 
     @abstractmethod
     def frame_network(self, rng: torch.Generator) -> Classifier:
@@ -519,6 +528,10 @@ class Network(ABC):
     @abstractmethod
     def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
         """A newly initialised network; every weight is drawn from ``rng``."""
+
+    def declines(self, clip: ClipShape) -> str | None:
+        """Why it cannot take clips of that shape, or None if it can. Default: it can."""
+        return None
 
     @abstractmethod
     def flops(self, classes: int, clip: ClipShape) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from bench import temporal
-from bench.api import Artefact, SyntheticSet, Task, Upstream
+from bench.api import Artefact, ClipShape, SyntheticSet, Task, Upstream
 
 if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
@@ -70,7 +70,7 @@ class FrameTask(Task):
         """
         raise NotImplementedError("the full data are clips, not single frames")
 
-    def network(self, rng: torch.Generator) -> Classifier:
+    def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
         """The profile's image network."""
         return self._task.frame_network(rng)
 

@@ -87,8 +87,7 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
         profile = PROFILES[request.profile or dataset.default_profile]
         geometry = dataset.geometry(profile.geometry)
         index = dataset.index(geometry)
-        for text in request.settings:
-            setting = temporal.parse(text, geometry.frames)
+        for setting in temporal.parse_all(request.settings, geometry.frames):
             for ipc in request.ipcs:
                 for name in request.methods:
                     for seed in request.seeds:
@@ -129,6 +128,8 @@ def _planned(
     frozen = per_training + tested if protocol.frozen_training else 0.0  # tested on clips as they are, and frozen
     per_network = per_training + len(PROBES) * tested + frozen
     declined = method.declines(work)
+    if declined is None and setting.segments > 1:
+        declined = network.declines(dataclasses.replace(clip, frames=clip.frames // setting.segments))
     passes = 0.0 if declined else method.clip_passes(work) + protocol.networks * per_network
     cell = Cell(
         method=name,

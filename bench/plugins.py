@@ -32,6 +32,7 @@ CORE_MODULES = (
     "bench.data.folder",
     "bench.data.ucf101",
     "bench.nets.registry",
+    "bench.synthetic.adaptive",
     "bench.synthetic.dense",
     "bench.synthetic.keyframes",
     "bench.synthetic.real",

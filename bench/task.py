@@ -24,6 +24,7 @@ from bench.frames import draw
 from bench.plugins import source_hash
 from bench.store.artefacts import load_meta, load_tensors, save_tensors
 from bench.store.records import Cell, PhaseCost, canonical_json
+from bench.synthetic.keyframes import as_matched
 from bench.temporal import TemporalSetting
 from bench.upstream import open_or_make
 
@@ -179,7 +180,8 @@ class CellTask(Task):
         self, index: torch.Tensor, views: torch.Tensor | None = None, frame: torch.Tensor | None = None
     ) -> torch.Tensor:
         """See `Task`."""
-        return normalise(self._data.pixels(index, self._middle(index) if views is None else views, frame))
+        clips = normalise(self._data.pixels(index, self._middle(index) if views is None else views, frame))
+        return clips if frame is not None else as_matched(clips, self.setting)
 
     def views(self) -> int:
         """See `Task`."""
@@ -207,9 +209,9 @@ class CellTask(Task):
     # ------------------------------------------------------------------------------------------------------------------
     # Networks and randomness
 
-    def network(self, rng: torch.Generator) -> Classifier:
+    def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
         """See `Task`."""
-        return self._network.build(len(self.classes), self.clip, rng).to(self.device)
+        return self._network.build(len(self.classes), clip or self.clip, rng).to(self.device)
 
     def rng(self, name: str, step: int = 0) -> torch.Generator:
         """See `Task`. Not keyed by the method: what two methods both draw under one name, they draw alike."""
@@ -238,6 +240,8 @@ class CellTask(Task):
             "seed": self.seed,
             "device": self.device.type,
         }
+        if self.setting.n_real < self.clip.frames:  # real clips are not seen whole
+            key["seen"] = [self.setting.n_real, self.setting.segments, self.setting.interpolation]
         with self._meter.paused() if self._meter is not None else contextlib.nullcontext():
             artefact, cost = open_or_make(
                 self._cache, what.name, key, what.parts, functools.partial(self._make_part, what, key), self._wait

@@ -10,9 +10,10 @@ import torch
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
 from bench.frames import FrameTask
-from bench.synthetic.choose import dense_bytes, real_initialisation
+from bench.segments import learn_in_time
+from bench.synthetic.choose import pixel_bytes
+from bench.synthetic.keyframes import KeyframeSet
 from bench.synthetic.learner import Learner
-from bench.synthetic.static_dynamic import StaticDynamicSet
 
 if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
@@ -82,11 +83,15 @@ class DC(Method[DCConfig]):
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
-        return pixel_bytes(work, self.config)
+        return clip_or_image_bytes(work, self.config)
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""
         return gradient_passes(work, self.config)
+
+    def declines(self, work: Workload) -> str | None:
+        """See `Method`."""
+        return declines_images(work, self.config, self.name)
 
 
 def unchanged(clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
@@ -95,14 +100,24 @@ def unchanged(clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
 
 
 def learn_pixels(task: Task, config: DCConfig, augment: Augment) -> SyntheticSet:
-    """Whole clips, or still images, learned from real ones."""
-    on = task if config.match == "clips" else FrameTask(task, task.ipc)
-    learner = Learner(real_initialisation(on), {"clips": config.lr}, config.momentum)
-    match_gradients(on, learner, config, augment)
+    """Clips in the task's temporal setting, or still images, learned from real ones."""
+
+    def learn(part: Task, synthetic: SyntheticSet) -> None:
+        rates = dict.fromkeys(synthetic.tensors(), config.lr)
+        match_gradients(part, Learner(synthetic, rates, config.momentum), config, augment)
+
+    updates = config.steps * config.outer_loops
     if config.match == "clips":
-        return learner.synthetic
-    images = learner.learned["clips"].transpose(1, 2)  # (N, 1, 3, H, W): one image a clip
-    return StaticDynamicSet(learner.synthetic.labels, task.clip.frames, static=images.contiguous())
+        return learn_in_time(task, learn, updates)
+    images = learn_in_time(FrameTask(task, task.ipc), learn, updates)  # (N, 3, 1, H, W): one image a clip
+    return KeyframeSet(images.tensors()["clips"], images.labels, task.clip.frames, "nearest")
+
+
+def declines_images(work: Workload, config: DCConfig, name: str) -> str | None:
+    """Still images are a temporal setting of their own."""
+    if config.match == "clips" or work.setting.is_dense(work.clip.frames):
+        return None
+    return f"{name}.match=frames stores one image a clip; it stands in the setting dense"
 
 
 def match_gradients(task: Task, learner: Learner, config: DCMatching, augment: Augment) -> None:
@@ -191,6 +206,6 @@ def gradient_passes(work: Workload, config: DCMatching) -> float:
     return float(work.classes * (matchings * (3 * per_class + 9 * work.ipc) + training))
 
 
-def pixel_bytes(work: Workload, config: DCConfig) -> int:
-    """Bytes of whole clips, or of one image a clip."""
-    return dense_bytes(work) // (1 if config.match == "clips" else work.clip.frames)
+def clip_or_image_bytes(work: Workload, config: DCConfig) -> int:
+    """Bytes of the stored frames, or of one image a clip."""
+    return pixel_bytes(work, 4) // (1 if config.match == "clips" else work.clip.frames)

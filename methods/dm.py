@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
-from bench.synthetic.choose import dense_bytes, real_initialisation
+from bench.segments import learn_in_time
+from bench.synthetic.choose import pixel_bytes
 from bench.synthetic.learner import Learner
 
 if TYPE_CHECKING:
@@ -68,17 +69,23 @@ class DM(Method[DMConfig]):
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""
-        learner = Learner(real_initialisation(task), {"clips": self.config.lr}, self.config.momentum)
-        match_distribution(task, learner, self.config)
-        return learner.synthetic
+        return learn_in_time(task, self._learn, self.config.steps)
+
+    def _learn(self, task: Task, synthetic: SyntheticSet) -> None:
+        rates = dict.fromkeys(synthetic.tensors(), self.config.lr)
+        match_distribution(task, Learner(synthetic, rates, self.config.momentum), self.config)
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
-        return dense_bytes(work)
+        return pixel_bytes(work, 4)
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""
         return distribution_passes(work, self.config)
+
+    def declines(self, work: Workload) -> str | None:
+        """Never."""
+        return None
 
 
 def match_distribution(task: Task, learner: Learner, config: DMMatching) -> None:

@@ -6,7 +6,15 @@ from typing import final
 
 from bench.api import Method, SyntheticSet, Task, Workload
 from methods._augment import siamese
-from methods.dc import PAPER_IPC_10, QUICK, DCConfig, gradient_passes, learn_pixels, pixel_bytes
+from methods.dc import (
+    PAPER_IPC_10,
+    QUICK,
+    DCConfig,
+    clip_or_image_bytes,
+    declines_images,
+    gradient_passes,
+    learn_pixels,
+)
 
 
 @final
@@ -24,8 +32,12 @@ class DSA(Method[DCConfig]):
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
-        return pixel_bytes(work, self.config)
+        return clip_or_image_bytes(work, self.config)
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""
         return gradient_passes(work, self.config)
+
+    def declines(self, work: Workload) -> str | None:
+        """See `Method`."""
+        return declines_images(work, self.config, self.name)

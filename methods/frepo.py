@@ -14,7 +14,8 @@ from bench.api import Method, Preset, SyntheticSet, Task, Workload
 from bench.config import Value
 from bench.descent import Descent
 from bench.nets.functional import use_masks
-from bench.synthetic.choose import dense_bytes, real_initialisation
+from bench.segments import learn_in_time
+from bench.synthetic.choose import pixel_bytes
 from bench.synthetic.learner import Learner
 
 if TYPE_CHECKING:
@@ -71,17 +72,24 @@ class FRePo(Method[FRePoConfig]):
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""
-        synthetic = real_initialisation(task)
-        match_regression(task, synthetic, {"clips": self.config.lr}, self.config)
-        return synthetic
+        return learn_in_time(task, self._learn, self.config.steps)
+
+    def _learn(self, task: Task, synthetic: SyntheticSet) -> None:
+        match_regression(task, synthetic, dict.fromkeys(synthetic.tensors(), self.config.lr), self.config)
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
-        return dense_bytes(work) + label_bytes(work, self.config)
+        return pixel_bytes(work, 4) + label_bytes(work, self.config)
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""
         return regression_passes(work, self.config)
+
+    def declines(self, work: Workload) -> str | None:
+        """Segments have nothing in common that could be learned."""
+        if work.setting.segments > 1 and self.config.learn_labels:
+            return f"{self.name} learns one label a clip, not one a segment; set learn_labels=false"
+        return None
 
 
 def match_regression(task: Task, synthetic: SyntheticSet, rates: Mapping[str, float], config: FRePoMatching) -> None:

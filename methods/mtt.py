@@ -14,7 +14,8 @@ import torch
 from bench.api import Artefact, Method, Preset, SyntheticSet, Task, Workload
 from bench.config import Value
 from bench.nets.functional import FlatNetwork
-from bench.synthetic.choose import dense_bytes, real_initialisation
+from bench.segments import learn_in_time
+from bench.synthetic.choose import pixel_bytes
 from bench.synthetic.learner import Learner
 from methods._experts import Experts
 from methods._unroll import BACKWARD, InnerLoss
@@ -103,17 +104,24 @@ class MTT(Method[MTTConfig]):
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""
-        synthetic = real_initialisation(task)
-        match_trajectories(task, synthetic, {"clips": self.config.lr}, self.config)
-        return synthetic
+        return learn_in_time(task, self._learn, self.config.steps)
+
+    def _learn(self, task: Task, synthetic: SyntheticSet) -> None:
+        match_trajectories(task, synthetic, dict.fromkeys(synthetic.tensors(), self.config.lr), self.config)
 
     def stored_bytes(self, work: Workload) -> int:
         """See `Method`."""
-        return dense_bytes(work) + extra_bytes(work, self.config)
+        return pixel_bytes(work, 4) + extra_bytes(work, self.config)
 
     def clip_passes(self, work: Workload) -> float:
         """See `Method`."""
         return trajectory_passes(work, self.config)
+
+    def declines(self, work: Workload) -> str | None:
+        """Segments have nothing in common that could be learned."""
+        if work.setting.segments > 1 and (self.config.learn_rate or self.config.labels == "soft"):
+            return f"{self.name} learns one rate and one label a clip, not one a segment; set learn_rate=false, labels=hard"
+        return None
 
 
 def match_trajectories(task: Task, synthetic: SyntheticSet, rates: dict[str, float], config: MTTMatching) -> None:

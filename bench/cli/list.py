@@ -88,11 +88,19 @@ def _profiles(registries: Registries, verbose: bool) -> None:
 
 
 def _settings(registries: Registries, verbose: bool) -> None:
+    """Presets and the taxonomy for clips of the paper's length, with what each stores."""
     frames = PROFILES["paper"].geometry.frames
-    _print(
-        [name, str(setting), f"{setting.n_syn} of {frames} frames stored"]
-        for name, setting in temporal.presets(frames).items()
-    )
+    grid = temporal.taxonomy(frames)
+    rows = dict.fromkeys(temporal.presets(frames).values(), "preset")
+    rows |= {setting: f"taxonomy: {factor}" for factor, settings in grid.items() for setting in settings}
+    rows[temporal.dense(frames)] = "taxonomy: centre"
+    table = [
+        [setting.label(frames), str(setting), setting.n_syn, setting.n_real, setting.segments, setting.interpolation,
+         "as learned" if setting.interpolation == "adaptive" else f"{setting.n_syn / frames:.1%}", where]
+        for setting, where in rows.items()
+    ]  # fmt: skip
+    headers = ["name", "written", "stored", "real", "segments", "interpolation", f"bytes of {frames} frames", "part of"]
+    print(tabulate(table, headers=headers, tablefmt="plain", disable_numparse=True))
 
 
 _KINDS: dict[str, Callable[[Registries, bool], None]] = {

@@ -58,7 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     axes.add_argument("--ipc", default="1", metavar="N,N", help="clips per class (default: 1)")
     axes.add_argument("--seeds", default="0", metavar="N,N", help="distillation seeds (default: 0)")
-    axes.add_argument("--settings", default="dense", metavar="S,S", help="temporal settings (default: dense)")
+    axes.add_argument(
+        "--settings",
+        default="dense",
+        metavar="S,S",
+        help="temporal settings: presets, taxonomy, or such as n4-r8-k2-linear; see `list settings` (default: dense)",
+    )
     axes.add_argument(
         "--profile", choices=tuple(PROFILES), help="geometry, network, protocol and budgets (default: the dataset's)"
     )

@@ -27,12 +27,17 @@ class ConvNet3DNetwork(Network):
         """
         from bench.nets.convnet3d import ConvNet3D
 
-        if min(clip.height, clip.width) < 64 or clip.frames < 8:
-            raise BenchError(
-                f"network '{self.name}' needs clips of at least 8 frames of 64x64, not {clip.frames} of "
-                f"{clip.height}x{clip.width}; use --profile quick, or a dataset option such as [size=64]"
-            )
+        _require(self, clip)
         return ConvNet3D(classes, clip, rng)
+
+    def declines(self, clip: ClipShape) -> str | None:
+        """Clips too small for its seven halvings."""
+        if min(clip.height, clip.width) >= 64 and clip.frames >= 8:
+            return None
+        return (
+            f"network '{self.name}' needs clips of at least 8 frames of 64x64, not {clip.frames} of "
+            f"{clip.height}x{clip.width}; use --profile quick, or a dataset option such as [size=64]"
+        )
 
     def flops(self, classes: int, clip: ClipShape) -> float:
         """Multiply-adds of the three convolutions, twice; the head is negligible."""
@@ -58,11 +63,14 @@ class SmallConvNet3DNetwork(Network):
         """
         from bench.nets.convnet3d import SmallConvNet3D
 
-        if min(clip.height, clip.width) < 16 or clip.frames < 2:
-            raise BenchError(
-                f"network '{self.name}' needs clips of at least 2 frames of 16x16, not {clip.frames} of {clip.height}x{clip.width}"
-            )
+        _require(self, clip)
         return SmallConvNet3D(classes, clip, rng)
+
+    def declines(self, clip: ClipShape) -> str | None:
+        """Clips smaller than 2 frames of 16x16."""
+        if min(clip.height, clip.width) >= 16 and clip.frames >= 2:
+            return None
+        return f"network '{self.name}' needs clips of at least 2 frames of 16x16, not {clip.frames} of {clip.height}x{clip.width}"
 
     def flops(self, classes: int, clip: ClipShape) -> float:
         """Multiply-adds of the three convolutions, twice."""
@@ -77,8 +85,19 @@ class FrameMeanNetwork(Network):
     name = "cnn-mean"
 
     def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
-        """A new network."""
-        return _frame_network(self.name, classes, clip, 128, rng)
+        """A new network.
+
+        Raises:
+            BenchError: frames smaller than 8x8.
+        """
+        from bench.nets.convnet2d import FrameConvNet
+
+        _require(self, clip)
+        return FrameConvNet(classes, clip, 128, rng)
+
+    def declines(self, clip: ClipShape) -> str | None:
+        """Frames too small for three halvings."""
+        return _small_frames(self, clip)
 
     def flops(self, classes: int, clip: ClipShape) -> float:
         """Multiply-adds of the three convolutions, twice."""
@@ -92,20 +111,35 @@ class SmallFrameMeanNetwork(Network):
     name = "cnn-mean-small"
 
     def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
-        """A new network."""
-        return _frame_network(self.name, classes, clip, 32, rng)
+        """A new network.
+
+        Raises:
+            BenchError: frames smaller than 8x8.
+        """
+        from bench.nets.convnet2d import FrameConvNet
+
+        _require(self, clip)
+        return FrameConvNet(classes, clip, 32, rng)
+
+    def declines(self, clip: ClipShape) -> str | None:
+        """Frames too small for three halvings."""
+        return _small_frames(self, clip)
 
     def flops(self, classes: int, clip: ClipShape) -> float:
         """Multiply-adds of the three convolutions, twice."""
         return _frame_flops(clip, 32)
 
 
-def _frame_network(name: str, classes: int, clip: ClipShape, width: int, rng: torch.Generator) -> Classifier:
-    from bench.nets.convnet2d import FrameConvNet
+def _require(network: Network, clip: ClipShape) -> None:
+    reason = network.declines(clip)
+    if reason is not None:
+        raise BenchError(reason)
 
-    if min(clip.height, clip.width) < 8:
-        raise BenchError(f"network '{name}' needs clips of at least 8x8 pixels, not {clip.height}x{clip.width}")
-    return FrameConvNet(classes, clip, width, rng)
+
+def _small_frames(network: Network, clip: ClipShape) -> str | None:
+    if min(clip.height, clip.width) >= 8:
+        return None
+    return f"network '{network.name}' needs clips of at least 8x8 pixels, not {clip.height}x{clip.width}"
 
 
 def _frame_flops(clip: ClipShape, width: int) -> float:

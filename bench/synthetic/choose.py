@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from bench.api import Task, Workload
+from bench.api import SyntheticSet, Task, Workload
 from bench.synthetic.dense import DenseSet
+from bench.synthetic.keyframes import KeyframeSet, stored_frames
 
 
 def random_choice(task: Task) -> list[torch.Tensor]:
@@ -29,17 +30,34 @@ def labels_of(chosen: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.cat([torch.full((len(index),), label) for label, index in enumerate(chosen)])
 
 
-def coreset(task: Task, chosen: Sequence[torch.Tensor]) -> DenseSet:
-    """A set of the chosen clips as they were decoded: uint8, middle window."""
-    return DenseSet(task.pixels(torch.cat(list(chosen))).contiguous(), labels_of(chosen))
+def coreset(task: Task, chosen: Sequence[torch.Tensor]) -> SyntheticSet:
+    """A set of the chosen clips as they were decoded, uint8, middle window: the frames that the temporal setting stores."""
+    return _as_set(task, task.pixels(torch.cat(list(chosen))), chosen)
 
 
-def real_initialisation(task: Task) -> DenseSet:
-    """A set that starts from random real clips, in network units, ready to be learned."""
+def real_initialisation(task: Task) -> SyntheticSet:
+    """A set that starts from random real clips, in network units, ready to be learned: the frames that the setting stores."""
     chosen = random_choice(task)
-    return DenseSet(task.clips(torch.cat(chosen)).contiguous(), labels_of(chosen))
+    return _as_set(task, task.clips(torch.cat(chosen)), chosen)
 
 
-def dense_bytes(work: Workload) -> int:
-    """Bytes of whole learned clips, float32."""
-    return 4 * work.classes * work.ipc * work.clip.values()
+def _as_set(task: Task, clips: torch.Tensor, chosen: Sequence[torch.Tensor]) -> SyntheticSet:
+    setting, frames = task.setting, task.clip.frames
+    if setting.n_syn == frames or setting.interpolation == "adaptive":
+        return DenseSet(clips.contiguous(), labels_of(chosen))
+    kept = stored_frames(clips, setting.n_syn, setting.interpolation, setting.segments).contiguous()
+    return KeyframeSet(kept, labels_of(chosen), frames, setting.interpolation, setting.segments)
+
+
+def pixel_bytes(work: Workload, each: int) -> int:
+    """Bytes of the stored frames of IPC clips a class, ``each`` bytes a number; where learning places them, the most."""
+    if work.setting.interpolation == "adaptive":
+        return each * work.classes * work.ipc * work.clip.values() + work.classes * work.ipc * work.clip.frames
+    return each * work.classes * work.ipc * work.clip.values() // work.clip.frames * work.setting.n_syn
+
+
+def declines_adaptive(work: Workload, name: str) -> str | None:
+    """Why a method that learns nothing cannot place frames where learning asks for them."""
+    if work.setting.interpolation != "adaptive":
+        return None
+    return f"{name} learns nothing that could ask for more frames"

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from typing import final, get_args
+from typing import final
 
+import numpy as np
 import torch
 
 from bench.api import SyntheticSet
 from bench.config import Value
 from bench.errors import BenchError
-from bench.temporal import Interpolation
+from bench.temporal import Interpolation, TemporalSetting
+
+
+def places(stored: int, frames: int, interpolation: Interpolation) -> list[int]:
+    """Which frames of a whole clip are stored, ``stored`` of ``frames``: what stands for the rest.
+
+    ``nearest``: the middle of the time that each is shown for. Otherwise spread evenly from first to last; one alone is the middle
+    one.
+    """
+    if interpolation == "nearest" or stored == 1:
+        return [(2 * i + 1) * frames // (2 * stored) for i in range(stored)]
+    return [(2 * i * (frames - 1) + stored - 1) // (2 * (stored - 1)) for i in range(stored)]
 
 
 def sources(stored: int, frames: int, interpolation: Interpolation) -> tuple[list[int], list[int], list[float]]:
@@ -24,17 +37,30 @@ def sources(stored: int, frames: int, interpolation: Interpolation) -> tuple[lis
         left = [t * stored // frames for t in range(frames)]
         return left, left, [0.0] * frames
     # In whole numbers, so that a frame that falls on a stored one is that one to the bit.
-    places = [divmod(t * (stored - 1), frames - 1) for t in range(frames)]
-    left = [whole for whole, _ in places]
-    return left, [min(whole + 1, stored - 1) for whole in left], [rest / (frames - 1) for _, rest in places]
+    cuts = [divmod(t * (stored - 1), frames - 1) for t in range(frames)]
+    left = [whole for whole, _ in cuts]
+    return left, [min(whole + 1, stored - 1) for whole in left], [rest / (frames - 1) for _, rest in cuts]
 
 
-def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation) -> torch.Tensor:
-    """Clips of ``frames`` frames from clips of fewer: ``(B, C, n, H, W)`` to ``(B, C, frames, H, W)``; see `sources`.
+def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation, segments: int = 1) -> torch.Tensor:
+    """Clips of ``frames`` frames from clips of fewer: ``(B, C, n, H, W)`` to ``(B, C, frames, H, W)``.
 
-    Differentiable; the gradient of a stored frame is the sum over the frames that show it. As many frames as asked for
-    come back as they are, to the bit.
+    ``nearest`` and ``linear``: see `sources`. ``cubic``: the cubic spline through the stored frames, standing as for ``linear``
+    (not-a-knot ends: what moves as a polynomial of up to third degree is exact). With ``segments`` the stored frames are those
+    of consecutive segments, each expanded by itself.
+
+    Differentiable; as many frames as asked for come back as they are, to the bit.
     """
+    if segments > 1:
+        batch, channels, count, height, width = stored.shape
+        parts = (
+            stored.reshape(batch, channels, segments, count // segments, height, width).transpose(1, 2).flatten(0, 1)
+        )
+        whole = expand(parts, frames // segments, interpolation)
+        whole = whole.view(batch, segments, channels, frames // segments, height, width)
+        return whole.transpose(1, 2).flatten(2, 3)
+    if interpolation == "cubic" and 1 < stored.shape[2] < frames:
+        return torch.einsum("tn,bcnhw->bcthw", cubic_weights(stored.shape[2], frames).to(stored), stored)
     left, right, weights = sources(stored.shape[2], frames, interpolation)
     before = stored.index_select(2, torch.tensor(left, device=stored.device))
     if not any(weights):
@@ -42,6 +68,32 @@ def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation) -> t
     after = stored.index_select(2, torch.tensor(right, device=stored.device))
     weight = torch.tensor(weights, dtype=stored.dtype, device=stored.device).view(-1, 1, 1)
     return torch.lerp(before, after, weight)
+
+
+@functools.cache
+def cubic_weights(stored: int, frames: int) -> torch.Tensor:
+    """What each stored frame counts in each frame of the spline, ``(frames, stored)`` float64; rows add up to 1."""
+    from scipy.interpolate import CubicSpline
+
+    knots = np.linspace(0, frames - 1, stored)
+    return torch.from_numpy(CubicSpline(knots, np.eye(stored))(np.arange(frames)))
+
+
+def as_matched(clips: torch.Tensor, setting: TemporalSetting) -> torch.Tensor:
+    """Real clips ``(B, C, T, H, W)`` as matching sees them: ``n_real`` of their frames, expanded to T."""
+    frames = clips.shape[2]
+    if setting.n_real == frames:
+        return clips
+    how: Interpolation = "linear" if setting.interpolation == "adaptive" else setting.interpolation
+    return expand(stored_frames(clips, setting.n_real, how, setting.segments), frames, how, setting.segments)
+
+
+def stored_frames(clips: torch.Tensor, count: int, interpolation: Interpolation, segments: int) -> torch.Tensor:
+    """The ``count`` frames of clips ``(B, C, T, H, W)`` that are stored, ``(B, C, count, H, W)``; see `places`."""
+    length = clips.shape[2] // segments
+    within = places(count // segments, length, interpolation)
+    index = [number * length + place for number in range(segments) for place in within]
+    return clips.index_select(2, torch.tensor(index, device=clips.device))
 
 
 @final
@@ -52,7 +104,8 @@ class KeyframeSet(SyntheticSet):
         frames: ``(N, C, n, H, W)`` float32 in network units, or uint8 pixels.
         labels: see `SyntheticSet`.
         total: T, the frames of a rendered clip; at least n.
-        interpolation: see `sources`. Pixels are mixed in network units, which are linear in the decoded ones.
+        interpolation: see `expand`. Pixels are mixed in network units, which are linear in the decoded ones.
+        segments: into which a clip is cut; n and T are multiples of it.
 
     Raises:
         BenchError: no stored frame, more of them than T, or no such interpolation.
@@ -60,34 +113,44 @@ class KeyframeSet(SyntheticSet):
 
     name = "keyframes"
 
-    def __init__(self, frames: torch.Tensor, labels: torch.Tensor, total: int, interpolation: Interpolation) -> None:
+    def __init__(
+        self,
+        frames: torch.Tensor,
+        labels: torch.Tensor,
+        total: int,
+        interpolation: Interpolation,
+        segments: int = 1,
+    ) -> None:
         if frames.dim() != 5 or not 1 <= frames.shape[2] <= total:
             raise BenchError(
                 f"key frames must be (N, C, n, H, W) with n from 1 to the {total} frames of a clip; "
                 f"they are {tuple(frames.shape)}"
             )
-        if interpolation not in get_args(Interpolation):
+        if interpolation not in ("nearest", "linear", "cubic"):
+            raise BenchError(f"key frames: no interpolation '{interpolation}' (valid: nearest, linear, cubic)")
+        if segments < 1 or frames.shape[2] % segments or total % segments:
             raise BenchError(
-                f"key frames: no interpolation '{interpolation}' (valid: {', '.join(get_args(Interpolation))})"
+                f"key frames: {segments} segments are no divisor of {frames.shape[2]} stored of {total} frames"
             )
         self.frames = frames
         self.labels = labels
         self.total = total
         self.interpolation = interpolation
+        self.segments = segments
 
     @classmethod
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
         """See `SyntheticSet`."""
-        total, interpolation = options["frames"], options["interpolation"]
-        if not isinstance(total, int):
-            raise TypeError(f"frames is {total!r}, not a whole number")
-        return cls(tensors["frames"], labels, total, interpolation)  # type: ignore[arg-type]  # checked there
+        total, interpolation, segments = options["frames"], options["interpolation"], options["segments"]
+        if not isinstance(total, int) or not isinstance(segments, int):
+            raise TypeError(f"frames and segments are {total!r} and {segments!r}, not whole numbers")
+        return cls(tensors["frames"], labels, total, interpolation, segments)  # type: ignore[arg-type]  # checked there
 
     def options(self) -> dict[str, Value]:
-        """T and the interpolation."""
-        return {"frames": self.total, "interpolation": self.interpolation}
+        """T, the interpolation and the segments."""
+        return {"frames": self.total, "interpolation": self.interpolation, "segments": self.segments}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The stored frames."""
@@ -100,4 +163,4 @@ class KeyframeSet(SyntheticSet):
             from bench.data.pixels import normalise
 
             frames = normalise(frames)
-        return expand(frames, self.total, self.interpolation)
+        return expand(frames, self.total, self.interpolation, self.segments)

@@ -10,6 +10,8 @@ import torch
 from bench.api import SyntheticSet, Task
 from bench.descent import Descent, Optimiser
 
+_BUFFER = "buffer "
+
 
 @final
 class Learner:
@@ -43,11 +45,14 @@ class Learner:
         if kept is None:
             return 0
         self._descent.load(kept[1])
+        for name, tensor in self.synthetic.buffers().items():
+            tensor.copy_(kept[1][_BUFFER + name])
         return kept[0]
 
     def state(self) -> dict[str, torch.Tensor]:
         """What `resume` needs: hand this to ``task.checkpoint``."""
-        return self._descent.state()
+        buffers = {_BUFFER + name: tensor for name, tensor in self.synthetic.buffers().items()}
+        return {**self._descent.state(), **buffers}
 
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips of the set, tracked for the next `update`."""
@@ -68,3 +73,4 @@ class Learner:
         self._descent.apply(gradients)
         for name, least in self._floors.items():
             self.learned[name].clamp_(min=least)
+        self.synthetic.updated()

@@ -145,11 +145,24 @@ def test_full_stores_every_window_it_trains_on(plan, views):
 
 
 def test_a_setting_that_a_method_declines_is_planned_with_its_reason(plan):
-    dense, static = plan("random", settings=("dense", "static"))
+    dense, static = plan("tiny-noise", settings=("dense", "static"))
     assert dense.declined is None
-    assert static.declined == "random stores whole clips only"
+    assert static.declined == "tiny-noise stores whole clips only"
     assert (static.stored_bytes, static.clip_passes, static.flops) == (0, 0.0, 0.0)
     assert dense.flops > 0
+
+
+def test_segments_too_short_for_the_network_are_declined_with_its_reason(plan):
+    (fits,) = plan("random", dataset="shapes-mixed[frames=16,size=64]", profile="paper", settings=("segments-2",))
+    (short,) = plan("random", dataset="shapes-mixed[frames=16,size=64]", profile="paper", settings=("segments-4",))
+    assert fits.declined is None
+    assert "needs clips of at least 8 frames of 64x64, not 4 of 64x64" in short.declined
+
+
+def test_stored_bytes_fall_with_the_frames_that_are_stored(plan):
+    for method, each in (("random", 1), ("dm", 4)):
+        cells = plan(method, settings=("dense", "keyframes-2", "static"))
+        assert [cell.stored_bytes for cell in cells] == [each * 3 * 3 * n * 16 * 16 for n in (4, 2, 1)]
 
 
 def test_flops_grow_with_the_work(plan):

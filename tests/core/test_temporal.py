@@ -17,6 +17,7 @@ def test_the_presets_of_16_frames():
         "keyframes-8": TemporalSetting(8, 16, 1, "linear"),
         "keyframes-4": TemporalSetting(4, 16, 1, "linear"),
         "keyframes-2": TemporalSetting(2, 16, 1, "linear"),
+        "keyframes-adaptive": TemporalSetting(2, 16, 1, "adaptive"),
         "static": TemporalSetting(1, 1, 1, "nearest"),
         "segments-2": TemporalSetting(16, 16, 2, "nearest"),
         "segments-4": TemporalSetting(16, 16, 4, "nearest"),
@@ -26,9 +27,9 @@ def test_the_presets_of_16_frames():
 @pytest.mark.parametrize(
     ("frames", "names"),
     [
-        (8, {"dense", "keyframes-4", "keyframes-2", "static", "segments-2", "segments-4"}),
-        (6, {"dense", "keyframes-4", "keyframes-2", "static", "segments-2"}),
-        (3, {"dense", "keyframes-2", "static"}),
+        (8, {"dense", "keyframes-4", "keyframes-2", "keyframes-adaptive", "static", "segments-2", "segments-4"}),
+        (6, {"dense", "keyframes-4", "keyframes-2", "keyframes-adaptive", "static", "segments-2"}),
+        (3, {"dense", "keyframes-2", "keyframes-adaptive", "static"}),
     ],
 )
 def test_presets_that_do_not_fit_are_left_out(frames, names):
@@ -55,16 +56,20 @@ def test_forms():
 
 
 @given(
-    st.integers(1, 64), st.integers(-1, 65), st.integers(-1, 65), st.integers(-1, 65), st.sampled_from(["nearest", "linear"])
+    st.integers(1, 64), st.integers(-1, 65), st.integers(-1, 65), st.integers(-1, 65),
+    st.sampled_from(["nearest", "linear", "cubic"]),
 )  # fmt: skip
 def test_exactly_the_settings_that_fit_are_accepted(frames, n_syn, n_real, segments, interpolation):
     text = f"n{n_syn}-r{n_real}-k{segments}-{interpolation}"
     fits = (
         1 <= n_syn <= frames and 1 <= n_real <= frames and segments >= 1
-        and n_syn % segments == 0 and frames % segments == 0
+        and n_syn % segments == 0 and n_real % segments == 0 and frames % segments == 0 and not frames == segments > 1
     )  # fmt: skip
     if fits:
-        assert str(temporal.parse(text, frames)) == text
+        # With one frame a segment, or all of them, nothing is to be filled in: one spelling, one cell.
+        nothing_between = {n_syn // segments, n_real // segments} <= {1, frames // segments}
+        how = "nearest" if nothing_between else interpolation
+        assert str(temporal.parse(text, frames)) == f"n{n_syn}-r{n_real}-k{segments}-{how}"
     else:
         with pytest.raises(BenchError):
             temporal.parse(text, frames)
@@ -77,11 +82,12 @@ def test_exactly_the_settings_that_fit_are_accepted(frames, n_syn, n_real, segme
         ("", ["'' is no temporal setting"]),
         ("keyframes-8", ["'keyframes-8' is no temporal setting", "keyframes-4"]),
         ("n4-r8-k1", ["'n4-r8-k1' is no temporal setting"]),
-        ("n4-r8-k1-cubic", ["no such interpolation", "nearest, linear"]),
+        ("n4-r8-k1-quadratic", ["no such interpolation", "nearest, linear, cubic, adaptive"]),
+        ("n4-r8-k1-adaptive", ["adaptive starts from two frames", "n2-r8-k1-adaptive"]),
         ("n16-r8-k1-nearest", ["does not fit clips of 8 frames"]),
         ("n0-r8-k1-nearest", ["does not fit clips of 8 frames"]),
-        ("n3-r8-k2-nearest", ["does not fit", "divisor of both n and 8"]),
-        ("n6-r8-k3-nearest", ["does not fit", "divisor of both n and 8"]),
+        ("n3-r8-k2-nearest", ["does not fit", "a divisor of n, r and 8"]),
+        ("n6-r8-k3-nearest", ["does not fit", "a divisor of n, r and 8"]),
     ],
 )
 def test_a_wrong_setting_is_answered_in_one_sentence(text, words):
@@ -91,3 +97,29 @@ def test_a_wrong_setting_is_answered_in_one_sentence(text, words):
     assert message.startswith("--settings: ")
     assert "\n" not in message
     assert [word for word in words if word not in message] == []
+
+
+def test_the_taxonomy_moves_one_factor_at_a_time():
+    centre = temporal.dense(16)
+    grid = temporal.taxonomy(16)
+    for setting in grid["stored frames"]:
+        assert (setting.n_real, setting.segments) == (16, 1)
+    for setting in grid["real frames"]:
+        assert (setting.n_syn, setting.segments) == (16, 1)
+    for setting in grid["segments"]:
+        assert (setting.n_syn, setting.n_real, setting.interpolation) == (16, 16, "nearest")
+    assert [setting.n_syn for setting in grid["stored frames"]] == [8, 4, 2, 1]
+    assert [setting.n_real for setting in grid["real frames"]] == [8, 4, 2, 1]
+    assert [setting.segments for setting in grid["segments"]] == [2, 4]
+    # Around the same four frames, linear being among the stored frames.
+    assert {setting.interpolation for setting in grid["interpolation"]} == {"nearest", "cubic"}
+    everything = temporal.parse_all(["taxonomy"], 16)
+    assert everything[0] == centre
+    assert len(everything) == len(set(everything)) == 13
+    assert all(temporal.parse(str(setting), 16) == setting for setting in everything)
+
+
+def test_settings_are_read_once_each_in_order():
+    found = temporal.parse_all(["static", "dense", "taxonomy", "n1-r1-k1-linear"], 8)
+    assert found[:2] == [temporal.parse("static", 8), temporal.dense(8)]
+    assert len(found) == len(set(found)) == 1 + len(temporal.parse_all(["taxonomy"], 8))

@@ -65,8 +65,8 @@ class FakeTask(Task):
     def real_set(self) -> SyntheticSet:
         raise AssertionError("not needed here")
 
-    def network(self, rng: torch.Generator) -> SmallConvNet3D:
-        return SmallConvNet3D(len(self.classes), self.clip, rng).to(self.dtype)
+    def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> SmallConvNet3D:
+        return SmallConvNet3D(len(self.classes), clip or self.clip, rng).to(self.dtype)
 
     def frame_network(self, rng: torch.Generator) -> FrameConvNet:
         return FrameConvNet(len(self.classes), ClipShape(3, 1, 16, 16), 8, rng).to(self.dtype)

@@ -133,7 +133,7 @@ def test_only_the_stored_frames_count_and_the_set_comes_back_from_its_options(in
         (stored(3), 2, "nearest", "n from 1 to the 2 frames of a clip; they are (3, 3, 3, 4, 5)"),
         (stored(3)[:, :, :0], 2, "nearest", "n from 1 to the 2 frames"),
         (stored(3)[:, :, 0], 8, "nearest", "must be (N, C, n, H, W)"),
-        (stored(3), 8, "cubic", "no interpolation 'cubic' (valid: nearest, linear)"),
+        (stored(3), 8, "adaptive", "no interpolation 'adaptive' (valid: nearest, linear, cubic)"),
     ],
 )
 def test_what_is_no_key_frame_set_is_refused_in_a_sentence(
