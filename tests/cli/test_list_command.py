@@ -6,7 +6,7 @@ import pytest
 
 from bench import plugins
 from bench.profiles import PROFILES
-from bench.temporal import presets
+from bench.temporal import parse_all, presets
 
 KINDS = ("methods", "datasets", "networks", "protocols", "profiles", "settings")
 
@@ -31,7 +31,10 @@ def test_everything_there_is_is_listed(bench_main):
     for kind in ("methods", "datasets", "networks", "protocols"):
         assert listed[kind] == list(getattr(registries, kind).names())
     assert listed["profiles"] == list(PROFILES)
-    assert listed["settings"] == list(presets(16))
+    header, *settings = listed["settings"]
+    assert header == "name"
+    assert settings[: len(presets(16))] == list(presets(16))
+    assert {setting.label(16) for setting in parse_all(["taxonomy"], 16)} <= set(settings)
 
 
 def test_each_line_says_what_it_is_and_where_it_comes_from(bench_main):
