@@ -1,7 +1,9 @@
 """Print every leaderboard, made anew from the records.
 
 python -m bench table                      the leaderboards of results/
-python -m bench table --write              also write them to results/tables/leaderboard.md and .csv
+python -m bench table --by bytes           all budgets and settings in one table, sorted by stored bytes
+python -m bench table --format latex       for a paper
+python -m bench table --write              also write results/tables: leaderboard.md, leaderboard.csv, bytes.md
 python -m bench table --check              exit 1 if these files are not what the records say
 """
 
@@ -10,11 +12,14 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BenchError
 from bench.store.records import Record, RecordStore, write_atomic
-from bench.tables.formats import FORMATS, printable, render
+from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, render
+from bench.tables.published import Reported, read
+from bench.tables.sheet import printable
 
 SUMMARY = "print the leaderboards, made anew from the records"
 
@@ -24,9 +29,24 @@ _DIFF_LINES = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``table``."""
     parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
-    parser.add_argument("--format", choices=FORMATS, default="terminal", help="how to print them (default: terminal)")
+    parser.add_argument(
+        "--format", type=_format, choices=FORMATS, default="terminal", help="how to print them (default: terminal)"
+    )
+    parser.add_argument(
+        "--by", choices=BY, default="ipc",
+        help="a table for each: IPC and setting (ipc, the default); dataset, sorted by bytes; IPC, one line a setting",
+    )  # fmt: skip
+    parser.add_argument(
+        "--columns", action="append", choices=EXTRAS, default=[], help="more columns: HLR, IOR, LRS of DD-Ranking"
+    )
+    parser.add_argument(
+        "--interval", choices=INTERVALS, default="student",
+        help="how intervals are made; the bootstrap covers too rarely with few seeds (default: student)",
+    )  # fmt: skip
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--write", action="store_true", help="also write DIR/tables/leaderboard.md and leaderboard.csv")
+    action.add_argument(
+        "--write", action="store_true", help="also write leaderboard.md, leaderboard.csv, bytes.md to DIR/tables"
+    )
     action.add_argument(
         "--check", action="store_true", help="print only how DIR/tables differs from the records; exit 1 if it does"
     )
@@ -36,12 +56,17 @@ def run(args: argparse.Namespace) -> int:
     """Prints, writes or checks the tables."""
     out = Path(args.out)
     records = _records(out)
+    published = read(out / "published.csv")
     if args.check:
-        return _check(out, records)
-    print(render(records, args.format), end="")
+        return _check(out, records, published)
+    print(render(records, args.format, args.by, published, args.columns, args.interval), end="")
     if args.write:
-        _write(out, records)
+        _write(out, records, published)
     return 0
+
+
+def _format(text: str) -> str:
+    return "md" if text == "markdown" else text
 
 
 def _records(out: Path) -> list[Record]:
@@ -63,13 +88,17 @@ def _records(out: Path) -> list[Record]:
     return records
 
 
-def _files(out: Path, records: list[Record]) -> dict[Path, str]:
+def _files(out: Path, records: list[Record], published: Sequence[Reported]) -> dict[Path, str]:
     folder = out / "tables"
-    return {folder / "leaderboard.md": render(records, "markdown"), folder / "leaderboard.csv": render(records, "csv")}
+    return {
+        folder / "leaderboard.md": render(records, "md", published=published),
+        folder / "leaderboard.csv": render(records, "csv", published=published),
+        folder / "bytes.md": render(records, "md", "bytes"),
+    }
 
 
-def _write(out: Path, records: list[Record]) -> None:
-    for path, text in _files(out, records).items():
+def _write(out: Path, records: list[Record], published: Sequence[Reported]) -> None:
+    for path, text in _files(out, records, published).items():
         try:
             write_atomic(path, text.encode())
         except OSError as error:
@@ -77,9 +106,9 @@ def _write(out: Path, records: list[Record]) -> None:
         print(f"wrote {path}", file=sys.stderr)
 
 
-def _check(out: Path, records: list[Record]) -> int:
+def _check(out: Path, records: list[Record], published: Sequence[Reported]) -> int:
     stale = 0
-    for path, wanted in _files(out, records).items():
+    for path, wanted in _files(out, records, published).items():
         try:
             found = path.read_bytes().decode(errors="replace")
         except FileNotFoundError:

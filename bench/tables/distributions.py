@@ -102,12 +102,13 @@ def _incomplete_beta(x: float, rest: float, a: float, b: float) -> float:
     for m in range(1000):
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         even = (m + 1) * (b - m - 1) * x / ((a + 2 * m + 1) * (a + 2 * m + 2))
-        change = 1.0
-        for term in (odd, even):
-            below = 1 / (1 + term * below)
-            above = 1 + term / above
-            change *= above * below
+        below = 1 / (1 + odd * below)
+        above = 1 + odd / above
+        change = above * below
+        below = 1 / (1 + even * below)
+        above = 1 + even / above
+        change *= above * below
         value *= change
-        if abs(change - 1) < 1e-15:
+        if abs(change - 1) < 1e-14:
             break
     return math.exp(front) / (a * value)
