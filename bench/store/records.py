@@ -6,6 +6,7 @@ Raw figures only; every mean, interval and share is derived from these by `bench
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -59,7 +60,7 @@ class Cell:
 
     def id(self) -> str:
         """64 hexadecimal digits."""
-        return hashlib.sha256(canonical_json(dataclasses.asdict(self)).encode()).hexdigest()
+        return hashlib.sha256(canonical_json(vars(self)).encode()).hexdigest()
 
     def title(self) -> str:
         """What the cell is, in a line."""
@@ -162,7 +163,7 @@ class Record:
     provenance: dict[str, Any] = field(default_factory=dict)
     motion: Motion | None = None
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """The cell's id."""
         return self.cell.id()
