@@ -278,6 +278,7 @@ class Method(ABC, Generic[C]):
         paper: citation, or "" where there is none.
         uses_ipc: False if the set does not depend on IPC (one cell then serves every budget).
         uses_seed: False if nothing is random (one cell then serves every distillation seed).
+        tuned: learning rates, positive float fields of Config, that ``run --tune`` may scale by one common factor.
     """
 
     name: ClassVar[str]
@@ -286,6 +287,7 @@ class Method(ABC, Generic[C]):
     paper: ClassVar[str] = ""
     uses_ipc: ClassVar[bool] = True
     uses_seed: ClassVar[bool] = True
+    tuned: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: C) -> None:
         self.config = config

@@ -67,6 +67,7 @@ class Cell:
         parts += [] if self.setting == str(temporal.dense(self.geometry["frames"])) else [self.setting]
         parts += [f"ipc {self.ipc}"] if self.ipc is not None else []
         parts += [f"seed {self.seed}"] if self.seed is not None else []
+        parts += [f"on {self.judged_on}"] if self.judged_on != "test" else []
         return " · ".join(parts)
 
 
@@ -102,7 +103,7 @@ class SetReport:
 
 @dataclass(frozen=True)
 class PhaseCost:
-    """What one phase (upstream, distil, evaluate) took.
+    """What one phase (tune, upstream, distil, evaluate) took.
 
     Attributes:
         wall_seconds: elapsed; for a resumed cell summed over its parts.
@@ -132,6 +133,7 @@ class Record:
         history: ``{"step": [...], "loss": [...]}`` of distillation, thinned.
         data: ``train``, ``test`` counts, ``digest`` of the decoded clips, ``left_out`` as ``[key, reason]`` pairs, ``notes``.
         provenance: commit, versions, hardware, times.
+        tuning: how `bench.tuning` chose the config, or None; no part of what was asked, hence not of the id.
     """
 
     cell: Cell
@@ -143,6 +145,7 @@ class Record:
     history: dict[str, list[float]] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    tuning: dict[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -182,6 +185,7 @@ def from_json(text: str) -> Record:
             history=body["history"],
             data=body["data"],
             provenance=body["provenance"],
+            tuning=body.get("tuning"),  # records written before there was tuning have none
         )
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"not a record: {type(error).__name__}: {error}") from error

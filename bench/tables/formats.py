@@ -118,6 +118,7 @@ def _columns(board: Leaderboard) -> list[_Shown]:
         _Shown("MiB float32", None, lambda f: _mebibytes(f.stored_fp32)),
         _Shown("distil s", None, lambda f: _seconds(f.distil_seconds)),
         _Shown("upstream s", "upstream", lambda f: _seconds(f.upstream_seconds)),
+        _Shown("tune s", "tune", lambda f: _seconds(f.tune_seconds)),
         _Shown("peak memory", "memory", _peak_memory),
         _Shown("unfit", "unfit", lambda f: f"{f.unfit} of {f.accuracy.trainings}" if f.unfit else ""),
     ]
@@ -198,8 +199,8 @@ _CSV_COLUMNS = (
     *(f"{name}{part}" for name in _INTERVALS for part in ("", "_low", "_high", "_covers")),
     "baseline", "share_of_full", "chance", "majority",
     "storage_bytes_min", "storage_bytes_max", "storage_bytes_fp32_min", "storage_bytes_fp32_max",
-    "distil_seconds", "upstream_seconds", "upstream_shared", "peak_device_bytes", "peak_host_bytes", "unfit",
-    "notes", "remarks",
+    "distil_seconds", "upstream_seconds", "upstream_shared", "tune_seconds", "tune_shared",
+    "peak_device_bytes", "peak_host_bytes", "unfit", "notes", "remarks",
 )  # fmt: skip
 
 
@@ -242,6 +243,8 @@ def _csv_figures(figures: Figures) -> dict[str, Any]:
         "distil_seconds": figures.distil_seconds,
         "upstream_seconds": figures.upstream_seconds,
         "upstream_shared": figures.upstream_shared,
+        "tune_seconds": figures.tune_seconds,
+        "tune_shared": figures.tune_shared,
         "peak_device_bytes": figures.peak_device,
         "peak_host_bytes": figures.peak_host,
         "unfit": figures.unfit,

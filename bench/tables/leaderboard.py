@@ -18,7 +18,7 @@ from bench.store.records import Record, canonical_json
 from bench.tables.stats import ENOUGH_SEEDS, Interval, Trainings, interval, paired
 from bench.temporal import parse, presets
 
-Column = Literal["accuracy", "top5", "share", "gain", "upstream", "memory", "unfit"]
+Column = Literal["accuracy", "top5", "share", "gain", "upstream", "tune", "memory", "unfit"]
 
 MISSING = "missing"
 
@@ -29,6 +29,7 @@ NETWORKS_ONLY = (
     "it speaks of new networks, not of a new distillation"
 )
 SHARED = "made once and used by several cells; these are the seconds of making it"
+TUNED_TOGETHER = "one search for all distillation seeds; these are the seconds of all its trials"
 HOST = "resident memory of the process (no GPU was used)"
 
 
@@ -76,6 +77,7 @@ class Figures:
         stored, stored_fp32: bytes of the set as stored, and at four bytes a number.
         distil_seconds, upstream_seconds: wall time, mean over the seeds; None where there was no such phase.
         upstream_shared: whether the upstream result serves several cells.
+        tune_seconds, tune_shared: the same of the search for its hyper-parameters.
         peak_device, peak_host: most bytes over all phases and seeds; 0 without a GPU.
         unfit: trained networks that did not fit their set.
     """
@@ -89,6 +91,8 @@ class Figures:
     distil_seconds: float | None
     upstream_seconds: float | None
     upstream_shared: bool
+    tune_seconds: float | None
+    tune_shared: bool
     peak_device: int
     peak_host: int
     unfit: int
@@ -357,6 +361,7 @@ def _row(variant: _Variant, label: str, seeds: Sequence[int], reference: _Varian
     notes += _interval_notes("accuracy", figures.accuracy)
     notes += _interval_notes("gain", figures.gain) if figures.gain is not None else []
     notes += [Note("upstream", SHARED)] if figures.upstream_shared else []
+    notes += [Note("tune", TUNED_TOGETHER)] if figures.tune_shared else []
     notes += [Note("memory", HOST)] if figures.peak_host and not figures.peak_device else []
     notes += [Note("unfit", UNFIT)] if figures.unfit else []
     return _as_row(variant, label, "ok", figures, notes)
@@ -380,6 +385,7 @@ def _figures(variant: _Variant, ok: Sequence[Record], reference: _Variant | None
     whole = _interval(reference.accuracies()).mean if reference is not None else 0.0
     costs = [cost for record in ok for cost in record.costs.values()]
     upstream = [record.costs["upstream"] for record in ok if "upstream" in record.costs]
+    tune = [record.costs["tune"] for record in ok if "tune" in record.costs]
     return Figures(
         accuracy=accuracy,
         top5=_interval(_trainings(ok, _top5_share)) if has_top5 else None,
@@ -390,6 +396,8 @@ def _figures(variant: _Variant, ok: Sequence[Record], reference: _Variant | None
         distil_seconds=_average([r.costs["distil"].wall_seconds for r in ok if "distil" in r.costs]),
         upstream_seconds=_average([cost.wall_seconds for cost in upstream]),
         upstream_shared=any(cost.shared for cost in upstream),
+        tune_seconds=_average([cost.wall_seconds for cost in tune]),
+        tune_shared=any(cost.shared for cost in tune),
         peak_device=max((cost.peak_device_bytes for cost in costs), default=0),
         peak_host=max((cost.peak_host_bytes for cost in costs), default=0),
         unfit=sum(not evaluation.fitted for record in ok for evaluation in record.evaluations),

@@ -8,13 +8,12 @@ import itertools
 
 import pytest
 
-from bench import grid
 from bench.api import Geometry, Method, Preset
 from bench.config import as_dict
 from bench.errors import BenchError
 from bench.grid import PlannedCell, estimate_seconds, resolve_config, to_run
 from bench.profiles import PROFILES
-from bench.store.records import Cell, PhaseCost, Record, RecordStore
+from bench.store.records import Cell, PhaseCost, Record
 
 CELL = Cell(
     method="dm",
@@ -249,14 +248,6 @@ def test_the_user_wins_over_every_preset():
 def test_which_cells_are_run(resume, runs):
     statuses = (None, "ok", "failed", "oom", "timeout", "skipped", "interrupted")
     assert {status for status in statuses if to_run(status, resume)} == runs
-
-
-def test_states_are_the_records_of_the_planned_cells(plan, tmp_path):
-    cells = plan("random", "tiny-walk")
-    store = RecordStore(tmp_path)
-    record = Record(cells[1].cell, "failed", "x")
-    store.write(record)
-    assert grid.states(cells, store) == {cells[0].cell.id(): None, cells[1].cell.id(): record}
 
 
 # ----------------------------------------------------------------------------------------------------------------------
