@@ -228,7 +228,7 @@ class StepConfig:
     """
 
     lr: float = 0.1
-    most: float = 1e9
+    most: float = 1e300
 
     def __post_init__(self) -> None:
         if self.lr > self.most:

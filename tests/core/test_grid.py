@@ -261,6 +261,7 @@ def planned_cell(flops, **changes) -> PlannedCell:
 def measured(flops, seconds, status="ok", **changes) -> Record:
     costs = {"distil": PhaseCost(seconds / 2, 0, 0, 0), "evaluate": PhaseCost(seconds / 2, 0, 0, 0)}
     costs["upstream"] = PhaseCost(1e6, 0, 0, 0, shared=True)  # made by another cell: not its time
+    costs["tune"] = PhaseCost(1e6, 0, 0, 0)  # cells of their own
     return Record(dataclasses.replace(CELL, **changes), status, costs=costs, provenance={"planned_flops": flops})
 
 
