@@ -174,6 +174,8 @@ def test_resume_never_runs_and_writes_nothing(run, tmp_path):
     assert "1 of" not in outcome.err
     assert list(RecordStore(tmp_path / "out").all()) == []
     run()
+    (record,) = records(tmp_path / "out", "test")
+    RecordStore(tmp_path / "out").write(dataclasses.replace(record, tuning=None))
     before = snapshot(tmp_path / "out")
     assert "tiny-step" in run("--resume", "never").out
     assert snapshot(tmp_path / "out") == before
