@@ -12,7 +12,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -68,6 +68,7 @@ class Cell:
         parts += [] if self.setting == str(temporal.dense(self.geometry["frames"])) else [self.setting]
         parts += [f"ipc {self.ipc}"] if self.ipc is not None else []
         parts += [f"seed {self.seed}"] if self.seed is not None else []
+        parts += [f"on {self.judged_on}"] if self.judged_on != "test" else []
         return " · ".join(parts)
 
 
@@ -103,7 +104,7 @@ class SetReport:
 
 @dataclass(frozen=True)
 class PhaseCost:
-    """What one phase (upstream, distil, evaluate, probe) took.
+    """What one phase (tune, upstream, distil, evaluate, probe) took.
 
     Attributes:
         wall_seconds: elapsed; for a resumed cell summed over its parts.
@@ -120,6 +121,18 @@ class PhaseCost:
     peak_host_bytes: int
     shared: bool = False
     stored_bytes: int = 0
+
+
+def total(costs: Sequence[PhaseCost]) -> PhaseCost:
+    """Several costs as one: seconds and stored bytes added, peaks the highest, shared if any is."""
+    return PhaseCost(
+        wall_seconds=sum(cost.wall_seconds for cost in costs),
+        device_seconds=sum(cost.device_seconds for cost in costs),
+        peak_device_bytes=max((cost.peak_device_bytes for cost in costs), default=0),
+        peak_host_bytes=max((cost.peak_host_bytes for cost in costs), default=0),
+        shared=any(cost.shared for cost in costs),
+        stored_bytes=sum(cost.stored_bytes for cost in costs),
+    )
 
 
 @dataclass(frozen=True)
@@ -150,6 +163,7 @@ class Record:
             ``upstream`` costs by artefact (``costs["upstream"]`` is their sum).
         provenance: commit, versions, hardware, times.
         motion: see `Motion`; None if it was not measured.
+        tuning: how `bench.tuning` chose the config, or None; no part of what was asked, hence not of the id.
     """
 
     cell: Cell
@@ -162,6 +176,7 @@ class Record:
     data: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     motion: Motion | None = None
+    tuning: dict[str, Any] | None = None
 
     @functools.cached_property
     def id(self) -> str:
@@ -202,6 +217,7 @@ def from_json(text: str) -> Record:
             data=body["data"],
             provenance=body["provenance"],
             motion=_motion(body.get("motion")),
+            tuning=body.get("tuning"),  # records written before there was tuning have none
         )
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"not a record: {type(error).__name__}: {error}") from error

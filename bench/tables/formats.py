@@ -155,6 +155,7 @@ def _columns(board: Leaderboard, extra: Sequence[Extra]) -> list[_Shown]:
         _Shown("MiB float32", None, lambda f: notation.mebibytes(f.stored_fp32)),
         _Shown("distil s", None, lambda f: notation.seconds(f.distil_seconds)),
         _Shown("upstream s", "upstream", lambda f: notation.seconds(f.upstream_seconds)),
+        _Shown("tune s", "tune", lambda f: notation.seconds(f.tune_seconds)),
         _Shown("peak memory", "memory", notation.peak_memory),
         _Shown("unfit", "unfit", lambda f: f"{f.unfit} of {f.trainings}" if f.unfit else ""),
     ]

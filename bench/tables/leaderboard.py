@@ -22,7 +22,7 @@ from bench.tables.published import Reported, beside
 from bench.tables.stats import ENOUGH_SEEDS, Estimator, Interval, Trainings
 from bench.temporal import parse, presets
 
-Column = Literal["accuracy", "top5", "share", "gain", "reported", "ddranking", "upstream", "memory", "unfit"]
+Column = Literal["accuracy", "top5", "share", "gain", "reported", "ddranking", "upstream", "tune", "memory", "unfit"]
 
 MISSING = "missing"
 PARTIAL = "partial"
@@ -38,6 +38,7 @@ NETWORKS_ONLY = (
 )
 SOFT = "no HLR, IOR and LRS: they are defined for hard labels, and this set stores its own"
 SHARED = "made once and used by several cells; these are the seconds of making it"
+TUNED_TOGETHER = "one search for all distillation seeds; these are the seconds of all its trials"
 HOST = "resident memory of the process (no GPU was used)"
 
 
@@ -92,6 +93,7 @@ class Figures:
         stored, stored_fp32: bytes of the set as stored, and at four bytes a number.
         distil_seconds, upstream_seconds: wall time, mean over the seeds; None where a seed is missing or there was no such phase.
         upstream_shared: whether the upstream result serves several cells.
+        tune_seconds, tune_shared: the same of the search for its hyper-parameters.
         peak_device, peak_host: most bytes over all phases and seeds; 0 without a GPU.
         unfit: trained networks that did not fit their set.
     """
@@ -108,6 +110,8 @@ class Figures:
     distil_seconds: float | None
     upstream_seconds: float | None
     upstream_shared: bool
+    tune_seconds: float | None
+    tune_shared: bool
     peak_device: int
     peak_host: int
     unfit: int
@@ -522,6 +526,7 @@ def _row(entry: _Entry, design: _Design, reference: _Entry | None, base: _Entry 
     notes += _interval_notes("gain", figures.gain, seedless and base is not None and None in base.accuracies)
     notes += [Note("ddranking", SOFT)] if _soft(variant) else []
     notes += [Note("upstream", SHARED)] if figures.upstream_shared and not holes else []
+    notes += [Note("tune", TUNED_TOGETHER)] if figures.tune_shared and not holes else []
     notes += [Note("memory", HOST)] if figures.peak_host and not figures.peak_device else []
     notes += [Note("unfit", UNFIT)] if figures.unfit else []
     return _as_row(variant, entry.label, PARTIAL if holes else "ok", figures, notes)
@@ -551,6 +556,7 @@ def _figures(
     distil = [record.costs["distil"].wall_seconds for record in ok if "distil" in record.costs]
     costs = [cost for record in ok for cost in record.costs.values()]
     upstream = [record.costs["upstream"] for record in ok if "upstream" in record.costs]
+    tune = [record.costs["tune"] for record in ok if "tune" in record.costs]
     return Figures(
         seeds=len(design.asked(entry.variant)),
         networks=len(design.networks),
@@ -564,6 +570,8 @@ def _figures(
         distil_seconds=_average(distil) if complete else None,
         upstream_seconds=_average([cost.wall_seconds for cost in upstream]) if complete else None,
         upstream_shared=any(cost.shared for cost in upstream),
+        tune_seconds=_average([cost.wall_seconds for cost in tune]) if complete else None,
+        tune_shared=any(cost.shared for cost in tune),
         peak_device=max((cost.peak_device_bytes for cost in costs), default=0),
         peak_host=max((cost.peak_host_bytes for cost in costs), default=0),
         unfit=sum(not evaluation.fitted for record in ok for evaluation in record.evaluations),

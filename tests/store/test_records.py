@@ -59,6 +59,15 @@ def test_a_record_reads_back_as_it_was():
     assert from_json(RECORD.to_json()) == RECORD
 
 
+def test_a_record_says_how_its_config_was_tuned_and_older_ones_do_not():
+    told = dataclasses.replace(RECORD, tuning={"fields": ["lr"], "trials": [{"factor": 3.16, "accuracy": None}]})
+    assert from_json(told.to_json()) == told
+    assert told.id == RECORD.id
+    older = json.loads(RECORD.to_json())
+    assert older.pop("tuning") is None
+    assert from_json(json.dumps(older)) == RECORD
+
+
 @pytest.mark.parametrize("status", ["failed", "oom", "timeout", "skipped", "interrupted"])
 def test_a_record_without_a_set_reads_back_as_it_was(status):
     record = Record(dataclasses.replace(CELL, ipc=None, seed=None, judged_on="validation"), status, "why")
@@ -104,6 +113,7 @@ def test_canonical_json_refuses_what_json_has_no_number_for():
 def test_a_title_names_the_cell():
     assert CELL.title() == "dm · folder:Videos/été · ipc 1 · seed 0"
     assert dataclasses.replace(CELL, ipc=None, seed=None).title() == "dm · folder:Videos/été"
+    assert dataclasses.replace(CELL, judged_on="validation").title().endswith(" · ipc 1 · seed 0 · on validation")
 
 
 def tampered(change):

@@ -90,6 +90,19 @@ def test_footnotes_are_numbered_in_order_and_every_mark_has_one(records):
     assert set(noted) == marked
 
 
+def test_what_tuning_took_stands_beside_what_upstream_took(make_record):
+    phases = ("distil", "upstream", "tune")
+    costs = {phase: PhaseCost(20.0 + place, 1.0, 0, 0) for place, phase in enumerate(phases)}
+    records = [make_record("dm", [30, 40], costs=costs), make_record("random", [30, 40])]
+    shown = cells(render(records), "dm")
+    assert [(name, shown[name]) for name in list(shown)[-3:]] == [
+        ("distil s", "20"), ("upstream s", "21"), ("tune s", "22"),
+    ]  # fmt: skip
+    assert cells(render(records), "random")["tune s"] == ""
+    lines = {line["method"]: line for line in csv.DictReader(io.StringIO(render(records, "csv")))}
+    assert (lines["dm"]["tune_seconds"], lines["dm"]["tune_shared"]) == ("22.0", "False")
+
+
 def test_columns_that_are_empty_in_every_row_are_left_out(make_record):
     header = cells(render([make_record("dm", [30, 30])]), "dm")
     assert list(header) == ["method", "accuracy %", "n × m", "MiB", "MiB float32"]

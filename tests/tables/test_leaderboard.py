@@ -17,6 +17,7 @@ from bench.tables.leaderboard import (
     SHARED,
     SOFT,
     TOO_FEW,
+    TUNED_TOGETHER,
     UNFIT,
     leaderboards,
     setting_label,
@@ -279,6 +280,17 @@ def test_seconds_are_means_and_upstream_is_apart(make_record):
     unshared = only(records[:1]).rows[0]
     assert texts(unshared, "upstream") == []
     assert only([make_record("dm", [30])]).rows[0].figures.upstream_seconds is None
+
+
+def test_tuning_is_a_cost_of_its_own(make_record):
+    def costs(shared):
+        return {"tune": PhaseCost(70.0, 1.0, 0, 10, shared=shared), "distil": PhaseCost(10.0, 1.0, 0, 30)}
+
+    row = only([make_record("dm", [30], seed=seed, costs=costs(True)) for seed in range(2)]).rows[0]
+    assert (row.figures.tune_seconds, row.figures.distil_seconds, row.figures.upstream_seconds) == (70, 10, None)
+    assert texts(row, "tune") == [TUNED_TOGETHER]
+    assert texts(only([make_record("dm", [30], costs=costs(False))]).rows[0], "tune") == []
+    assert only([make_record("dm", [30])]).rows[0].figures.tune_seconds is None
 
 
 def test_peak_memory_is_the_most_of_any_phase(make_record):
