@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from bench import grid, paths, plugins, tuning
 from bench.api import Dataset
@@ -28,6 +28,8 @@ from bench.data.spec import parse_dataset, split_list
 from bench.errors import BenchError
 from bench.profiles import PROFILES
 from bench.store.records import Record, RecordStore
+from bench.tables import formats
+from bench.tables.published import Reported, read
 
 if TYPE_CHECKING:
     from bench.cli.progress import Display
@@ -140,14 +142,15 @@ def run(args: argparse.Namespace) -> int:
     _print_notes(cells)
     agenda.print_summary(start, estimate(start), sys.stderr)
     _check_writable(store.out)
+    published = read(store.out / "published.csv")  # now: a line that is not valid is told before anything runs
     if start.due:
         try:
             _run_cells(args, registries, look, tried, estimate)
         except KeyboardInterrupt:
-            _conclude(args, look(), store)
+            _conclude(args, look(), store, published)
             raise
     end = look()
-    records = _conclude(args, end, store)
+    records = _conclude(args, end, store, published)
     unfinished = end.undecided or any(grid.to_run(_status(store.read(c.cell.id())), "missing") for c in end.cells)
     late = unfinished and args.resume != "never"
     if late and args.limit_minutes is not None:
@@ -318,7 +321,7 @@ def _run_cells(
             now = look()
 
 
-def _conclude(args: argparse.Namespace, end: Agenda, store: RecordStore) -> list[Record]:
+def _conclude(args: argparse.Namespace, end: Agenda, store: RecordStore, published: Sequence[Reported]) -> list[Record]:
     """Says what was chosen, writes into the records of tuned cells how, and prints the tables.
 
     Returns:
@@ -332,7 +335,7 @@ def _conclude(args: argparse.Namespace, end: Agenda, store: RecordStore) -> list
         if record is not None and (told := tuning.attached(record, state)) != record:
             store.write(told)
     records = [record for planned in end.decided() if (record := store.read(planned.cell.id())) is not None]
-    _print_tables(records, sys.stdout)
+    print(formats.render(records, published=published), end="")
     return records
 
 
@@ -381,9 +384,3 @@ def _check_writable(out: Path) -> None:
 def _print_notes(cells: Sequence[PlannedCell]) -> None:
     for note in dict.fromkeys(f"{c.index.dataset}: {note}" for c in cells for note in c.index.notes):
         print(note, file=sys.stderr)
-
-
-def _print_tables(records: Sequence[Record], stream: TextIO) -> None:
-    from bench.tables import formats
-
-    print(formats.render(records), file=stream, end="")
