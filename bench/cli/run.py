@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     cells = grid.plan(request, registries)
     searches = tuning.searches(cells, registries, request.seeds[0]) if args.tune else []
     store = RecordStore(Path(args.out))
-    known = list(store.all())
+    known = list(store.all(history=False))
     tried: set[str] = set()
 
     def look() -> Agenda:

@@ -120,7 +120,7 @@ def _html_row(texts: Sequence[str], tag: str) -> str:
 
 def printable(text: str) -> str:
     """The text on one line, with control and format characters (escapes, line breaks, text direction) written out."""
-    return "".join(_visible(character) for character in text)
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def markdown_text(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import gc
 import subprocess
 import sys
 
@@ -104,6 +105,14 @@ def test_check_shows_what_changed(out, capsys):
     assert "60.0" in added
     assert "1 lines of the file are gone, 1 are new" in printed
     assert "99.9" in path.read_text(encoding="utf-8")
+
+
+def test_the_search_for_cycles_is_on_again_afterwards(out, tmp_path):
+    call("--out", out)
+    assert gc.isenabled()
+    with pytest.raises(BenchError):
+        call("--out", tmp_path / "nowhere")
+    assert gc.isenabled()
 
 
 def test_check_notices_a_new_record(out, capsys):

@@ -59,6 +59,21 @@ def test_a_record_reads_back_as_it_was():
     assert from_json(RECORD.to_json()) == RECORD
 
 
+def test_the_history_is_left_out_unread_and_nothing_else_is():
+    loud = '\n "history": {\n "x": 1\n },\n'
+    record = dataclasses.replace(
+        RECORD, reason=loud, provenance={"history": {"a": 1}}, tuning={"history": {"loss": []}}
+    )
+    expected = dataclasses.replace(record, history={})
+    written = record.to_json()
+    assert from_json(written, history=False) == expected
+    assert from_json(json.dumps(json.loads(written)), history=False) == expected  # laid out otherwise
+    assert from_json(dataclasses.replace(record, history={}).to_json(), history=False) == expected
+    unread = written.replace("2.5\n", "no number\n")
+    assert unread != written
+    assert from_json(unread, history=False) == expected
+
+
 def test_a_record_says_how_its_config_was_tuned_and_older_ones_do_not():
     told = dataclasses.replace(RECORD, tuning={"fields": ["lr"], "trials": [{"factor": 3.16, "accuracy": None}]})
     assert from_json(told.to_json()) == told
@@ -167,8 +182,9 @@ def test_what_is_no_record_is_a_value_error(text):
 def test_no_truncated_record_is_believed():
     text = RECORD.to_json().rstrip()
     for end in range(0, len(text), 97):
-        with pytest.raises(ValueError, match="not a record"):
-            from_json(text[:end])
+        for history in (True, False):
+            with pytest.raises(ValueError, match="not a record"):
+                from_json(text[:end], history)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
