@@ -354,6 +354,7 @@ class Method(ABC, Generic[C]):
         uses_ipc: False if the set does not depend on IPC (one cell then serves every budget).
         uses_seed: False if nothing is random (one cell then serves every distillation seed).
         in_all: False for ablations and controls, which ``--methods all`` leaves out (``everything`` does not).
+        tuned: learning rates, positive float fields of Config, that ``run --tune`` may scale by one common factor.
     """
 
     name: ClassVar[str]
@@ -363,6 +364,7 @@ class Method(ABC, Generic[C]):
     uses_ipc: ClassVar[bool] = True
     uses_seed: ClassVar[bool] = True
     in_all: ClassVar[bool] = True
+    tuned: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: C) -> None:
         self.config = config

@@ -28,10 +28,9 @@ from bench.profiles import PROFILES
 from bench.provenance import environment
 from bench.rng import generator
 from bench.store.artefacts import load_set, save_set
-from bench.store.records import Motion, PhaseCost, Record, SetReport, Status, write_atomic
+from bench.store.records import Motion, PhaseCost, Record, SetReport, Status, total, write_atomic
 from bench.synthetic.frozen import FrozenSet
 from bench.task import CellTask, Journal, Reporter, load_journal
-from bench.upstream import total
 
 
 @dataclass(frozen=True)

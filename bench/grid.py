@@ -14,9 +14,10 @@ from bench.errors import BenchError
 from bench.plugins import Registries
 from bench.probes import PROBES
 from bench.profiles import PROFILES, Profile
-from bench.store.records import Cell, Record, RecordStore, Status
+from bench.store.records import Cell, Record, Status
 
 Resume = Literal["missing", "failed", "always", "never"]
+JudgedOn = Literal["test", "validation"]
 
 # Nominal speed for estimates before any record exists: floating-point operations per second of a core.
 FLOPS_PER_CORE = 4e10
@@ -42,7 +43,7 @@ class Request:
     settings: tuple[str, ...]
     profile: str | None
     overrides: Mapping[str, Mapping[str, Value]]
-    judged_on: Literal["test", "validation"] = "test"
+    judged_on: JudgedOn = "test"
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,37 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
         for setting in temporal.parse_all(request.settings, geometry.frames):
             for ipc in request.ipcs:
                 for name in request.methods:
+                    values = resolve_config(
+                        registries.methods.get(name), profile.name, dataset.name, ipc, setting.label(geometry.frames),
+                        request.overrides.get(name, {}),
+                    )  # fmt: skip
                     for seed in request.seeds:
                         cell = _planned(
-                            request, registries, dataset, index, geometry, profile, setting, ipc, name, seed
-                        )
+                            registries, dataset, index, geometry, profile, setting, ipc, name, values, seed,
+                            request.judged_on,
+                        )  # fmt: skip
                         cells.setdefault(cell.cell.id(), cell)
     return list(cells.values())
 
 
+def variant(
+    planned: PlannedCell, registries: Registries, values: Mapping[str, Value], seed: int | None, judged_on: JudgedOn
+) -> PlannedCell:
+    """The cell with some hyper-parameters, the seed and the split replaced, as if it had been asked for so.
+
+    Raises:
+        BenchError: its method's config refuses the values.
+    """
+    cell = planned.cell
+    config_type = registries.methods.get(cell.method).Config
+    built: Any = config.build(config_type, {**cell.config, **values}, cell.method)
+    return _planned(
+        registries, planned.dataset, planned.index, planned.geometry, PROFILES[cell.profile], planned.setting,
+        cell.ipc or 1, cell.method, built, seed or 0, judged_on,
+    )  # fmt: skip
+
+
 def _planned(
-    request: Request,
     registries: Registries,
     dataset: Dataset[Any],
     index: ClipIndex,
@@ -108,18 +130,18 @@ def _planned(
     setting: temporal.TemporalSetting,
     ipc: int,
     name: str,
+    values: Any,
     seed: int,
+    judged_on: JudgedOn,
 ) -> PlannedCell:
     method_type = registries.methods.get(name)
     network = registries.networks.get(profile.network)()
     protocol = registries.protocols.get(profile.protocol)
     clip = geometry.shape()
-    label = setting.label(geometry.frames)
-    values = resolve_config(method_type, profile.name, dataset.name, ipc, label, request.overrides.get(name, {}))
     method = method_type(values)
     if not method_type.uses_ipc:  # one cell serves every budget and every setting
         setting = temporal.dense(geometry.frames)
-    train, test = _sizes(index, request.judged_on)
+    train, test = _sizes(index, judged_on)
     work = Workload(len(index.classes), train, ipc, clip, setting, geometry.views)
     in_set = train if not method_type.uses_ipc else len(index.classes) * ipc
     updates = protocol.recipe.updates(in_set)
@@ -144,7 +166,7 @@ def _planned(
         ipc=ipc if method_type.uses_ipc else None,
         setting=str(setting),
         seed=seed if method_type.uses_seed else None,
-        judged_on=request.judged_on,
+        judged_on=judged_on,
     )
     return PlannedCell(
         cell=cell,
@@ -212,7 +234,8 @@ def estimate_seconds(cells: Sequence[PlannedCell], records: Sequence[Record], co
     for record in records:
         flops = record.provenance.get("planned_flops")
         if record.status == "ok" and isinstance(flops, int | float) and flops > 0:
-            seconds = sum(cost.wall_seconds for cost in record.costs.values() if not cost.shared)
+            took = [cost for phase, cost in record.costs.items() if phase != "tune" and not cost.shared]
+            seconds = sum(cost.wall_seconds for cost in took)
             ratio = seconds / (flops / (FLOPS_PER_CORE * cores))
             ratios.setdefault((record.cell.profile,), []).append(ratio)
             ratios.setdefault((record.cell.profile, record.cell.method), []).append(ratio)
@@ -221,8 +244,3 @@ def estimate_seconds(cells: Sequence[PlannedCell], records: Sequence[Record], co
         own = ratios.get((cell.cell.profile, cell.cell.method)) or ratios.get((cell.cell.profile,)) or [1.0]
         scaled[cell_id] = nominal[cell_id] * sorted(own)[len(own) // 2]
     return scaled
-
-
-def states(cells: Sequence[PlannedCell], store: RecordStore) -> dict[str, Record | None]:
-    """The record of each planned cell, by id."""
-    return {cell.cell.id(): store.read(cell.cell.id()) for cell in cells}

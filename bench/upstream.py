@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from bench.api import Artefact
 from bench.errors import BenchError
 from bench.store.artefacts import load_meta, load_tensors, save_tensors
-from bench.store.records import PhaseCost, canonical_json
+from bench.store.records import PhaseCost, canonical_json, total
 
 MakePart = Callable[[int, Path], tuple[Mapping[str, torch.Tensor], PhaseCost]]
 """Makes one part, given its number and a file for its checkpoints: its tensors and what it cost."""
@@ -84,18 +84,6 @@ def open_or_make(
 def part_path(folder: Path, number: int) -> Path:
     """The file of one part."""
     return folder / f"{number:03}.safetensors"
-
-
-def total(costs: list[PhaseCost]) -> PhaseCost:
-    """Several costs as one: seconds and stored bytes added, peaks the highest, shared if any is."""
-    return PhaseCost(
-        wall_seconds=sum(cost.wall_seconds for cost in costs),
-        device_seconds=sum(cost.device_seconds for cost in costs),
-        peak_device_bytes=max((cost.peak_device_bytes for cost in costs), default=0),
-        peak_host_bytes=max((cost.peak_host_bytes for cost in costs), default=0),
-        shared=any(cost.shared for cost in costs),
-        stored_bytes=sum(cost.stored_bytes for cost in costs),
-    )
 
 
 def _cost(path: Path, key: str) -> PhaseCost | None:

@@ -75,6 +75,7 @@ class DC(Method[DCConfig]):
     name = "dc"
     Config = DCConfig
     paper = "Zhao, Mopuri & Bilen, ICLR 2021"
+    tuned = ("lr",)
     presets = (PAPER_IPC_10, QUICK)
 
     def distill(self, task: Task) -> SyntheticSet:

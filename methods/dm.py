@@ -51,6 +51,7 @@ class DM(Method[DMConfig]):
     name = "dm"
     Config = DMConfig
     paper = "Zhao & Bilen, WACV 2023"
+    tuned = ("lr",)
     presets = (
         Preset(
             {"lr": 30.0, "steps": 5000, "momentum": 0.5, "batch_real": 64},

@@ -24,6 +24,7 @@ class DSA(Method[DCConfig]):
     name = "dsa"
     Config = DCConfig
     paper = "Zhao & Bilen, ICML 2021"
+    tuned = ("lr",)
     presets = (PAPER_IPC_10, QUICK)
 
     def distill(self, task: Task) -> SyntheticSet:

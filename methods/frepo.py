@@ -68,6 +68,7 @@ class FRePo(Method[FRePoConfig]):
     name = "frepo"
     Config = FRePoConfig
     paper = "Zhou, Nezhadarya & Ba, NeurIPS 2022"
+    tuned = ("lr",)
     presets = (Preset(QUICK, source="scaled down for a CPU, see docs/methods.md", profile="quick"),)
 
     def distill(self, task: Task) -> SyntheticSet:

@@ -90,6 +90,7 @@ class MTT(Method[MTTConfig]):
     name = "mtt"
     Config = MTTConfig
     paper = "Cazenavette et al., CVPR 2022; TESLA: Cui et al., ICML 2023"
+    tuned = ("lr",)
     presets = (
         Preset(
             {"lr": 1e5, "steps": 8000, "syn_steps": 10, "expert_epochs": 1, "max_start_epoch": 10, "experts": 30},

@@ -63,6 +63,7 @@ class DMSD(Method[DMSDConfig]):
     name = "dm+sd"
     Config = DMSDConfig
     paper = PAPER
+    tuned = ("lr_dynamic",)
     presets = (
         _released({"lr_dynamic": 1e-4, "lr_hallucinator": 1e-5, "steps": 5000, "batch_real": 64}, 1),
         _released({"lr_dynamic": 1e3, "lr_hallucinator": 1e-6, "steps": 5000, "batch_real": 64, **LOOPS}, 5),
@@ -104,6 +105,7 @@ class DCSD(Method[DCSDConfig]):
     name = "dc+sd"
     Config = DCSDConfig
     paper = PAPER
+    tuned = ("lr_dynamic",)
     presets = (
         Preset({"steps": 40, "batch_real": 16, "start": "identity", **STATIC_QUICK}, source=SCALED, profile="quick"),
     )
@@ -141,6 +143,7 @@ class MTTSD(Method[MTTSDConfig]):
     name = "mtt+sd"
     Config = MTTSDConfig
     paper = PAPER
+    tuned = ("lr_dynamic",)
     presets = (
         _released({**MTT_RELEASE, "syn_steps": 10}, 1, mtt.UNREAD),
         _released(
@@ -182,6 +185,7 @@ class FRePoSD(Method[FRePoSDConfig]):
     name = "frepo+sd"
     Config = FRePoSDConfig
     paper = PAPER
+    tuned = ("lr_dynamic",)
     presets = (
         Preset(
             {"steps": 10000, "pool": 10, "pool_updates": 100, "pool_lr": 1e-4, "batch_real": 512},
@@ -244,6 +248,7 @@ class DMDynamicOnly(Method[DMSDConfig]):
     name = "dm+dynamic-only"
     Config = DMSDConfig
     paper = PAPER
+    tuned = ("lr_dynamic",)
     presets = DMSD.presets
     in_all = False
 
@@ -267,6 +272,7 @@ class DMNoHallucinator(Method[DMSDConfig]):
     name = "dm+no-hallucinator"
     Config = DMSDConfig
     paper = PAPER
+    tuned = ("lr_dynamic",)
     presets = DMSD.presets
     in_all = False
 

@@ -15,8 +15,10 @@ import torch
 from bench.api import (
     ClipIndex,
     ClipRef,
+    Clips,
     Dataset,
     DeclaredSize,
+    Evaluation,
     Geometry,
     Method,
     NoOptions,
@@ -62,6 +64,38 @@ class TinierProtocol(Protocol):
     evaluate = Quick.evaluate
 
 
+class TinyNearest(Protocol):
+    """No training: a test clip is of the class of the synthetic clip nearest to it."""
+
+    name = "tiny-nearest"
+    version = 1
+    networks = 1
+    recipe = Recipe(epochs=1, batch=4, lr=0.05)
+    fit_threshold = 0.5
+    frozen_training = False
+
+    def evaluate(
+        self,
+        train: SyntheticSet,
+        test: Clips,
+        classes: int,
+        build: Any,
+        network: int,
+        progress: Any,
+        probes: Any = None,
+    ) -> Evaluation:
+        clips = train.render(torch.arange(len(train)), torch.Generator()).flatten(1)
+        found = torch.cdist(test.batch(torch.arange(len(test)), 0).flatten(1).double(), clips.double()).argmin(dim=1)
+        confusion = torch.zeros(classes, classes, dtype=torch.int64)
+        for true, label in zip(test.labels, train.labels[found], strict=True):
+            confusion[true, label] += 1
+        progress(1, 1, 0.0)
+        return Evaluation(network, tuple(map(tuple, confusion.tolist())), None, 1.0, True, 0.0, 1)
+
+
+PROFILES["tiny-nearest"] = replace(PROFILES["tiny"], name="tiny-nearest", protocol="tiny-nearest")
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Data
 
@@ -75,12 +109,14 @@ class TinyOptions:
         test: test clips of each class.
         views: windows per clip.
         unreadable: the first training clips of the first class, which do not decode.
+        swapped: whether test clips look like the next class.
     """
 
     train: int = 4
     test: int = 2
     views: int = 1
     unreadable: int = 0
+    swapped: bool = False
 
 
 class Tiny(Dataset[TinyOptions]):
@@ -105,7 +141,8 @@ class Tiny(Dataset[TinyOptions]):
             self.name,
             CLASSES,
             tuple(clips),
-            f"tiny-{self.options.train}-{self.options.test}-{self.options.unreadable}",
+            f"tiny-{self.options.train}-{self.options.test}-{self.options.unreadable}"
+            + "-swapped" * self.options.swapped,
             ("a note",),
         )
 
@@ -115,8 +152,15 @@ class Tiny(Dataset[TinyOptions]):
         rng = np.random.default_rng(list(clip.key.encode()))
         shape = (geometry.views, geometry.frames, geometry.size, geometry.size, 3)
         pixels = rng.integers(0, 160, shape, np.uint8)
-        pixels[..., clip.label] += 90
+        pixels[..., (clip.label + (self.options.swapped and clip.split == "test")) % 3] += 90
         return pixels
+
+
+class TinyJudgedByDistance(Tiny):
+    """The tiny dataset, judged without training."""
+
+    name = "tiny-nearest"
+    default_profile = "tiny-nearest"
 
 
 class TinyDeclared(Tiny):
@@ -182,6 +226,46 @@ class TinyWalk(Method[WalkConfig]):
 
     def declines(self, work: Workload) -> str | None:
         return None if work.setting.segments == 1 else "tiny-walk cannot cut clips"
+
+
+@dataclass(frozen=True)
+class StepConfig:
+    """How long the step is.
+
+    Attributes:
+        lr: 1 is right; much less leaves the noise, more shoots over.
+        most: a longer step is refused.
+    """
+
+    lr: float = 0.1
+    most: float = 1e300
+
+    def __post_init__(self) -> None:
+        if self.lr > self.most:
+            raise ValueError(f"lr must be at most {self.most:g}")
+
+
+class TinyStep(Method[StepConfig]):
+    """Loud noise, then one gradient step towards the mean clip of the class, down half the squared distance."""
+
+    name = "tiny-step"
+    Config = StepConfig
+    tuned = ("lr",)
+
+    def distill(self, task: Task) -> SyntheticSet:
+        synthetic = noise(task)
+        means = torch.stack([task.clips(task.indices(label)).mean(dim=0) for label in range(len(task.classes))])
+        start = 20 * synthetic.clips
+        step = self.config.lr * (start - means[synthetic.labels])
+        synthetic.clips.copy_(start - step)
+        task.progress(1, 1, loss=float(step.square().mean()))
+        return synthetic
+
+    def stored_bytes(self, work: Workload) -> int:
+        return 4 * work.classes * work.ipc * work.clip.values()
+
+    def clip_passes(self, work: Workload) -> float:
+        return float(work.train)
 
 
 How = Literal[

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO, final
 
 from bench.engines.events import CellLog, CellProgress, CellStarted, Event
 from bench.store.records import Record
-from bench.tables.formats import printable
+from bench.tables.sheet import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -28,7 +28,7 @@ class Display(ABC):
 
     @abstractmethod
     def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float]) -> None:
-        """The grid begins.
+        """The grid begins, or goes on with more known about what is still to run.
 
         Args:
             total_cells: cells of the grid.
@@ -288,6 +288,8 @@ class TerminalDisplay(Display):
         for bar in self._bars.values():
             self._progress.remove_task(bar)
         self._bars.clear()
+        if self._grid_bar is not None:
+            self._progress.remove_task(self._grid_bar)
         self._grid.start(total_cells, done_cells, estimates)
         self._progress.start()
         self._grid_bar = self._progress.add_task("all cells", total=total_cells, completed=done_cells, detail="")

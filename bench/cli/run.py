@@ -5,6 +5,7 @@ The same command again goes on where it stopped and runs nothing twice.
   python -m bench run                                             every method on shapes-mixed, a few minutes on a CPU
   python -m bench run --datasets folder:clips --ipc 1,5 --seeds 0,1,2
   python -m bench run --methods random,dm --set dm.lr=10 --dry-run
+  python -m bench run --methods random,dm --tune                  search learning rates on a part of train first
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from bench import grid, paths, plugins
+from bench import grid, paths, plugins, tuning
 from bench.api import Dataset
+from bench.cli import agenda
+from bench.cli.agenda import Agenda
 from bench.config import Value
 from bench.data.spec import parse_dataset, split_list
 from bench.errors import BenchError
 from bench.profiles import PROFILES
 from bench.store.records import Record, RecordStore
+from bench.tables import formats
+from bench.tables.published import Reported, read
 
 if TYPE_CHECKING:
     from bench.cli.progress import Display
@@ -39,6 +44,8 @@ _RESUME = {
     "always": "all, again",
     "never": "none: only the table",
 }
+
+_TUNE_BUDGET = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +84,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="validation: hold a part of train out, to tune on",
     )
     axes.add_argument(
+        "--tune",
+        action="store_true",
+        help="first search each method's learning rates on the validation part of train; what that takes is charged",
+    )
+    axes.add_argument(
+        "--tune-budget", type=_positive, metavar="N", help=f"most trials of each search (default: {_TUNE_BUDGET})"
+    )
+    axes.add_argument(
         "--plugin",
         action="append",
         default=[],
@@ -112,22 +127,37 @@ def run(args: argparse.Namespace) -> int:
         print(f"warning: plugin '{plugin.name}' ({plugin.where}) is unavailable: {plugin.reason}", file=sys.stderr)
     request = _request(args, registries)
     cells = grid.plan(request, registries)
-    out = Path(args.out)
-    store = RecordStore(out)
-    states = grid.states(cells, store)
-    waiting = [c for c in cells if grid.to_run(_status(states[c.cell.id()]), args.resume)]
-    estimates = grid.estimate_seconds(cells, list(store.all()), os.cpu_count() or 1)
+    searches = tuning.searches(cells, registries, request.seeds[0]) if args.tune else []
+    store = RecordStore(Path(args.out))
+    known = list(store.all(history=False))
+    tried: set[str] = set()
+
+    def look() -> Agenda:
+        budget = args.tune_budget or _TUNE_BUDGET
+        return agenda.look(cells, searches, budget, registries, args.resume, tried, store.read)
+
+    def estimate(now: Agenda) -> dict[str, float]:
+        return grid.estimate_seconds(now.planned(), known, os.cpu_count() or 1)
+
+    start = look()
     if args.dry_run:
-        _print_plan(cells, states, {c.cell.id() for c in waiting}, estimates)
+        agenda.print_plan(start, estimate(start), sys.stdout)
+        _print_notes(cells)
         return 0
     _print_notes(cells)
-    _print_summary(cells, {c.cell.id() for c in waiting}, estimates, sys.stderr)
-    _check_writable(out)
-    if waiting:
-        _run_cells(args, registries, cells, waiting, estimates)
-    records = [record for c in cells if (record := store.read(c.cell.id())) is not None]
-    _print_tables(records, sys.stdout)
-    late = any(grid.to_run(_status(store.read(c.cell.id())), "missing") for c in waiting)
+    agenda.print_summary(start, estimate(start), sys.stderr)
+    _check_writable(store.out)
+    published = read(store.out / "published.csv")  # now: a line that is not valid is told before anything runs
+    if start.due:
+        try:
+            _run_cells(args, registries, look, tried, estimate)
+        except KeyboardInterrupt:
+            _conclude(args, look(), store, published)
+            raise
+    end = look()
+    records = _conclude(args, end, store, published)
+    unfinished = end.undecided or any(grid.to_run(_status(store.read(c.cell.id())), "missing") for c in end.cells)
+    late = unfinished and args.resume != "never"
     if late and args.limit_minutes is not None:
         print(
             f"time limit of {args.limit_minutes:g} minutes reached; the same command goes on from here", file=sys.stderr
@@ -144,6 +174,12 @@ def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
     datasets = [parse_dataset(text, registries, args.root) for text in split_list(args.datasets)]
     if not datasets:
         raise BenchError(f"--datasets: none given (valid: {', '.join(registries.datasets.names())})")
+    if args.tune_budget is not None and not args.tune:
+        raise BenchError("--tune-budget: it is the budget of --tune, which is not given")
+    if args.tune and args.judge_on != "test":
+        raise BenchError(
+            "--tune: with --judge-on validation the values would be judged on the clips that chose them; leave one of the two out"
+        )
     return grid.Request(
         methods=_methods(args.methods, registries),
         datasets=tuple(_stand_in(dataset) if args.stand_in else dataset for dataset in datasets),
@@ -254,30 +290,58 @@ def choose_device(text: str) -> str:
 def _run_cells(
     args: argparse.Namespace,
     registries: Registries,
-    cells: Sequence[PlannedCell],
-    waiting: Sequence[PlannedCell],
-    estimates: dict[str, float],
+    look: Callable[[], Agenda],
+    tried: set[str],
+    estimate: Callable[[Agenda], dict[str, float]],
 ) -> None:
-    """Runs what is to be run.
+    """Runs what is to be run: round by round the trials of all searches, then the cells of the grid.
 
-    Raises:
-        KeyboardInterrupt: after printing the table of what there is.
+    Args:
+        args, registries: see there.
+        look: gives the agenda of the moment.
+        tried: takes in the id of each cell that is run.
+        estimate: gives the seconds of what is planned.
     """
     from bench.cell import Context
     from bench.cli.progress import make_display
     from bench.engines import local
+    from bench.engines.events import CellLog
 
     context = Context(Path(args.out), paths.cache_root(), choose_device(args.device), os.cpu_count() or 1)
     deadline = None if args.limit_minutes is None else time.time() + 60 * args.limit_minutes
-    try:
-        with make_display(sys.stderr, plain=True if args.plain else None) as display:
-            _build_stores(waiting, context, display)
-            display.start(len(cells), len(cells) - len(waiting), {c.cell.id(): estimates[c.cell.id()] for c in waiting})
-            local.run(waiting, registries, args.plugin, context, args.jobs, deadline, display.handle)
-    except KeyboardInterrupt:
-        store = RecordStore(context.out)
-        _print_tables([record for c in cells if (record := store.read(c.cell.id())) is not None], sys.stdout)
-        raise
+    past: dict[str, float] = {}  # kept for the display, which learns from them how long the rest may take
+    with make_display(sys.stderr, plain=True if args.plain else None) as display:
+        now = look()
+        _build_stores(list(now.to_do.values()), context, display)
+        while now.due and (deadline is None or time.time() < deadline):
+            seconds = estimate(now)
+            to_do = {key: seconds[planned.cell.id()] for key, planned in now.to_do.items()}
+            display.start(now.total, now.total - len(to_do), past | to_do)
+            for line in agenda.trial_lines(now):
+                display.handle(CellLog("tuning", line))
+            ids = {planned.cell.id() for planned in now.due}
+            tried |= ids
+            local.run(now.due, registries, args.plugin, context, args.jobs, deadline, display.handle)
+            past |= {key: to_do[key] for key in ids}
+            now = look()
+
+
+def _conclude(args: argparse.Namespace, end: Agenda, store: RecordStore, published: Sequence[Reported]) -> list[Record]:
+    """Says what was chosen, writes into the records of tuned cells how, and prints the tables.
+
+    Returns:
+        The records of the grid.
+    """
+    for state in end.searches:
+        if not state.coming:
+            print(agenda.choice(state), file=sys.stderr)
+    for cell_id, state in end.chosen.items() if args.resume != "never" else ():
+        record = store.read(cell_id)
+        if record is not None and (told := tuning.attached(record, state)) != record:
+            store.write(told)
+    records = [record for planned in end.decided() if (record := store.read(planned.cell.id())) is not None]
+    print(formats.render(records, published=published), end="")
+    return records
 
 
 def _build_stores(waiting: Sequence[PlannedCell], context: Any, display: Display) -> None:
@@ -325,49 +389,3 @@ def _check_writable(out: Path) -> None:
 def _print_notes(cells: Sequence[PlannedCell]) -> None:
     for note in dict.fromkeys(f"{c.index.dataset}: {note}" for c in cells for note in c.index.notes):
         print(note, file=sys.stderr)
-
-
-def _print_tables(records: Sequence[Record], stream: TextIO) -> None:
-    from bench.tables import formats
-
-    print(formats.render(records), file=stream, end="")
-
-
-def _print_plan(
-    cells: Sequence[PlannedCell], states: dict[str, Record | None], waiting: set[str], estimates: dict[str, float]
-) -> None:
-    from tabulate import tabulate
-
-    from bench.cli.progress import duration
-
-    rows = []
-    for planned in cells:
-        cell, cell_id = planned.cell, planned.cell.id()
-        record = states[cell_id]
-        state = "run" if cell_id in waiting else "keep"
-        if planned.declined is not None:
-            state = f"skip: {planned.declined}"
-        if record is not None:
-            state += f" (recorded: {record.status})"
-        rows.append([
-            cell_id[:12], cell.method, cell.dataset, "all" if cell.ipc is None else cell.ipc, cell.setting,
-            "-" if cell.seed is None else cell.seed, cell.profile, f"{planned.stored_bytes / 2**20:.2f}",
-            duration(estimates[cell_id]), state,
-        ])  # fmt: skip
-    headers = ["cell", "method", "dataset", "IPC", "setting", "seed", "profile", "stored MiB", "about", "state"]
-    print(tabulate(rows, headers=headers, disable_numparse=True))
-    print()
-    _print_summary(cells, waiting, estimates, sys.stdout)
-    _print_notes(cells)
-
-
-def _print_summary(
-    cells: Sequence[PlannedCell], waiting: set[str], estimates: dict[str, float], stream: TextIO
-) -> None:
-    from bench.cli.progress import duration
-
-    to_do = [planned for planned in cells if planned.cell.id() in waiting]
-    seconds = sum(estimates[planned.cell.id()] for planned in to_do)
-    stored = sum(planned.stored_bytes for planned in to_do) / 2**20
-    cost = f": about {duration(seconds)} on {os.cpu_count()} cores, {stored:.1f} MiB of sets" if to_do else ""
-    print(f"{len(cells)} cells, {len(to_do)} to run{cost}", file=stream)

@@ -1,8 +1,10 @@
 """Print every table, made anew from the records.
 
 python -m bench table                      the leaderboards of results/
+python -m bench table --by bytes           all budgets and settings in one table, sorted by stored bytes
 python -m bench table --by probes          temporal probes and motion, leaderboard by leaderboard
-python -m bench table --write              also write them to results/tables/leaderboard.md and .csv
+python -m bench table --format latex       for a paper
+python -m bench table --write              also write results/tables: leaderboard.md and .csv, bytes.md, probes.md
 python -m bench table --check              exit 1 if these files are not what the records say
 """
 
@@ -10,22 +12,20 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import BenchError
 from bench.store.records import Record, RecordStore, write_atomic
-from bench.tables import formats, temporal_formats
-from bench.tables.formats import FORMATS, Format, printable
+from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, render
+from bench.tables.published import Reported, read
+from bench.tables.sheet import printable
+from bench.tables.temporal import has_probes
 
 SUMMARY = "print the leaderboards, made anew from the records"
-
-_TABLES: dict[str, tuple[str, Callable[[list[Record], Format], str]]] = {
-    "ipc": ("leaderboard", formats.render),
-    "probes": ("probes", temporal_formats.render),
-}
-"""What ``--by`` names: the name of the files, and the text."""
 
 _DIFF_LINES = 20
 
@@ -34,15 +34,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``table``."""
     parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
     parser.add_argument(
-        "--by",
-        choices=tuple(_TABLES),
-        default="ipc",
-        help="ipc: the leaderboards (default); probes: accuracy on altered test clips, temporal gain, motion",
+        "--format", type=_format, choices=FORMATS, default="terminal", help="how to print them (default: terminal)"
     )
-    parser.add_argument("--format", choices=FORMATS, default="terminal", help="how to print them (default: terminal)")
+    parser.add_argument(
+        "--by", choices=BY, default="ipc",
+        help="a table for each: IPC and setting (ipc, the default); dataset, sorted by bytes; IPC, one line a setting; "
+        "IPC and setting, with altered test clips, temporal gain, motion (probes)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--columns", action="append", choices=EXTRAS, default=[], help="more columns: HLR, IOR, LRS of DD-Ranking"
+    )
+    parser.add_argument(
+        "--interval", choices=INTERVALS, default="student",
+        help="how intervals are made; the bootstrap covers too rarely with few seeds (default: student)",
+    )  # fmt: skip
     action = parser.add_mutually_exclusive_group()
     action.add_argument(
-        "--write", action="store_true", help="also write DIR/tables/leaderboard.md and .csv (or probes.md and .csv)"
+        "--write",
+        action="store_true",
+        help="also write leaderboard.md and .csv, bytes.md and, if any record has probes, probes.md to DIR/tables",
     )
     action.add_argument(
         "--check", action="store_true", help="print only how DIR/tables differs from the records; exit 1 if it does"
@@ -51,14 +61,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints, writes or checks the tables."""
+    with _collector_paused():
+        return _run(args)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No search for cycles: records hold none, and looking for some among ten thousand takes as long as reading them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     records = _records(out)
+    published = read(out / "published.csv")
     if args.check:
-        return _check(out, records, args.by)
-    print(_TABLES[args.by][1](records, args.format), end="")
+        return _check(out, records, published)
+    print(render(records, args.format, args.by, published, args.columns, args.interval), end="")
     if args.write:
-        _write(out, records, args.by)
+        _write(out, records, published)
     return 0
+
+
+def _format(text: str) -> str:
+    return "md" if text == "markdown" else text
 
 
 def _records(out: Path) -> list[Record]:
@@ -69,7 +101,7 @@ def _records(out: Path) -> list[Record]:
     """
     bad: list[str] = []
     store = RecordStore(out)
-    records = list(store.all(lambda path, reason: bad.append(f"{path.name}: {reason}")))
+    records = list(store.all(lambda path, reason: bad.append(f"{path.name}: {reason}"), history=False))
     for line in bad:
         print(f"warning: record left out: {printable(line)}", file=sys.stderr)
     if not records:
@@ -80,14 +112,18 @@ def _records(out: Path) -> list[Record]:
     return records
 
 
-def _files(out: Path, records: list[Record], by: str) -> dict[Path, str]:
+def _files(out: Path, records: list[Record], published: Sequence[Reported]) -> dict[Path, str]:
     folder = out / "tables"
-    name, render = _TABLES[by]
-    return {folder / f"{name}.md": render(records, "markdown"), folder / f"{name}.csv": render(records, "csv")}
+    files = {
+        folder / "leaderboard.md": render(records, "md", published=published),
+        folder / "leaderboard.csv": render(records, "csv", published=published),
+        folder / "bytes.md": render(records, "md", "bytes"),
+    }
+    return files | ({folder / "probes.md": render(records, "md", "probes")} if any(map(has_probes, records)) else {})
 
 
-def _write(out: Path, records: list[Record], by: str) -> None:
-    for path, text in _files(out, records, by).items():
+def _write(out: Path, records: list[Record], published: Sequence[Reported]) -> None:
+    for path, text in _files(out, records, published).items():
         try:
             write_atomic(path, text.encode())
         except OSError as error:
@@ -95,14 +131,13 @@ def _write(out: Path, records: list[Record], by: str) -> None:
         print(f"wrote {path}", file=sys.stderr)
 
 
-def _check(out: Path, records: list[Record], by: str) -> int:
+def _check(out: Path, records: list[Record], published: Sequence[Reported]) -> int:
     stale = 0
-    option = "" if by == "ipc" else f" --by {by}"
-    for path, wanted in _files(out, records, by).items():
+    for path, wanted in _files(out, records, published).items():
         try:
             found = path.read_bytes().decode(errors="replace")
         except FileNotFoundError:
-            print(f"{path} is missing; write it with `python -m bench table --out {out}{option} --write`")
+            print(f"{path} is missing; write it with `python -m bench table --out {out} --write`")
             stale += 1
             continue
         except OSError as error:

@@ -6,12 +6,13 @@ Raw figures only; every mean, interval and share is derived from these by `bench
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -59,7 +60,7 @@ class Cell:
 
     def id(self) -> str:
         """64 hexadecimal digits."""
-        return hashlib.sha256(canonical_json(dataclasses.asdict(self)).encode()).hexdigest()
+        return hashlib.sha256(canonical_json(vars(self)).encode()).hexdigest()
 
     def title(self) -> str:
         """What the cell is, in a line."""
@@ -67,6 +68,7 @@ class Cell:
         parts += [] if self.setting == str(temporal.dense(self.geometry["frames"])) else [self.setting]
         parts += [f"ipc {self.ipc}"] if self.ipc is not None else []
         parts += [f"seed {self.seed}"] if self.seed is not None else []
+        parts += [f"on {self.judged_on}"] if self.judged_on != "test" else []
         return " · ".join(parts)
 
 
@@ -102,7 +104,7 @@ class SetReport:
 
 @dataclass(frozen=True)
 class PhaseCost:
-    """What one phase (upstream, distil, evaluate, probe) took.
+    """What one phase (tune, upstream, distil, evaluate, probe) took.
 
     Attributes:
         wall_seconds: elapsed; for a resumed cell summed over its parts.
@@ -119,6 +121,18 @@ class PhaseCost:
     peak_host_bytes: int
     shared: bool = False
     stored_bytes: int = 0
+
+
+def total(costs: Sequence[PhaseCost]) -> PhaseCost:
+    """Several costs as one: seconds and stored bytes added, peaks the highest, shared if any is."""
+    return PhaseCost(
+        wall_seconds=sum(cost.wall_seconds for cost in costs),
+        device_seconds=sum(cost.device_seconds for cost in costs),
+        peak_device_bytes=max((cost.peak_device_bytes for cost in costs), default=0),
+        peak_host_bytes=max((cost.peak_host_bytes for cost in costs), default=0),
+        shared=any(cost.shared for cost in costs),
+        stored_bytes=sum(cost.stored_bytes for cost in costs),
+    )
 
 
 @dataclass(frozen=True)
@@ -149,6 +163,7 @@ class Record:
             ``upstream`` costs by artefact (``costs["upstream"]`` is their sum).
         provenance: commit, versions, hardware, times.
         motion: see `Motion`; None if it was not measured.
+        tuning: how `bench.tuning` chose the config, or None; no part of what was asked, hence not of the id.
     """
 
     cell: Cell
@@ -161,8 +176,9 @@ class Record:
     data: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     motion: Motion | None = None
+    tuning: dict[str, Any] | None = None
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """The cell's id."""
         return self.cell.id()
@@ -176,14 +192,18 @@ class Record:
         return json.dumps(_finite(body), indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
 
 
-def from_json(text: str) -> Record:
+def from_json(text: str, history: bool = True) -> Record:
     """Reads a record.
+
+    Args:
+        text: as `Record.to_json` writes it.
+        history: False leaves the history out, half of the time that reading takes.
 
     Raises:
         ValueError: not a record of this schema, with what is wrong.
     """
     try:
-        body = json.loads(text)
+        body = json.loads(text if history else _without_history(text))
         if body["cell"]["schema"] != SCHEMA:
             raise ValueError(f"schema {body['cell']['schema']}, this version reads {SCHEMA}")
         cell = Cell(**body["cell"])
@@ -197,16 +217,24 @@ def from_json(text: str) -> Record:
             set=None if report is None else _set_report(report),
             evaluations=tuple(map(_evaluation, body["evaluations"])),
             costs={phase: PhaseCost(**cost) for phase, cost in body["costs"].items()},
-            history=body["history"],
+            history=body["history"] if history else {},
             data=body["data"],
             provenance=body["provenance"],
             motion=_motion(body.get("motion")),
+            tuning=body.get("tuning"),  # records written before there was tuning have none
         )
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"not a record: {type(error).__name__}: {error}") from error
     if body.get("id") != record.id:
         raise ValueError("its id does not match its contents")
     return record
+
+
+def _without_history(text: str) -> str:
+    """The text with the history cut out, where it is laid out as `Record.to_json` does; else as it is."""
+    start = text.find('\n "history": {\n')  # strings hold no line breaks: this is the field
+    end = text.find("\n },\n", start)
+    return text if -1 in (start, end) else f'{text[:start]}\n "history": {{{text[end:]}'
 
 
 def _finite(value: Any) -> Any:
@@ -229,9 +257,12 @@ def _motion(motion: Mapping[str, Any] | None) -> Motion | None:
     return None if motion is None else Motion(tuple(motion["set"]), tuple(motion["real"]))
 
 
+_FIELDS = tuple(entry.name for entry in dataclasses.fields(Evaluation))
+_LATER = {"probes", "frozen_trained", "frozen_both"}  # records of before these were measured lack them
+
+
 def _evaluation(entry: Mapping[str, Any]) -> Evaluation:
-    later = {"probes", "frozen_trained", "frozen_both"}  # records of before these were measured lack them
-    fields = {f.name: entry[f.name] for f in dataclasses.fields(Evaluation) if f.name in entry or f.name not in later}
+    fields = {name: entry[name] for name in _FIELDS if name in entry or name not in _LATER}
     confusion = tuple(map(tuple, entry["confusion"]))
     if any(len(row) != len(confusion) for row in confusion):
         raise TypeError("its confusion matrix is not square")
@@ -287,13 +318,16 @@ class RecordStore:
         except (OSError, ValueError):
             return None
 
-    def all(self, on_bad: Any = None) -> Iterator[Record]:
-        """Every readable record, in file-name order; unreadable ones go to ``on_bad(path, reason)`` and are left out."""
+    def all(self, on_bad: Any = None, history: bool = True) -> Iterator[Record]:
+        """Every readable record, in file-name order; unreadable ones go to ``on_bad(path, reason)`` and are left out.
+
+        ``history``: see `from_json`.
+        """
         if not self.folder.is_dir():
             return
         for path in sorted(self.folder.glob("*.json")):
             try:
-                yield from_json(path.read_text(encoding="utf-8"))
+                yield from_json(path.read_text(encoding="utf-8"), history)
             except (OSError, ValueError) as error:
                 if on_bad is not None:
                     on_bad(path, str(error))

@@ -1,101 +1,135 @@
-"""Leaderboards as text: for the terminal, as Markdown, and as one flat CSV table of raw numbers."""
+"""Records as text: which tables there are of each layout, which columns each has, and every format they are written in."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from bench.store.records import Record
-from bench.tables.leaderboard import Column, Extent, Figures, Leaderboard, Row, leaderboards, setting_label
-from bench.tables.stats import Interval
+from bench.tables import notation, raw, sheet, stats, temporal_formats, views
+from bench.tables.comparisons import ALPHA
+from bench.tables.critical import ENOUGH_DATASETS
+from bench.tables.leaderboard import Column, Figures, Group, Leaderboard, Row, leaderboards, setting_label
+from bench.tables.published import Reported
+from bench.tables.sheet import Sheet
+from bench.tables.stats import Estimator
+from bench.tables.temporal import temporal_tables
 
-Format = Literal["terminal", "markdown", "csv"]
+Format = Literal["terminal", "md", "latex", "csv", "json", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-LEGEND = (
-    "n × m: distillation seeds × networks trained on each set. ±: 95 % interval (Student's t). "
-    "Gain: difference in points, paired by seed and network. MiB: bytes stored / 2^20; float32: at four bytes a number."
+By = Literal["ipc", "bytes", "setting", "probes"]
+BY: tuple[By, ...] = get_args(By)
+
+Extra = Literal["ddranking"]
+EXTRAS: tuple[Extra, ...] = get_args(Extra)
+
+Intervals = Literal["student", "bootstrap"]
+INTERVALS: tuple[Intervals, ...] = get_args(Intervals)
+
+_TRAININGS = "n × m: distillation seeds × networks trained on each set, or how many of all there are."
+_BYTES = "MiB: bytes stored / 2^20; float32: at four bytes a number."
+_RANKS = (
+    "Rank: 1 + the number of methods that are significantly better; †: the best mean, or not distinguishable from it "
+    f"(paired tests of all pairs, Holm-corrected, {100 * ALPHA:.0f} %)."
 )
+_GAIN = "Gain: difference in points, paired by seed and network."
+_REPORTED = "Deviation: measured minus reported, in points; ‡: read second-hand."
+_DDRANKING = "HLR, IOR, LRS: DD-Ranking's scores, in fractions; HLR: the lower the better."
+_PARETO = (
+    "Pareto: no other row is at least as accurate with fewer bytes, or more accurate with as many, going by the means."
+)
+_SETTING = "Each cell: accuracy in % / MiB stored (bytes / 2^20)."
+_INTERVALS: dict[Intervals, str] = {
+    "student": "±: 95 % interval (Student's t).",
+    "bootstrap": "±: 95 % interval (hierarchical bootstrap, which covers too rarely with few seeds).",
+}
 
-_MIB = 2**20
-_GIB = 2**30
 
-
-def render(records: Iterable[Record], fmt: Format = "terminal") -> str:
-    """All leaderboards of these records as text that ends in a line break.
+def render(
+    records: Iterable[Record],
+    fmt: Format | Literal["markdown"] = "terminal",
+    by: By = "ipc",
+    published: Sequence[Reported] = (),
+    extra: Sequence[Extra] = (),
+    intervals: Intervals = "student",
+) -> str:
+    """All tables of these records as text that ends in a line break.
 
     Args:
         records: of any cells.
-        fmt: ``terminal``, ``markdown`` or ``csv``.
+        fmt: how to write them; ``markdown`` is ``md``.
+        by: ``ipc``: a leaderboard for each IPC and setting, then mean ranks over datasets; ``bytes``: a table for each group,
+            sorted by bytes; ``setting``: a table for each IPC, one line a setting; ``probes``: a leaderboard's rows under
+            the temporal probes.
+        published: figures of papers, to stand beside the measured ones.
+        extra: columns of a leaderboard that people see only if they ask. CSV and JSON always have them.
+        intervals: how they are made.
     """
-    boards = leaderboards(records)
+    estimator = _estimator(intervals)
+    boards = leaderboards(records, published=published, estimator=estimator)
     if fmt == "csv":
-        return as_csv(boards)
-    return as_markdown(boards) if fmt == "markdown" else as_terminal(boards)
+        return raw.as_csv(_in_order(boards, by), estimator)
+    if fmt == "json":
+        return raw.as_json(_in_order(boards, by), boards, views.over_datasets(boards), estimator)
+    spread, nothing = [_TRAININGS, _INTERVALS[intervals]], "no records"
+    if by == "bytes":
+        heading, legend = "By bytes", [*spread, _BYTES, _PARETO]
+        sheets = [_bytes_sheet(points) for points in views.by_bytes(boards)]
+    elif by == "setting":
+        heading, legend = "By temporal setting", [_SETTING, _INTERVALS[intervals]]
+        sheets = [_setting_sheet(table) for table in views.by_setting(boards)]
+    elif by == "probes":
+        heading, legend = "Temporal probes", [temporal_formats.LEGEND, _INTERVALS[intervals]]
+        sheets, nothing = temporal_formats.sheets(temporal_tables(boards, estimator)), temporal_formats.NOTHING
+    else:
+        heading, legend = "Leaderboards", [*spread, *_legend(boards, extra)]
+        sheets = [_sheet(board, extra) for board in boards] + list(map(_ranks_sheet, views.over_datasets(boards)))
+    text = " ".join(legend) if sheets else nothing
+    if fmt in ("md", "markdown"):
+        made = "Made from the records by `python -m bench table --write`.\n"
+        return "\n".join([f"# {heading}\n", made, sheet.markdown(sheets, text)])
+    if not sheets:
+        return f"{text}\n"
+    return {"terminal": sheet.terminal, "latex": sheet.latex, "html": sheet.html}[fmt](sheets, text)
 
 
-def as_terminal(boards: Sequence[Leaderboard]) -> str:
-    """Aligned columns; what names hold of control characters is made visible."""
-    parts = []
-    for board in boards:
-        title = printable(board.title)
-        lines = [title, "=" * len(title), _table(board, "simple", printable), ""]
-        lines += [f"[{number}] {printable(text)}" for text, number in _numbered(board).items()]
-        lines += [f" ·  {printable(remark)}" for remark in board.remarks]
-        parts.append("\n".join(lines) + "\n")
-    return "\n".join([*parts, LEGEND + "\n"]) if parts else "no records\n"
+def _estimator(intervals: Intervals) -> Estimator:
+    if intervals == "student":
+        return stats.interval
+    from bench.tables.bootstrap import bootstrap_interval
+
+    return bootstrap_interval
 
 
-def as_markdown(boards: Sequence[Leaderboard]) -> str:
-    """One section with a pipe table for each leaderboard."""
-    parts = ["# Leaderboards\n", "Made from the records by `python -m bench table --write`.\n", f"{LEGEND}\n"]
-    for board in boards:
-        lines = [f"## {markdown_text(board.title)}", "", _table(board, "pipe", markdown_text), ""]
-        lines += [f"- [{number}] {markdown_text(text)}" for text, number in _numbered(board).items()]
-        lines += [f"- {markdown_text(remark)}" for remark in board.remarks]
-        parts.append("\n".join(lines) + "\n")
-    return "\n".join(parts)
+def _legend(boards: Sequence[Leaderboard], extra: Sequence[Extra]) -> list[str]:
+    """What signs and columns mean, of those that occur."""
+    figures = [row.figures for board in boards for row in board.rows if row.figures is not None]
+    return [
+        *([_RANKS] if any(f.rank is not None for f in figures) else []),
+        *([_GAIN] if any(f.gain is not None for f in figures) else []),
+        *([_REPORTED] if any(f.reported is not None for f in figures) else []),
+        _BYTES,
+        *([_DDRANKING] if "ddranking" in extra else []),
+    ]
 
 
-def as_csv(boards: Sequence[Leaderboard]) -> str:
-    """One line for each row of each leaderboard: fractions, seconds and bytes as they are; empty where there is none."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_csv_row(board, row) for board in boards for row in board.rows)
-    return text.getvalue()
-
-
-def printable(text: str) -> str:
-    """The text on one line, with control and format characters (escapes, line breaks, text direction) written out."""
-    return "".join(_visible(character) for character in text)
-
-
-def markdown_text(text: str) -> str:
-    """Text from outside, so that Markdown shows it as it is, also inside a table."""
-    escaped = re.sub(r"[\\|<>`*~&]", lambda match: _MARKDOWN[match[0]], printable(text))
-    escaped = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
-    return escaped.replace("](", "]\\(")
-
-
-_MARKDOWN = {"<": "&lt;", ">": "&gt;", "&": "&amp;"} | {sign: f"\\{sign}" for sign in r"\|`*~"}
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
-        return character
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+def _in_order(boards: Sequence[Leaderboard], by: By) -> list[tuple[Leaderboard, Row]]:
+    """All rows in the order of that layout; those that it leaves out, holes say, at the end."""
+    every = [(board, row) for board in boards for row in board.rows]
+    if by == "bytes":
+        first = [(point.board, point.row) for points in views.by_bytes(boards) for point in points]
+        return first + [(board, row) for board, row in every if row.figures is None]
+    if by == "setting":
+        return [(board, row) for table in views.by_setting(boards) for board in table.boards for row in board.rows]
+    if by == "probes":
+        return [(table.board, row.row) for table in temporal_tables(boards) for row in table.rows]
+    return every
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# The table a person reads
+# A leaderboard
 
 
 @dataclass(frozen=True)
@@ -107,150 +141,149 @@ class _Shown:
     text: Callable[[Figures], str]
 
 
-def _columns(board: Leaderboard) -> list[_Shown]:
-    return [
-        _Shown("accuracy %", "accuracy", lambda f: _percent(f.accuracy)),
-        _Shown("n × m", None, lambda f: _trainings(f.accuracy)),
-        _Shown("top-5 %", "top5", lambda f: _percent(f.top5)),
+def _columns(board: Leaderboard, extra: Sequence[Extra]) -> list[_Shown]:
+    columns = [
+        _Shown("accuracy %", "accuracy", notation.accuracy),
+        _Shown("rank", None, lambda f: "" if f.rank is None else str(f.rank)),
+        _Shown("n × m", None, notation.trainings),
+        _Shown("top-5 %", "top5", lambda f: notation.percent(f.top5)),
         _Shown("% of full", "share", lambda f: "" if f.share is None else f"{100 * f.share:.1f}"),
-        _Shown(f"gain over {board.baseline}", "gain", lambda f: _percent(f.gain, signed=True)),
-        _Shown("MiB", None, lambda f: _mebibytes(f.stored)),
-        _Shown("MiB float32", None, lambda f: _mebibytes(f.stored_fp32)),
-        _Shown("distil s", None, lambda f: _seconds(f.distil_seconds)),
-        _Shown("upstream s", "upstream", lambda f: _seconds(f.upstream_seconds)),
-        _Shown("peak memory", "memory", _peak_memory),
-        _Shown("unfit", "unfit", lambda f: f"{f.unfit} of {f.accuracy.trainings}" if f.unfit else ""),
+        _Shown(f"gain over {board.baseline}", "gain", lambda f: notation.percent(f.gain, signed=True)),
+        _Shown("reported %", "reported", lambda f: "" if f.reported is None else notation.reported(f.reported)),
+        _Shown("deviation", None, lambda f: "" if f.deviation is None else notation.points(f.deviation, signed=True)),
+        _Shown("MiB", None, lambda f: notation.mebibytes(f.stored)),
+        _Shown("MiB float32", None, lambda f: notation.mebibytes(f.stored_fp32)),
+        _Shown("distil s", None, lambda f: notation.seconds(f.distil_seconds)),
+        _Shown("upstream s", "upstream", lambda f: notation.seconds(f.upstream_seconds)),
+        _Shown("tune s", "tune", lambda f: notation.seconds(f.tune_seconds)),
+        _Shown("peak memory", "memory", notation.peak_memory),
+        _Shown("unfit", "unfit", lambda f: f"{f.unfit} of {f.trainings}" if f.unfit else ""),
     ]
+    if "ddranking" in extra:
+        columns += [
+            _Shown("HLR", "ddranking", lambda f: "" if f.relative is None else f"{f.relative.hlr:.3f}"),
+            _Shown("IOR", None, lambda f: "" if f.relative is None else f"{f.relative.ior:+.3f}"),
+            _Shown("LRS", None, lambda f: "" if f.relative is None else f"{f.relative.lrs:.3f}"),
+        ]
+    return columns
 
 
-def _table(board: Leaderboard, style: str, escape: Callable[[str], str]) -> str:
-    """The table without its footnotes; columns that are empty in every row are left out."""
-    from tabulate import tabulate
-
-    numbers = _numbered(board)
-    columns = _columns(board)
-    cells = [[_cell(row, column, numbers) for column in columns] for row in board.rows]
-    used = [place for place in range(len(columns)) if any(line[place] for line in cells)]
-    return tabulate(
-        [[escape(row.label), *(line[place] for place in used)] for row, line in zip(board.rows, cells, strict=True)],
-        headers=["method", *(escape(columns[place].header) for place in used)],
-        tablefmt=style,
-        disable_numparse=True,
-        colalign=("left", *("right" for _ in used)),
+def _sheet(board: Leaderboard, extra: Sequence[Extra]) -> Sheet:
+    """The leaderboard without the columns that are empty in every row, and without footnotes to what is not shown."""
+    columns = [
+        column
+        for column in _columns(board, extra)
+        if column.name == "accuracy" or any(_text(row, column) or _footnotes(row, column.name) for row in board.rows)
+    ]
+    shown = [column.name for column in columns]
+    numbers = sheet.numbered(note for row in board.rows for note in _footnotes(row, *shown))
+    return Sheet(
+        title=board.title,
+        headers=("method", *(column.header for column in columns)),
+        rows=tuple((row.label, *(_marked(row, column, numbers) for column in columns)) for row in board.rows),
+        footnotes=tuple(numbers),
+        remarks=board.remarks,
     )
 
 
-def _cell(row: Row, column: _Shown, numbers: dict[str, int]) -> str:
-    text = column.text(row.figures) if row.figures is not None else row.status if column.name == "accuracy" else ""
-    marks = sorted({numbers[note.text] for note in row.notes if note.column == column.name})
-    return f"{text} [{','.join(map(str, marks))}]" if marks else text
+def _marked(row: Row, column: _Shown, numbers: Mapping[str, int]) -> str:
+    return sheet.marked(_text(row, column), _footnotes(row, column.name), numbers)
 
 
-def _numbered(board: Leaderboard) -> dict[str, int]:
-    """Footnote texts in the order of their first mention, each with its number."""
-    texts = dict.fromkeys(note.text for row in board.rows for note in row.notes)
-    return {text: number for number, text in enumerate(texts, 1)}
+def _text(row: Row, column: _Shown) -> str:
+    """A cell without its footnotes; the status of a row without figures stands in its accuracy."""
+    return column.text(row.figures) if row.figures is not None else row.status if column.name == "accuracy" else ""
 
 
-def _percent(found: Interval | None, signed: bool = False) -> str:
-    if found is None:
-        return ""
-    mean = round(100 * found.mean, 1) + 0.0  # not -0.0
-    text = f"{mean:+.1f}" if signed else f"{mean:.1f}"
-    return text if found.half_width is None else f"{text} ± {100 * found.half_width:.1f}"
-
-
-def _trainings(found: Interval) -> str:
-    if found.trainings == found.seeds * found.networks:
-        return f"{found.seeds} × {found.networks}"
-    return f"{found.seeds} × up to {found.networks}"
-
-
-def _mebibytes(extent: Extent | None) -> str:
-    if extent is None:
-        return ""
-    low, high = (_three_digits(value / _MIB) for value in (extent.low, extent.high))
-    return low if extent.low == extent.high else f"{low}–{high}"
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:.1f}" if value >= 10 else f"{value:#.3g}" if value else "0"
-
-
-def _seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.0f}" if value >= 10 else f"{value:.1f}"
-
-
-def _peak_memory(figures: Figures) -> str:
-    peak, where = (figures.peak_device, "GPU") if figures.peak_device else (figures.peak_host, "RSS")
-    if not peak:
-        return ""
-    return f"{peak / _GIB:.1f} GiB {where}" if peak >= _GIB else f"{peak / _MIB:.0f} MiB {where}"
+def _footnotes(row: Row, *columns: Column | None) -> list[str]:
+    return [note.text for note in row.notes if note.column in columns]
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# The table a program reads
-
-_INTERVALS = ("accuracy", "top5", "gain")
-_CSV_COLUMNS = (
-    "dataset", "fingerprint", "profile", "network", "geometry", "protocol", "judged_on", "ipc", "setting", "setting_label",
-    "method", "label", "config", "source", "reference", "status", "seeds", "networks", "trainings",
-    *(f"{name}{part}" for name in _INTERVALS for part in ("", "_low", "_high", "_covers")),
-    "baseline", "share_of_full", "chance", "majority",
-    "storage_bytes_min", "storage_bytes_max", "storage_bytes_fp32_min", "storage_bytes_fp32_max",
-    "distil_seconds", "upstream_seconds", "upstream_shared", "peak_device_bytes", "peak_host_bytes", "unfit",
-    "notes", "remarks",
-)  # fmt: skip
+# The other layouts
 
 
-def _csv_row(board: Leaderboard, row: Row) -> dict[str, Any]:
+def _bytes_sheet(points: Sequence[views.Point]) -> Sheet:
+    group = points[0].board.group
+    numbers = sheet.numbered(note for point in points for note in _footnotes(point.row, "accuracy"))
+    accuracy = _Shown("accuracy %", "accuracy", lambda f: notation.percent(f.accuracy))
+    rows = []
+    for point in points:
+        row, figures = point.row, point.row.figures
+        if figures is not None:
+            rows.append((
+                row.label,
+                "" if row.reference else setting_label(point.board.setting, group.frames()),
+                "" if row.reference else str(point.board.ipc),
+                notation.mebibytes(figures.stored), notation.mebibytes(figures.stored_fp32), _marked(row, accuracy, numbers),
+                notation.trainings(figures), "yes" if point.optimal else "",
+            ))  # fmt: skip
+    headers = ("method", "setting", "IPC", "MiB", "MiB float32", "accuracy %", "n × m", "Pareto")
+    return Sheet(_title("by bytes", group), headers, tuple(rows), names=2, footnotes=tuple(numbers))
+
+
+def _setting_sheet(table: views.BySetting) -> Sheet:
+    group, ipc = table.boards[0].group, table.boards[0].ipc
+    rows_by_label = [{row.label: row for row in board.rows if not row.reference} for board in table.boards]
+    found = [rows[label] for rows in rows_by_label for label in table.methods if label in rows]
+    numbers = sheet.numbered(note for row in found for note in _footnotes(row, "accuracy"))
+    cell = _Shown(
+        "",
+        "accuracy",
+        lambda f: f"{notation.percent(f.accuracy)} / {notation.mebibytes(f.stored)}" if f.accuracy else "",
+    )
+    rows = [
+        (
+            setting_label(board.setting, group.frames()),
+            *(_marked(rows[label], cell, numbers) if label in rows else "" for label in table.methods),
+        )
+        for board, rows in zip(table.boards, rows_by_label, strict=True)
+    ]
+    remarks = [
+        f"{row.label}: {notation.percent(row.figures.accuracy)}" for row in table.references if row.figures is not None
+    ]
+    sizes = sorted({notation.trainings(row.figures) for row in found if row.figures is not None})
+    remarks += [f"distillation seeds × networks trained on each set: {', '.join(sizes)}"] if sizes else []
+    return Sheet(
+        title=_title("any IPC" if ipc is None else f"IPC {ipc}", group, "by temporal setting"),
+        headers=("setting", *table.methods),
+        rows=tuple(rows),
+        footnotes=tuple(numbers),
+        remarks=tuple(remarks),
+    )
+
+
+def _ranks_sheet(over: views.OverDatasets) -> Sheet:
+    board, ranks = over.board, over.ranks
+    groups = ranks.groups()
+    letters = {name: "".join(chr(97 + k) for k, names in enumerate(groups) if name in names) for name in ranks.ranks}
+    found = "differ" if ranks.significant else "cannot be told apart"
+    remarks = [
+        f"datasets: {', '.join(ranks.datasets)}",
+        f"Friedman's test: chi-squared {ranks.statistic:.2f}, p = {ranks.p:.2g}: the methods {found}",
+        f"Nemenyi's critical difference: {ranks.difference:.2f}; methods that share a letter are not significantly different",
+    ]
+    if len(ranks.datasets) < ENOUGH_DATASETS:
+        remarks.append(f"with fewer than {ENOUGH_DATASETS} datasets these tests seldom find a difference")
+    remarks += [f"not complete on every dataset: {', '.join(over.left_out)}"] if over.left_out else []
+    remarks += [f"left out, in several versions: {', '.join(over.ambiguous)}"] if over.ambiguous else []
     group = board.group
-    values: dict[str, Any] = {
-        "dataset": group.dataset,
-        "fingerprint": group.fingerprint,
-        "profile": group.profile,
-        "network": group.network,
-        "geometry": json.dumps(dict(group.geometry)),
-        "protocol": group.protocol,
-        "judged_on": group.judged_on,
-        "ipc": board.ipc,
-        "setting": board.setting,
-        "setting_label": setting_label(board.setting, group.frames()),
-        "method": row.method,
-        "label": row.label,
-        "config": None if row.config is None else json.dumps(row.config, sort_keys=True, ensure_ascii=False),
-        "source": row.source,
-        "reference": row.reference,
-        "status": row.status,
-        "baseline": board.baseline,
-        "chance": board.chance,
-        "majority": board.majority,
-        "notes": "; ".join(note.text for note in row.notes),
-        "remarks": "; ".join(board.remarks),
-    }
-    if row.figures is not None:
-        values |= _csv_figures(row.figures)
-    return values
+    parts = [
+        f"IPC {board.ipc}",
+        setting_label(board.setting, group.frames()),
+        group.profile,
+        group.protocol,
+        group.network,
+    ]
+    return Sheet(
+        title=" · ".join([f"mean ranks over {len(ranks.datasets)} datasets", *parts]),
+        headers=("method", "mean rank", "group"),
+        rows=tuple((name, f"{rank:.2f}", letters[name]) for name, rank in ranks.ranks.items()),
+        remarks=tuple(remarks),
+    )
 
 
-def _csv_figures(figures: Figures) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "seeds": figures.accuracy.seeds,
-        "networks": figures.accuracy.networks,
-        "trainings": figures.accuracy.trainings,
-        "share_of_full": figures.share,
-        "distil_seconds": figures.distil_seconds,
-        "upstream_seconds": figures.upstream_seconds,
-        "upstream_shared": figures.upstream_shared,
-        "peak_device_bytes": figures.peak_device,
-        "peak_host_bytes": figures.peak_host,
-        "unfit": figures.unfit,
-    }
-    for name, found in zip(_INTERVALS, (figures.accuracy, figures.top5, figures.gain), strict=True):
-        if found is not None:
-            parts = (found.mean, found.low, found.high, found.covers)
-            values |= {f"{name}{end}": part for end, part in zip(("", "_low", "_high", "_covers"), parts, strict=True)}
-    for name, extent in (("storage_bytes", figures.stored), ("storage_bytes_fp32", figures.stored_fp32)):
-        if extent is not None:
-            values |= {f"{name}_min": extent.low, f"{name}_max": extent.high}
-    return values
+def _title(what: str, group: Group, more: str = "") -> str:
+    parts = [group.dataset, what, more, group.profile, group.protocol, group.network]
+    parts += [f"judged on {group.judged_on}"] if group.judged_on != "test" else []
+    return " · ".join(part for part in parts if part)

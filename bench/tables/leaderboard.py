@@ -15,20 +15,30 @@ from bench.api import Evaluation
 from bench.config import Value
 from bench.errors import BenchError
 from bench.store.records import Record, canonical_json
-from bench.tables.stats import ENOUGH_SEEDS, Interval, Trainings, interval, paired
+from bench.tables import stats
+from bench.tables.comparisons import PairedTest, compare, untestable
+from bench.tables.ddranking import RelativeScores, relative_scores
+from bench.tables.published import Reported, beside
+from bench.tables.stats import ENOUGH_SEEDS, Estimator, Interval, Trainings
 from bench.temporal import parse, presets
 
-Column = Literal["accuracy", "top5", "share", "gain", "upstream", "memory", "unfit"]
+Column = Literal["accuracy", "top5", "share", "gain", "reported", "ddranking", "upstream", "tune", "memory", "unfit"]
 
 MISSING = "missing"
+PARTIAL = "partial"
 
 UNFIT = "networks that did not fit the set they were trained on; their test figure says nothing about the set"
-ONE_TRAINING = "a single training leaves no interval"
+TOO_FEW = f"no interval: it takes two networks, or {ENOUGH_SEEDS} distillation seeds"
+SEEDS_ONLY = (
+    "95 % interval over distillation seeds only (one network trained on each set): it does not speak of other networks"
+)
 NETWORKS_ONLY = (
     f"95 % interval over trained networks only (fewer than {ENOUGH_SEEDS} distillation seeds): "
     "it speaks of new networks, not of a new distillation"
 )
+SOFT = "no HLR, IOR and LRS: they are defined for hard labels, and this set stores its own"
 SHARED = "made once and used by several cells; these are the seconds of making it"
+TUNED_TOGETHER = "one search for all distillation seeds; these are the seconds of all its trials"
 HOST = "resident memory of the process (no GPU was used)"
 
 
@@ -70,17 +80,28 @@ class Figures:
     """What the finished cells of a row came to.
 
     Attributes:
-        accuracy, top5: shares of test clips in [0, 1]; top-5 is None where it was not counted.
+        seeds, networks: distillation seeds (1 where nothing is random) and networks trained on each set, where none is missing.
+        trainings: evaluations that there are; ``seeds * networks`` where none is missing.
+        accuracy, top5: shares of test clips in [0, 1]. No mean is taken over a part of the seeds or networks: None where any
+            is missing, top-5 also where it was not counted.
+        rank: 1 + the number of methods that are significantly better, or None where there was no test.
+        tied: whether it is the best mean or not distinguishable from it, by the same tests.
         share: accuracy divided by that of the reference, or None.
         gain: accuracy minus that of the baseline, paired by seed and network, or None.
+        relative: the scores of DD-Ranking, or None.
+        reported: a published figure for the same method, data, budget and network, or None.
         stored, stored_fp32: bytes of the set as stored, and at four bytes a number.
-        distil_seconds, upstream_seconds: wall time, mean over the seeds; None where there was no such phase.
+        distil_seconds, upstream_seconds: wall time, mean over the seeds; None where a seed is missing or there was no such phase.
         upstream_shared: whether the upstream result serves several cells.
+        tune_seconds, tune_shared: the same of the search for its hyper-parameters.
         peak_device, peak_host: most bytes over all phases and seeds; 0 without a GPU.
         unfit: trained networks that did not fit their set.
     """
 
-    accuracy: Interval
+    seeds: int
+    networks: int
+    trainings: int
+    accuracy: Interval | None
     top5: Interval | None
     share: float | None
     gain: Interval | None
@@ -89,9 +110,28 @@ class Figures:
     distil_seconds: float | None
     upstream_seconds: float | None
     upstream_shared: bool
+    tune_seconds: float | None
+    tune_shared: bool
     peak_device: int
     peak_host: int
     unfit: int
+    rank: int | None = None
+    tied: bool = False
+    relative: RelativeScores | None = None
+    reported: Reported | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether no training is missing."""
+        return self.trainings == self.seeds * self.networks
+
+    @property
+    def deviation(self) -> float | None:
+        """Measured minus reported, both by the reported metric."""
+        if self.reported is None:
+            return None
+        measured = self.top5 if self.reported.metric == "top5" else self.accuracy
+        return None if measured is None else measured.mean - self.reported.mean
 
 
 @dataclass(frozen=True)
@@ -102,9 +142,10 @@ class Row:
         method, config, source: as in `Cell`; config and source are None for a method without any record here.
         label: the name, with what tells it from other rows of the same method.
         reference: whether it does not depend on the budget (``full``): one figure for every IPC.
-        status: ``ok`` if any cell is finished, else how they ended, or ``missing``.
-        figures: None unless ``ok``.
+        status: ``ok`` if every cell is finished, ``partial`` if some are, else how they ended, or ``missing``.
+        figures: None unless ``ok`` or ``partial``.
         notes: footnotes.
+        cells: the finished cells behind the figures, in the order of their seeds.
     """
 
     method: str
@@ -115,6 +156,7 @@ class Row:
     status: str
     figures: Figures | None
     notes: tuple[Note, ...]
+    cells: tuple[Record, ...]
 
 
 @dataclass(frozen=True)
@@ -127,7 +169,8 @@ class Leaderboard:
         baseline: the method that gains are over.
         chance: accuracy of guessing, or None if no cell is finished.
         majority: accuracy of always answering the largest class of the test clips, or None.
-        rows: the reference first, then by accuracy, holes last.
+        rows: the reference first, then by accuracy, partial rows, holes.
+        tests: of every pair of complete rows but the reference, by their places in ``rows``; empty where none was possible.
         remarks: footnotes to the whole table, one sentence each.
     """
 
@@ -139,10 +182,16 @@ class Leaderboard:
     chance: float | None
     majority: float | None
     rows: tuple[Row, ...]
+    tests: tuple[PairedTest, ...]
     remarks: tuple[str, ...]
 
 
-def leaderboards(records: Iterable[Record], baseline: str = "random") -> list[Leaderboard]:
+def leaderboards(
+    records: Iterable[Record],
+    baseline: str = "random",
+    published: Sequence[Reported] = (),
+    estimator: Estimator = stats.interval,
+) -> list[Leaderboard]:
     """All leaderboards, in a fixed order that does not depend on the order of the records.
 
     A cell without a budget (IPC None) serves every budget and every setting, and is a row in all of its group.
@@ -150,14 +199,17 @@ def leaderboards(records: Iterable[Record], baseline: str = "random") -> list[Le
     Args:
         records: of any cells; a cell that occurs twice counts once.
         baseline: the method that gains are over.
+        published: figures of papers, to stand beside the measured ones.
+        estimator: makes the intervals.
     """
+    context = _Context(baseline, tuple(published), estimator)
     groups: defaultdict[Group, list[Record]] = defaultdict(list)
     for _, record in sorted({record.id: record for record in records}.items()):
-        groups[group_of(record)].append(record)
+        groups[_group(record)].append(record)
     boards = [
-        _board(group, ipc, setting, members, baseline)
+        board
         for group, members in sorted(groups.items(), key=lambda item: _group_order(item[0]))
-        for setting, ipc in _boards_of(group, members)
+        for board in _boards(group, members, context)
     ]
     return _with_distinct_titles(boards)
 
@@ -174,7 +226,7 @@ def setting_label(written: str, frames: int) -> str:
 # Which records belong together
 
 
-def group_of(record: Record) -> Group:
+def _group(record: Record) -> Group:
     """What the record's figures must share with others to be compared with them."""
     cell = record.cell
     geometry = tuple(sorted(cell.geometry.items()))
@@ -227,6 +279,15 @@ def _title(group: Group, ipc: int | None, setting: str) -> str:
 
 
 @dataclass(frozen=True)
+class _Context:
+    """What all leaderboards of a call share; see `leaderboards`."""
+
+    baseline: str
+    published: tuple[Reported, ...]
+    estimator: Estimator
+
+
+@dataclass(frozen=True)
 class _Variant:
     """The records of one future row: a method in one configuration and source, by seed."""
 
@@ -240,27 +301,84 @@ class _Variant:
         """The finished cells that hold figures, in the order of their seeds."""
         return {seed: record for seed, record in self.by_seed.items() if record.status == "ok" and record.evaluations}
 
-    def accuracies(self) -> Trainings:
-        return _trainings(self.ok().values(), Evaluation.accuracy)
+
+@dataclass(frozen=True)
+class _Design:
+    """The trainings that each row of a leaderboard should have: every seed that any row was asked for, every network."""
+
+    seeds: tuple[int, ...]
+    networks: tuple[int, ...]
+
+    def asked(self, variant: _Variant) -> tuple[int | None, ...]:
+        """The seeds of a row: None alone where nothing is random."""
+        return (None,) if None in variant.by_seed else self.seeds
 
 
-def _board(group: Group, ipc: int | None, setting: str, members: Sequence[Record], baseline: str) -> Leaderboard:
-    here = [r for r in members if r.cell.ipc is None or (r.cell.ipc, r.cell.setting) == (ipc, setting)]
+@dataclass(frozen=True)
+class _Entry:
+    """A future row with its accuracies, and what is missing of it, one sentence for each reason."""
+
+    variant: _Variant
+    label: str
+    accuracies: Trainings
+    holes: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        return not self.holes
+
+
+def _boards(group: Group, members: Sequence[Record], context: _Context) -> list[Leaderboard]:
+    """The leaderboards of a group; records without a budget are in all of them."""
+    by_budget: defaultdict[tuple[str, int | None], list[Record]] = defaultdict(list)
+    methods: defaultdict[str, set[str]] = defaultdict(set)
+    for record in members:
+        cell = record.cell
+        by_budget[(cell.setting, cell.ipc) if cell.ipc is not None else ("", None)].append(record)
+        methods[cell.setting] |= {cell.method} if cell.ipc is not None else set()
+    shared = by_budget["", None]
+    return [
+        _board(
+            group,
+            ipc,
+            setting,
+            [*(by_budget[setting, ipc] if ipc is not None else []), *shared],
+            methods[setting],
+            context,
+        )
+        for setting, ipc in _boards_of(group, members)
+    ]
+
+
+def _board(
+    group: Group, ipc: int | None, setting: str, here: Sequence[Record], methods: set[str], context: _Context
+) -> Leaderboard:
+    """One leaderboard of its records; a method that has records of this setting, but none of this budget, is missing."""
     variants, superseded = _without_superseded(_variants(here))
-    labels = _labels(variants)
-    seeds = sorted({seed for variant in variants for seed in variant.by_seed if seed is not None})
-    references = _whole_data(variants)
-    baselines = [variant for variant in variants if variant.method == baseline and variant.ok()]
+    finished = [record for variant in variants for record in variant.ok().values()]
+    design = _Design(
+        tuple(sorted({seed for variant in variants for seed in variant.by_seed if seed is not None})),
+        tuple(sorted({evaluation.network for record in finished for evaluation in record.evaluations})),
+    )
+    entries = [
+        _Entry(v, label, _trainings(v.ok().values(), Evaluation.accuracy), tuple(_holes(v, design)))
+        for v, label in zip(variants, _labels(variants), strict=True)
+    ]
+    references = _whole_data(entries)
+    baselines = [entry for entry in entries if entry.variant.method == context.baseline and entry.complete]
     reference = references[0] if len(references) == 1 else None
     base = baselines[0] if len(baselines) == 1 else None
-    rows = [_row(v, label, seeds, reference, base) for v, label in zip(variants, labels, strict=True)]
-    elsewhere = {r.cell.method for r in members if r.cell.setting == setting and r.cell.ipc is not None}
-    rows += [_missing_row(name) for name in sorted(elsewhere - {r.cell.method for r in here})]
-    finished = [record for variant in variants for record in variant.ok().values()]
+    rows = [(_row(entry, design, reference, base, context), entry) for entry in entries]
+    rows.sort(key=lambda pair: _order(pair[0]))
+    ranked, tests, untested = _ranked(rows)
+    missing = [_missing_row(name) for name in methods - {r.cell.method for r in here}]
+    ranked = _with_published(sorted([*ranked, *missing], key=_order), group, ipc, setting, context.published)
     chance, majority = _trivial(finished)
     remarks = [
         *_about_comparison("share of the full data", "a method without budget (such as full)", len(references)),
-        *_about_comparison(f"gain over {baseline}", baseline, len(baselines)),
+        *_about_comparison(f"gain over {context.baseline}", context.baseline, len(baselines)),
+        *untested,
+        *_about_published(ranked, group),
         *superseded,
         *_about_trivial(finished, chance, majority),
         *_about_left_out(here),
@@ -269,13 +387,63 @@ def _board(group: Group, ipc: int | None, setting: str, members: Sequence[Record
     ]
     title = _title(group, ipc, setting)
     return Leaderboard(
-        group, ipc, setting, title, baseline, chance, majority, tuple(sorted(rows, key=_rank)), tuple(remarks)
+        group, ipc, setting, title, context.baseline, chance, majority, tuple(ranked), tests, tuple(remarks)
     )  # fmt: skip
 
 
-def _rank(row: Row) -> tuple[Any, ...]:
-    accuracy = row.figures.accuracy.mean if row.figures is not None else 0.0
-    return row.figures is None, not row.reference, -accuracy, row.label
+def _ranked(rows: Sequence[tuple[Row, _Entry]]) -> tuple[list[Row], tuple[PairedTest, ...], list[str]]:
+    """The rows with their ranks, the tests that gave them, and a remark where there could be none."""
+    ranked = [row for row, _ in rows]
+    places = [place for place, (row, entry) in enumerate(rows) if entry.complete and not row.reference]
+    if len(places) < 2:
+        return ranked, (), []
+    methods = [rows[place][1].accuracies for place in places]
+    if reason := untestable(methods):
+        return ranked, (), [f"no ranks: {reason}, too few to test methods against each other"]
+    ranking = compare(methods)
+    for place, rank, tied in zip(places, ranking.ranks, ranking.tied, strict=True):
+        if (figures := ranked[place].figures) is not None:
+            ranked[place] = dataclasses.replace(
+                ranked[place], figures=dataclasses.replace(figures, rank=rank, tied=tied)
+            )
+    tests = (PairedTest(places[t.first], places[t.second], t.difference, t.p, t.corrected) for t in ranking.tests)
+    return ranked, tuple(tests), []
+
+
+def _with_published(
+    rows: Sequence[Row], group: Group, ipc: int | None, setting: str, published: Sequence[Reported]
+) -> list[Row]:
+    """Puts what papers report beside the rows it belongs to: whole clips, judged on the test split."""
+    if group.judged_on != "test" or setting_label(setting, group.frames()) != "dense":
+        return list(rows)
+    placed = []
+    for row in rows:
+        found = beside(published, group.dataset, None if row.reference else ipc, row.method, group.network)
+        if found and row.figures is not None:
+            figures = dataclasses.replace(row.figures, reported=found[0])
+            notes = [_from(found[0])] + [f"also reported: {100 * f.mean:.4g} by {_from(f)}" for f in found[1:]]
+            notes_of_row = (*row.notes, *(Note("reported", text) for text in notes))
+            placed.append(dataclasses.replace(row, figures=figures, notes=notes_of_row))
+        else:
+            placed.append(row)
+    return placed
+
+
+def _from(figure: Reported) -> str:
+    second_hand = ", read second-hand" if figure.confidence == "secondary" else ""
+    return f"{figure.paper}{second_hand}: {figure.source}"
+
+
+def _about_published(rows: Sequence[Row], group: Group) -> list[str]:
+    if not any(row.figures is not None and row.figures.reported is not None for row in rows):
+        return []
+    return [f"reported figures were measured by their papers' own protocols, this table's is {group.protocol}"]
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    accuracy = row.figures.accuracy if row.figures is not None else None
+    mean = accuracy.mean if accuracy is not None else 0.0
+    return row.figures is None, accuracy is None, not row.reference, -mean, row.label
 
 
 def _variants(records: Sequence[Record]) -> list[_Variant]:
@@ -289,14 +457,14 @@ def _variants(records: Sequence[Record]) -> list[_Variant]:
     ]
 
 
-def _whole_data(variants: Sequence[_Variant]) -> list[_Variant]:
-    """The finished rows without budget that hold the most clips: the full data, once or in several versions."""
+def _whole_data(entries: Sequence[_Entry]) -> list[_Entry]:
+    """The complete rows without budget that hold the most clips: the full data, once or in several versions."""
     clips = {
-        place: max((record.set.clips for record in variant.ok().values() if record.set is not None), default=0)
-        for place, variant in enumerate(variants)
-        if variant.reference and variant.ok()
+        place: max((record.set.clips for record in entry.variant.ok().values() if record.set is not None), default=0)
+        for place, entry in enumerate(entries)
+        if entry.variant.reference and entry.complete
     }
-    return [variants[place] for place, count in clips.items() if count == max(clips.values())]
+    return [entries[place] for place, count in clips.items() if count == max(clips.values())]
 
 
 def _seed_order(item: tuple[int | None, Record]) -> int:
@@ -346,63 +514,90 @@ def _written(value: Value) -> str:
 # One row
 
 
-def _row(variant: _Variant, label: str, seeds: Sequence[int], reference: _Variant | None, base: _Variant | None) -> Row:
-    ok = list(variant.ok().values())
-    holes = _holes(variant, seeds)
-    if not ok:
+def _row(entry: _Entry, design: _Design, reference: _Entry | None, base: _Entry | None, context: _Context) -> Row:
+    variant, holes = entry.variant, entry.holes
+    if not entry.accuracies:
         statuses = sorted({_status(record) for record in variant.by_seed.values()})
-        notes = [Note("accuracy", text) for text in holes]
-        return _as_row(variant, label, "/".join(statuses), None, notes)
-    figures = _figures(variant, ok, reference, base)
-    notes = [Note("accuracy", text) for text in holes]
-    notes += _interval_notes("accuracy", figures.accuracy)
-    notes += _interval_notes("gain", figures.gain) if figures.gain is not None else []
-    notes += [Note("upstream", SHARED)] if figures.upstream_shared else []
+        return _as_row(variant, entry.label, "/".join(statuses), None, [Note("accuracy", text) for text in holes])
+    figures = _figures(entry, design, reference, base, context)
+    seedless = None in entry.accuracies
+    notes = [Note("accuracy", f"no mean over a part of the trainings; missing: {'; '.join(holes)}")] if holes else []
+    notes += _interval_notes("accuracy", figures.accuracy, seedless)
+    notes += _interval_notes("gain", figures.gain, seedless and base is not None and None in base.accuracies)
+    notes += [Note("ddranking", SOFT)] if _soft(variant) else []
+    notes += [Note("upstream", SHARED)] if figures.upstream_shared and not holes else []
+    notes += [Note("tune", TUNED_TOGETHER)] if figures.tune_shared and not holes else []
     notes += [Note("memory", HOST)] if figures.peak_host and not figures.peak_device else []
     notes += [Note("unfit", UNFIT)] if figures.unfit else []
-    return _as_row(variant, label, "ok", figures, notes)
+    return _as_row(variant, entry.label, PARTIAL if holes else "ok", figures, notes)
 
 
 def _as_row(variant: _Variant, label: str, status: str, figures: Figures | None, notes: Sequence[Note]) -> Row:
     return Row(
-        variant.method, label, variant.config, variant.source, variant.reference, status, figures, tuple(notes)
+        variant.method, label, variant.config, variant.source, variant.reference, status, figures, tuple(notes),
+        tuple(variant.ok().values()),
     )  # fmt: skip
 
 
 def _missing_row(method: str) -> Row:
     note = Note("accuracy", "no record of this budget; run the grid with it")
-    return Row(method, method, None, None, False, MISSING, None, (note,))
+    return Row(method, method, None, None, False, MISSING, None, (note,), ())
 
 
-def _figures(variant: _Variant, ok: Sequence[Record], reference: _Variant | None, base: _Variant | None) -> Figures:
-    accuracies = variant.accuracies()
-    accuracy = _interval(accuracies)
-    has_top5 = all(evaluation.top5 is not None for record in ok for evaluation in record.evaluations)
-    whole = _interval(reference.accuracies()).mean if reference is not None else 0.0
+def _figures(
+    entry: _Entry, design: _Design, reference: _Entry | None, base: _Entry | None, context: _Context
+) -> Figures:
+    ok, complete, accuracies = list(entry.variant.ok().values()), entry.complete, entry.accuracies
+    has_top5 = complete and all(evaluation.top5 is not None for record in ok for evaluation in record.evaluations)
+    accuracy = context.estimator(_matrix(accuracies)) if complete else None
+    whole = stats.grand_mean(reference.accuracies) if reference is not None else None
+    other = base.accuracies if complete and base is not None and base is not entry else None
+    shared = stats.differences(accuracies, other) if other is not None else None
+    distil = [record.costs["distil"].wall_seconds for record in ok if "distil" in record.costs]
     costs = [cost for record in ok for cost in record.costs.values()]
     upstream = [record.costs["upstream"] for record in ok if "upstream" in record.costs]
+    tune = [record.costs["tune"] for record in ok if "tune" in record.costs]
     return Figures(
+        seeds=len(design.asked(entry.variant)),
+        networks=len(design.networks),
+        trainings=sum(map(len, accuracies.values())),
         accuracy=accuracy,
-        top5=_interval(_trainings(ok, _top5_share)) if has_top5 else None,
-        share=accuracy.mean / whole if whole > 0 else None,
-        gain=paired(accuracies, base.accuracies()) if base is not None and base is not variant else None,
+        top5=context.estimator(_matrix(_trainings(ok, _top5_share))) if has_top5 else None,
+        share=accuracy.mean / whole if accuracy is not None and whole else None,
+        gain=None if shared is None else context.estimator(shared),
         stored=_extent([record.set.storage_bytes for record in ok if record.set is not None]),
         stored_fp32=_extent([record.set.storage_bytes_fp32 for record in ok if record.set is not None]),
-        distil_seconds=_average([r.costs["distil"].wall_seconds for r in ok if "distil" in r.costs]),
-        upstream_seconds=_average([cost.wall_seconds for cost in upstream]),
+        distil_seconds=_average(distil) if complete else None,
+        upstream_seconds=_average([cost.wall_seconds for cost in upstream]) if complete else None,
         upstream_shared=any(cost.shared for cost in upstream),
+        tune_seconds=_average([cost.wall_seconds for cost in tune]) if complete else None,
+        tune_shared=any(cost.shared for cost in tune),
         peak_device=max((cost.peak_device_bytes for cost in costs), default=0),
         peak_host=max((cost.peak_host_bytes for cost in costs), default=0),
         unfit=sum(not evaluation.fitted for record in ok for evaluation in record.evaluations),
+        relative=_relative(entry, accuracy, whole, base),
     )
+
+
+def _relative(
+    entry: _Entry, accuracy: Interval | None, whole: float | None, base: _Entry | None
+) -> RelativeScores | None:
+    if accuracy is None or whole is None or base is None or entry.variant.reference or _soft(entry.variant):
+        return None
+    return relative_scores(accuracy.mean, whole, stats.grand_mean(base.accuracies))
+
+
+def _soft(variant: _Variant) -> bool:
+    """Whether its sets store labels of their own."""
+    return any(record.set is not None and "labels" in record.set.tensors for record in variant.ok().values())
 
 
 def _trainings(records: Iterable[Record], figure: Callable[[Evaluation], float]) -> Trainings:
     return {r.cell.seed: {evaluation.network: figure(evaluation) for evaluation in r.evaluations} for r in records}
 
 
-def _interval(values: Trainings) -> Interval:
-    return interval([list(by_network.values()) for by_network in values.values()])
+def _matrix(values: Trainings) -> list[list[float]]:
+    return [[by_network[network] for network in sorted(by_network)] for by_network in values.values()]
 
 
 def _top5_share(evaluation: Evaluation) -> float:
@@ -417,8 +612,11 @@ def _extent(values: Sequence[int]) -> Extent | None:
     return Extent(min(values), max(values)) if values else None
 
 
-def _interval_notes(column: Column, found: Interval) -> list[Note]:
-    texts = {"seeds": None, "networks": NETWORKS_ONLY, None: ONE_TRAINING}
+def _interval_notes(column: Column, found: Interval | None, seedless: bool) -> list[Note]:
+    """What an interval does not speak of; nothing is left unsaid over networks alone where nothing else is random."""
+    if found is None or (found.covers == "networks" and seedless):
+        return []
+    texts = {"both": None, "seeds": SEEDS_ONLY, "networks": NETWORKS_ONLY, None: TOO_FEW}
     text = texts[found.covers]
     return [] if text is None else [Note(column, text)]
 
@@ -427,19 +625,22 @@ def _status(record: Record) -> str:
     return "no figures" if record.status == "ok" else record.status
 
 
-def _holes(variant: _Variant, seeds: Sequence[int]) -> list[str]:
+def _holes(variant: _Variant, design: _Design) -> list[str]:
     """What is missing of a row and why, one sentence for each reason."""
     seeds_by_reason: defaultdict[str, list[int | None]] = defaultdict(list)
     for seed, record in variant.by_seed.items():
+        lacking = set(design.networks) - {evaluation.network for evaluation in record.evaluations}
         if record.status != "ok":
             reason = textwrap.shorten(record.reason, 240, placeholder=" …")
             seeds_by_reason[record.status + (f": {reason}" if reason else "")].append(seed)
         elif not record.evaluations:
             seeds_by_reason["ok, but its record holds no evaluation"].append(seed)
-    if None not in variant.by_seed:
-        for seed in seeds:
-            if seed not in variant.by_seed:
-                seeds_by_reason["no record"].append(seed)
+        elif lacking:
+            numbers = ", ".join(map(str, sorted(lacking)))
+            seeds_by_reason[f"without network{'s' * (len(lacking) > 1)} {numbers}"].append(seed)
+    for seed in design.asked(variant):
+        if seed not in variant.by_seed:
+            seeds_by_reason["no record"].append(seed)
     return [_of_seeds(missing) + reason for reason, missing in seeds_by_reason.items()]
 
 
@@ -452,10 +653,10 @@ def _of_seeds(seeds: Sequence[int | None]) -> str:
 # Remarks
 
 
-def _about_comparison(what: str, with_what: str, finished: int) -> list[str]:
-    if finished == 1:
+def _about_comparison(what: str, with_what: str, complete: int) -> list[str]:
+    if complete == 1:
         return []
-    has = "no finished cell" if finished == 0 else f"{finished} rows"
+    has = "no complete row" if complete == 0 else f"{complete} rows"
     return [f"no {what}: {with_what} has {has} in this table"]
 
 

@@ -1,12 +1,20 @@
-"""Means and intervals of a crossed design: distillation seeds by networks, network k being the same for every method."""
+"""Means, intervals and tests of a crossed design: distillation seeds by networks, network k being the same for every seed.
+
+The model is y_ij = mean + seed_i + network_j + rest_ij. The variance of the grand mean is that of the seed effects over the
+number of seeds, plus that of the network effects over the number of networks, plus that of the rest over all trainings.
+The variance of the seeds' means estimates the first and the last, that of the networks' means the second and the last.
+Their sum counts the rest twice: never too little, and with no difference that could turn negative. Its degrees of freedom
+are Welch's and Satterthwaite's. How often such intervals cover, simulated, stands in docs/concepts.md.
+"""
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from bench.tables.distributions import t_quantile, t_tail
 
 LEVEL = 0.95
 
@@ -16,20 +24,21 @@ ENOUGH_SEEDS = 3
 Trainings = Mapping[int | None, Mapping[int, float]]
 """A figure of each training: distillation seed (None where nothing is random) to network to value."""
 
+Covers = Literal["both", "seeds", "networks"]
+
 
 @dataclass(frozen=True)
 class Interval:
     """A mean with its confidence interval.
 
     Attributes:
-        mean: over the seeds' means with enough seeds, else over all trainings (the same where no training is missing).
-        low, high: ends of the interval; None where a single training leaves none.
+        mean: over all trainings.
+        low, high: ends of the interval; None where there are too few trainings for one.
         seeds: distillation seeds.
-        networks: networks per seed, the most where seeds differ.
-        trainings: values in all; ``seeds * networks`` where none is missing.
+        networks: networks trained on each set.
         level: confidence level.
-        covers: what the interval speaks of: ``seeds`` (a new distillation), or only ``networks`` (the same sets, new
-            networks); None where there is no interval.
+        covers: what the interval speaks of: ``both`` (a new distillation, judged by new networks), ``seeds`` (a new
+            distillation, the same network), ``networks`` (the same sets, new networks); None where there is no interval.
     """
 
     mean: float
@@ -37,9 +46,8 @@ class Interval:
     high: float | None
     seeds: int
     networks: int
-    trainings: int
     level: float
-    covers: Literal["seeds", "networks"] | None
+    covers: Covers | None
 
     @property
     def half_width(self) -> float | None:
@@ -47,48 +55,169 @@ class Interval:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
-def interval(values: Sequence[Sequence[float]], level: float = LEVEL) -> Interval:
-    """Student's t interval of the mean of a figure.
+Estimator = Callable[[Sequence[Sequence[float]]], Interval]
+"""Makes an interval from one row per distillation seed with one value per network."""
 
-    With at least three distillation seeds it is taken over the means of the seeds (n - 1 degrees of freedom): networks
-    trained on one set are not independent draws of the method. With fewer it is taken over all trainings.
+
+@dataclass(frozen=True)
+class Margins:
+    """Means of complete trainings: of each distillation seed over the networks, of each network over the seeds."""
+
+    seeds: Mapping[int | None, float]
+    networks: Mapping[int, float]
+
+    @property
+    def mean(self) -> float:
+        """Over all trainings."""
+        return _mean(list(self.seeds.values()))
+
+
+@dataclass(frozen=True)
+class _Error:
+    """The squared standard error of a mean, with its degrees of freedom."""
+
+    square: float
+    dof: float
+
+    def t(self, mean: float) -> float:
+        """How many standard errors the mean is from zero."""
+        return abs(mean) / math.sqrt(self.square) if self.square else math.inf if mean else 0.0
+
+
+def interval(values: Sequence[Sequence[float]], level: float = LEVEL) -> Interval:
+    """Student's t interval of the mean of a crossed figure.
+
+    With at least three distillation seeds and two networks it allows for both. With one network it is over the seeds, with
+    fewer seeds over the networks: the spread of one or two seeds says next to nothing about new ones.
 
     Args:
-        values: one sequence per distillation seed with one value per network.
+        values: one row per distillation seed with one value per network.
         level: confidence level, in (0, 1).
 
     Raises:
-        ValueError: there is no value, or a seed without one.
+        ValueError: there is no value, or a row lacks some: no mean is taken over a partial set.
     """
-    if not values or not all(values):
-        raise ValueError("an interval needs at least one value per seed")
-    every = [value for row in values for value in row]
-    covers: Literal["seeds", "networks"] = "seeds" if len(values) >= ENOUGH_SEEDS else "networks"
-    sample = [_mean(row) for row in values] if covers == "seeds" else every
-    mean = _mean(sample)
-    counts = (len(values), max(map(len, values)), len(every), level)
-    if len(sample) == 1:
-        return Interval(mean, None, None, *counts, None)
-    dof = len(sample) - 1
-    variance = math.fsum((value - mean) ** 2 for value in sample) / dof
-    half = t_quantile(level, dof) * math.sqrt(variance / len(sample))
-    return Interval(mean, mean - half, mean + half, *counts, covers)
+    seeds, networks = shape(values)
+    mean = _mean([value for row in values for value in row])
+    covers = coverage(seeds, networks)
+    if covers is None:
+        return Interval(mean, None, None, seeds, networks, level, None)
+    error = {"both": _over_both, "seeds": _over_seeds, "networks": _over_networks}[covers](values)
+    half = t_quantile(level, error.dof) * math.sqrt(error.square)
+    return Interval(mean, mean - half, mean + half, seeds, networks, level, covers)
 
 
-def paired(a: Trainings, b: Trainings, level: float = LEVEL) -> Interval | None:
-    """The interval of ``a - b`` over the (seed, network) pairs that both have; None if they share none.
+def coverage(seeds: int, networks: int) -> Covers | None:
+    """What an interval over so many seeds and networks can speak of; None: there is none."""
+    if seeds >= ENOUGH_SEEDS:
+        return "both" if networks > 1 else "seeds"
+    return "networks" if networks > 1 else None
+
+
+def margins(values: Trainings) -> Margins:
+    """The means of a method.
+
+    Raises:
+        ValueError: there is no value, or a seed lacks some.
+    """
+    rows = {seed: [values[seed][network] for network in sorted(values[seed])] for seed in _ordered(values)}
+    shape(list(rows.values()))
+    networks = sorted(next(iter(values.values())))
+    columns = zip(*rows.values(), strict=True)
+    return Margins(
+        {seed: _mean(row) for seed, row in rows.items()}, dict(zip(networks, map(_mean, columns), strict=True))
+    )
+
+
+def p_value(a: Margins, b: Margins) -> float | None:
+    """The p-value of equal means, two-sided, paired by seed and network; None where a single training is shared.
+
+    The largest of three: over seeds, over networks, and over both with their errors added. A corrected test looks far into
+    the tail, where the added errors alone reject up to twice as often as they should if only one of them is at work.
+
+    Raises:
+        ValueError: they do not have the same networks, and the same seeds where both have seeds.
+    """
+    if a.networks.keys() != b.networks.keys() or (
+        None not in {*a.seeds, *b.seeds} and a.seeds.keys() != b.seeds.keys()
+    ):
+        raise ValueError("a paired test needs methods with the same seeds and networks")
+    by_seed = [a.seeds[i] - b.seeds[j] for i, j in _shared_seeds(a.seeds, b.seeds)]
+    by_network = [value - b.networks[network] for network, value in a.networks.items()]
+    mean = _mean(by_seed)
+    errors = [_error(means) for means in (by_seed, by_network) if len(means) > 1]
+    errors += [_joined(*errors)] if len(errors) > 1 else []
+    largest, fewest = None, math.inf
+    for t, dof in sorted((error.t(mean), error.dof) for error in errors):
+        if dof < fewest:  # else its p-value is below that of the smaller t before it
+            largest, fewest = max(largest or 0.0, t_tail(t, dof)), dof
+    return largest
+
+
+def differences(a: Trainings, b: Trainings) -> list[list[float]] | None:
+    """``a - b``, one row per distillation seed that both have, one column per network that all of these have; None if none.
 
     The seed of a method without randomness (None) is paired with every seed of the other.
     """
-    differences: list[list[float]] = []
-    for seed_a, seed_b in _shared_seeds(a, b):
-        shared = sorted(a[seed_a].keys() & b[seed_b].keys())
-        if shared:
-            differences.append([a[seed_a][network] - b[seed_b][network] for network in shared])
-    return interval(differences, level) if differences else None
+    pairs = _shared_seeds(a, b)
+    shared = [a[seed_a].keys() & b[seed_b].keys() for seed_a, seed_b in pairs]
+    networks = sorted(set.intersection(*map(set, shared))) if shared else []
+    return [[a[i][network] - b[j][network] for network in networks] for i, j in pairs] if networks else None
 
 
-def _shared_seeds(a: Trainings, b: Trainings) -> list[tuple[int | None, int | None]]:
+def grand_mean(values: Trainings) -> float:
+    """The mean over all trainings; they must be complete for it to mean anything."""
+    return _mean([value for by_network in values.values() for value in by_network.values()])
+
+
+def shape(values: Sequence[Sequence[float]]) -> tuple[int, int]:
+    """Seeds and networks.
+
+    Raises:
+        ValueError: there is no value, or a row lacks some.
+    """
+    sizes = {len(row) for row in values}
+    if len(sizes) != 1 or 0 in sizes:
+        raise ValueError(f"needs the same number of values for each seed, at least one; has {sorted(sizes)}")
+    return len(values), sizes.pop()
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values, in the order given: the family-wise error stays below alpha where each is compared to it."""
+    adjusted = [0.0] * len(p_values)
+    running = 0.0
+    for done, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        running = max(running, min(1.0, (len(p_values) - done) * p_values[place]))
+        adjusted[place] = running
+    return adjusted
+
+
+def _over_seeds(values: Sequence[Sequence[float]]) -> _Error:
+    return _error([_mean(row) for row in values])
+
+
+def _over_networks(values: Sequence[Sequence[float]]) -> _Error:
+    return _error([_mean(column) for column in zip(*values, strict=True)])
+
+
+def _over_both(values: Sequence[Sequence[float]]) -> _Error:
+    return _joined(_over_seeds(values), _over_networks(values))
+
+
+def _joined(a: _Error, b: _Error) -> _Error:
+    """The errors added, with Welch's and Satterthwaite's degrees of freedom."""
+    square = a.square + b.square
+    if not square:
+        return _Error(0.0, min(a.dof, b.dof))
+    return _Error(square, 1 / ((a.square / square) ** 2 / a.dof + (b.square / square) ** 2 / b.dof))
+
+
+def _error(sample: Sequence[float]) -> _Error:
+    mean, dof = _mean(sample), len(sample) - 1
+    return _Error(math.fsum((value - mean) ** 2 for value in sample) / dof / len(sample), dof)
+
+
+def _shared_seeds(a: Collection[int | None], b: Collection[int | None]) -> list[tuple[int | None, int | None]]:
     if None in a:
         return [(None, seed) for seed in _ordered(b)]
     if None in b:
@@ -96,39 +225,9 @@ def _shared_seeds(a: Trainings, b: Trainings) -> list[tuple[int | None, int | No
     return [(seed, seed) for seed in _ordered(a) if seed in b]
 
 
-def _ordered(values: Trainings) -> list[int | None]:
+def _ordered(values: Iterable[int | None]) -> list[int | None]:
     return sorted(values, key=lambda seed: -1 if seed is None else seed)
 
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
-
-
-@functools.cache
-def t_quantile(level: float, dof: int) -> float:
-    """The t with ``P(|T| <= t) = level`` for Student's T with ``dof`` degrees of freedom.
-
-    Written out because importing scipy.special takes longer than a whole table may. The probability is a finite sum for
-    whole degrees of freedom (Abramowitz & Stegun 26.7.3 and 26.7.4); it is inverted by bisection over the angle
-    ``arctan(t / sqrt(dof))``, to the last bit.
-
-    Raises:
-        ValueError: ``level`` is not in (0, 1), or ``dof`` below 1.
-    """
-    if not 0 < level < 1 or dof < 1:
-        raise ValueError(f"needs 0 < level < 1 and dof >= 1, not level {level} and dof {dof}")
-    low, high = 0.0, math.pi / 2
-    while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if _central_probability(middle, dof) < level else (low, middle)
-    return math.sqrt(dof) * math.tan(high)
-
-
-def _central_probability(angle: float, dof: int) -> float:
-    sine, cosine = math.sin(angle), math.cos(angle)
-    odd = dof % 2 == 1
-    term = cosine if odd else 1.0
-    total = term if dof > 1 else 0.0
-    for k in range(3 if odd else 2, dof - 1, 2):
-        term *= cosine * cosine * (k - 1) / k
-        total += term
-    return 2 / math.pi * (angle + sine * total) if odd else sine * total

@@ -1,16 +1,17 @@
-"""Temporal probes of each leaderboard: how networks fare on altered test clips, and what stored motion is worth. Pure."""
+"""Temporal probes of leaderboards: how networks fare on altered test clips, and what stored motion is worth. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.api import Evaluation
 from bench.probes import PROBES
 from bench.store.records import Motion, Record
-from bench.tables.leaderboard import Leaderboard, Row, group_of, leaderboards
-from bench.tables.stats import Interval, Trainings, interval, paired
+from bench.tables import stats
+from bench.tables.leaderboard import Leaderboard, Row
+from bench.tables.stats import Estimator, Interval, Trainings
 
 UNPROBED = "recorded without temporal probes; the same run with --resume always measures them"
 
@@ -30,17 +31,17 @@ class Probed:
 
 @dataclass(frozen=True)
 class TemporalRow:
-    """One row of a leaderboard under the probes.
+    """One row of a leaderboard under the probes. No mean is taken over a part of its trainings.
 
     Attributes:
         row: the leaderboard's row.
-        probes: by name, in the order of `PROBES`; only those that were recorded.
+        probes: by name, in the order of `PROBES`; only those that every training has.
         gain: temporal gain, the accuracy minus that of networks trained on the set with its time frozen, paired by seed
-            and network; None if it was not recorded.
-        still_gain: the same, but those networks are tested on frozen clips too; None if it was not recorded.
+            and network; None if any training lacks it.
+        still_gain: the same, but those networks are tested on frozen clips too.
         motion_set, motion_real: motion energy of the rendered set and of the real clips in pixel units of [0, 1], each a
-            mean over the classes that both have; the mean over the seeds; None if it was not recorded.
-        notes: footnotes, one sentence each.
+            mean over the classes that both have; the mean over the seeds; None if any seed lacks it.
+        notes: what the probes lack, one sentence each.
     """
 
     row: Row
@@ -60,81 +61,65 @@ class TemporalTable:
     rows: tuple[TemporalRow, ...]
 
 
-def temporal_tables(records: Iterable[Record]) -> list[TemporalTable]:
-    """One table for each leaderboard with a row that was probed, in the leaderboards' order.
+def has_probes(record: Record) -> bool:
+    """Whether it is finished and its networks were tested on altered clips."""
+    return record.status == "ok" and any(entry.probes for entry in record.evaluations)
+
+
+def temporal_tables(boards: Iterable[Leaderboard], estimator: Estimator = stats.interval) -> list[TemporalTable]:
+    """One table for each leaderboard with a cell that was probed, in the order given.
 
     Args:
-        records: of any cells; a cell that occurs twice counts once.
+        boards: the leaderboards.
+        estimator: makes the intervals.
     """
-    every = list({record.id: record for record in records}.values())
-    tables = []
-    for board in leaderboards(every):
-        here = [record for record in every if _is_on(record, board)]
-        rows = tuple(_row(row, [record for record in here if _is_of(record, row)]) for row in board.rows)
-        if any(row.probes or row.gain is not None for row in rows):
-            tables.append(TemporalTable(board, rows))
-    return tables
+    return [
+        TemporalTable(board, tuple(temporal_row(row, estimator) for row in board.rows))
+        for board in boards
+        if any(has_probes(cell) for row in board.rows for cell in row.cells)
+    ]
 
 
-def _is_on(record: Record, board: Leaderboard) -> bool:
-    """Whether a finished record has a place on that leaderboard."""
-    cell = record.cell
-    placed = cell.ipc is None or (cell.ipc, cell.setting) == (board.ipc, board.setting)
-    return record.status == "ok" and bool(record.evaluations) and group_of(record) == board.group and placed
+def temporal_row(row: Row, estimator: Estimator = stats.interval) -> TemporalRow:
+    """A row under the probes; without any figure where a training of it is missing."""
+    cells = row.cells if row.figures is not None and row.figures.complete else ()
+    shares = _shares(cells)
 
+    def difference(name: str, other: str) -> Interval | None:
+        if name not in shares or other not in shares:
+            return None
+        paired = stats.differences(shares[name], shares[other])
+        return None if paired is None else estimator(paired)
 
-def _is_of(record: Record, row: Row) -> bool:
-    cell = record.cell
-    identity = (row.method, row.config, row.source, row.reference)
-    return (cell.method, cell.config, cell.source, cell.ipc is None) == identity
-
-
-def _row(row: Row, records: Sequence[Record]) -> TemporalRow:
-    probes = {name: found for name in PROBES if (found := _probed(records, name)) is not None}
-    pairs = [motion for record in records if (motion := _mean_motion(record.motion)) is not None]
-    notes = [note.text for note in row.notes if note.column == "accuracy"]
-    unprobed = [record for record in records if not all(entry.probes for entry in record.evaluations)]
-    if unprobed:
-        few = f"{len(unprobed)} of {len(records)} cells " if len(unprobed) < len(records) else ""
-        notes.append(few + UNPROBED)
+    against = {name: difference(name, "accuracy") for name in PROBES}
+    motions = [_mean_motion(cell.motion) for cell in cells]
+    pairs = [motion for motion in motions if motion is not None]
+    measured = pairs if len(pairs) == len(cells) else []
+    unprobed = sum(not all(entry.probes for entry in cell.evaluations) for cell in cells)
+    few = f"{unprobed} of {len(cells)} cells " if unprobed < len(cells) else ""
     return TemporalRow(
         row=row,
-        probes=probes,
-        gain=_gain(records, lambda entry: entry.frozen_trained),
-        still_gain=_gain(records, lambda entry: entry.frozen_both),
-        motion_set=_mean([motion[0] for motion in pairs]),
-        motion_real=_mean([motion[1] for motion in pairs]),
-        notes=tuple(notes),
+        probes={name: Probed(stats.grand_mean(shares[name]), d) for name, d in against.items() if d is not None},
+        gain=difference("accuracy", "frozen_trained"),
+        still_gain=difference("accuracy", "frozen_both"),
+        motion_set=_mean([motion[0] for motion in measured]),
+        motion_real=_mean([motion[1] for motion in measured]),
+        notes=(few + UNPROBED,) if unprobed else (),
     )
 
 
-def _probed(records: Sequence[Record], name: str) -> Probed | None:
-    def has_it(evaluation: Evaluation) -> bool:
-        return name in evaluation.probes
-
-    altered = _trainings(records, has_it, lambda entry: entry.probes[name] / max(1, entry.tested()))
-    difference = paired(altered, _trainings(records, has_it, Evaluation.accuracy))
-    if difference is None:
-        return None
-    return Probed(interval([list(by_network.values()) for by_network in altered.values()]).mean, difference)
-
-
-def _gain(records: Sequence[Record], frozen: Callable[[Evaluation], int | None]) -> Interval | None:
-    def has_it(evaluation: Evaluation) -> bool:
-        return frozen(evaluation) is not None
-
-    return paired(
-        _trainings(records, has_it, Evaluation.accuracy),
-        _trainings(records, has_it, lambda entry: (frozen(entry) or 0) / max(1, entry.tested())),
-    )
-
-
-def _trainings(
-    records: Sequence[Record], counts: Callable[[Evaluation], bool], figure: Callable[[Evaluation], float]
-) -> Trainings:
-    """The figure of each training that counts; seeds without one are left out."""
-    found = {r.cell.seed: {entry.network: figure(entry) for entry in r.evaluations if counts(entry)} for r in records}
-    return {seed: by_network for seed, by_network in found.items() if by_network}
+def _shares(cells: Sequence[Record]) -> dict[str, Trainings]:
+    """Shares of test clips by what was counted: only what was counted in every training."""
+    found: defaultdict[str, dict[int | None, dict[int, float]]] = defaultdict(dict)
+    for cell in cells:
+        for entry in cell.evaluations:
+            counts = {"frozen_trained": entry.frozen_trained, "frozen_both": entry.frozen_both, **entry.probes}
+            tested = max(1, entry.tested())
+            for name, count in {"accuracy": entry.correct(), **counts}.items():
+                if count is not None:
+                    found[name].setdefault(cell.cell.seed, {})[entry.network] = count / tested
+    trainings = sum(len(cell.evaluations) for cell in cells)
+    return {name: values for name, values in found.items() if sum(map(len, values.values())) == trainings}
 
 
 def _mean_motion(motion: Motion | None) -> tuple[float, float] | None:

@@ -270,6 +270,15 @@ def test_bars_of_ended_cells_go_away_and_the_cursor_comes_back(terminal, stream,
     assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
 
 
+def test_a_second_start_takes_the_place_of_the_first(terminal, stream, clock):
+    with TerminalDisplay(stream, clock) as display:
+        display.start(3, 1, {})
+        display.handle(CellStarted(record().id, "dm"))
+        display.handle(CellFinished(record()))
+        display.start(7, 2, {})
+        assert [(task.completed, task.total) for task in display._progress.tasks] == [(2, 7)]
+
+
 def test_an_error_within_closes_the_display(terminal, stream, clock):
     display = TerminalDisplay(stream, clock)
 

@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from bench.store.records import RecordStore
+from bench.tables import published
 
 
 @pytest.fixture
@@ -172,6 +173,26 @@ def test_the_same_command_again_runs_nothing_and_prints_the_same(again, finished
 
 def test_the_table_command_prints_the_same(bench_main, again, finished):
     assert bench_main("table", "--out", again.out).out == finished[2].out
+
+
+def test_published_figures_stand_beside_the_measured_ones(bench_main, again, monkeypatch):
+    monkeypatch.setitem(published._DATASETS, ("Tiny", "-"), "tiny")
+    line = "A paper,Tiny,-,1,Random,ConvNet3D-small,top1,12.3,,,first-hand,its table 1"
+    (again.out / "published.csv").write_text(",".join(published.COLUMNS) + f"\n{line}\n", encoding="utf-8")
+    outcome = again()
+    assert "A paper: its table 1" in outcome.out
+    (random,) = [row for row in outcome.out.splitlines() if row.startswith("random ")]
+    assert " 12.3 [" in random
+    assert bench_main("table", "--out", again.out).out == outcome.out
+
+
+def test_a_published_file_that_is_not_valid_is_told_before_anything_runs(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "published.csv").write_text("a,b\n", encoding="utf-8")
+    outcome = run()
+    assert outcome.code == 2
+    assert "published.csv: its first line is 'a,b'" in outcome.err.splitlines()[-1]
+    assert not (tmp_path / "out" / "cells").exists()
 
 
 def test_resume_always_runs_all_again_with_the_same_figures(again):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import gc
 import subprocess
 import sys
 
@@ -14,8 +15,8 @@ from bench.api import Evaluation
 from bench.cli import table
 from bench.errors import BenchError
 from bench.store.records import Cell, Record, RecordStore
-from bench.tables import temporal_formats
-from bench.tables.formats import render
+from bench.tables.formats import BY, FORMATS, render
+from bench.tables.published import COLUMNS, read
 
 
 def record(method, correct, ipc=1):
@@ -43,7 +44,7 @@ def call(*arguments):
     return table.run(parser.parse_args(list(map(str, arguments))))
 
 
-@pytest.mark.parametrize("fmt", ["terminal", "markdown", "csv"])
+@pytest.mark.parametrize("fmt", [*FORMATS, "markdown"])
 def test_it_prints_all_leaderboards(out, capsys, fmt):
     assert call("--out", out, "--format", fmt) == 0
     printed = capsys.readouterr()
@@ -53,10 +54,10 @@ def test_it_prints_all_leaderboards(out, capsys, fmt):
     assert not (out / "tables").exists()
 
 
-def test_it_writes_markdown_and_csv(out, capsys):
+def test_it_writes_what_a_reader_and_a_program_need(out, capsys):
     assert call("--out", out, "--write") == 0
     folder = out / "tables"
-    assert sorted(path.name for path in folder.iterdir()) == ["leaderboard.csv", "leaderboard.md"]
+    assert sorted(path.name for path in folder.iterdir()) == ["bytes.md", "leaderboard.csv", "leaderboard.md"]
     assert (folder / "leaderboard.md").read_text(encoding="utf-8") == render(RECORDS, "markdown")
     with (folder / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
@@ -65,24 +66,22 @@ def test_it_writes_markdown_and_csv(out, capsys):
     ]  # fmt: skip
     printed = capsys.readouterr()
     assert printed.out == render(RECORDS)
-    assert printed.err.count("wrote ") == 2
+    assert printed.err.count("wrote ") == 3
 
 
-def test_by_probes_prints_writes_and_checks_the_temporal_tables(out, capsys):
+def test_probes_are_written_and_checked_once_there_are_any(out, capsys):
+    call("--out", out, "--write")
     evaluation = dataclasses.replace(RECORDS[0].evaluations[0], probes={"frozen": 20}, frozen_trained=30)
     records = [dataclasses.replace(RECORDS[0], evaluations=(evaluation,)), *RECORDS[1:]]
     RecordStore(out).write(records[0])
-    assert call("--out", out, "--by", "probes", "--write") == 0
-    printed = capsys.readouterr().out
-    assert printed == temporal_formats.render(records)
-    assert "20.0 (-40.0)" in printed
-    assert sorted(path.name for path in (out / "tables").iterdir()) == ["probes.csv", "probes.md"]
-    assert (out / "tables" / "probes.md").read_text(encoding="utf-8") == temporal_formats.render(records, "markdown")
-    assert call("--out", out, "--by", "probes", "--check") == 0
-    (out / "tables" / "probes.csv").unlink()
+    path = out / "tables" / "probes.md"
     capsys.readouterr()
-    assert call("--out", out, "--by", "probes", "--check") == 1
-    assert f"`python -m bench table --out {out} --by probes --write`" in capsys.readouterr().out
+    assert call("--out", out, "--check") == 1
+    assert f"{path} is missing" in capsys.readouterr().out
+    assert call("--out", out, "--write") == 0
+    assert path.read_text(encoding="utf-8") == render(records, "md", "probes")
+    assert "20.0 (-40.0)" in path.read_text(encoding="utf-8")
+    assert call("--out", out, "--check") == 0
 
 
 def test_check_accepts_what_write_wrote(out, capsys):
@@ -108,19 +107,62 @@ def test_check_shows_what_changed(out, capsys):
     assert "99.9" in path.read_text(encoding="utf-8")
 
 
+def test_the_search_for_cycles_is_on_again_afterwards(out, tmp_path):
+    call("--out", out)
+    assert gc.isenabled()
+    with pytest.raises(BenchError):
+        call("--out", tmp_path / "nowhere")
+    assert gc.isenabled()
+
+
 def test_check_notices_a_new_record(out, capsys):
     call("--out", out, "--write")
     RecordStore(out).write(record("mtt", 45))
     capsys.readouterr()
     assert call("--out", out, "--check") == 1
-    assert capsys.readouterr().out.count("is not what the records say") == 2
+    assert capsys.readouterr().out.count("is not what the records say") == 3
 
 
 def test_check_without_tables_says_how_to_write_them(out, capsys):
     assert call("--out", out, "--check") == 1
     printed = capsys.readouterr().out
-    assert printed.count(f"write it with `python -m bench table --out {out} --write`") == 2
+    assert printed.count(f"write it with `python -m bench table --out {out} --write`") == 3
     assert not (out / "tables").exists()
+
+
+@pytest.mark.parametrize("by", BY)
+def test_it_lays_the_rows_out_as_asked(out, capsys, by):
+    assert call("--out", out, "--by", by, "--columns", "ddranking", "--interval", "bootstrap") == 0
+    assert capsys.readouterr().out == render(RECORDS, by=by, extra=["ddranking"], intervals="bootstrap")
+
+
+def test_an_unknown_layout_is_bad_input(out, capsys):
+    for option, value in (("--by", "size"), ("--format", "pdf"), ("--columns", "all"), ("--interval", "exact")):
+        with pytest.raises(SystemExit) as ended:
+            call("--out", out, option, value)
+        assert ended.value.code == 2
+        assert f"invalid choice: '{value}'" in capsys.readouterr().err
+
+
+def test_published_figures_beside_the_records_are_shown_written_and_checked(out, capsys):
+    entry = record("dm", 30)
+    entry = dataclasses.replace(entry, cell=dataclasses.replace(entry.cell, dataset="miniucf", network="convnet3d"))
+    RecordStore(out).write(entry)
+    path = out / "published.csv"
+    path.write_text(",".join(COLUMNS) + "\nP,MiniUCF,4662/1861,1,DM,ConvNet3D,top1,55,,,first-hand,S\n")
+    assert call("--out", out, "--write") == 0
+    printed = capsys.readouterr().out
+    assert printed == render([*RECORDS, entry], published=read(path))
+    assert "P: S" in printed
+    assert call("--out", out, "--check") == 0
+    path.write_text(path.read_text().replace("55", "50"))
+    assert call("--out", out, "--check") == 1
+
+
+def test_a_published_file_that_is_not_valid_is_bad_input(out):
+    (out / "published.csv").write_text("a,b\n")
+    with pytest.raises(BenchError, match=r"published\.csv: its first line is 'a,b'"):
+        call("--out", out)
 
 
 def test_unreadable_records_are_named_and_left_out(out, capsys):

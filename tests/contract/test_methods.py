@@ -115,6 +115,15 @@ def test_there_are_methods_of_each_kind():
     assert set(SEEDED) < set(METHODS)
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_tuned_are_positive_floats(name):
+    method = REGISTRY.get(name)
+    defaults = dataclasses.asdict(method.Config())
+    for field in method.tuned:
+        assert isinstance(defaults[field], float)
+        assert defaults[field] > 0
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # The set
 

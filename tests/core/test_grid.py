@@ -8,13 +8,12 @@ import itertools
 
 import pytest
 
-from bench import grid
 from bench.api import Geometry, Method, Preset
 from bench.config import as_dict
 from bench.errors import BenchError
 from bench.grid import PlannedCell, estimate_seconds, resolve_config, to_run
 from bench.profiles import PROFILES
-from bench.store.records import Cell, PhaseCost, Record, RecordStore
+from bench.store.records import Cell, PhaseCost, Record
 
 CELL = Cell(
     method="dm",
@@ -266,14 +265,6 @@ def test_which_cells_are_run(resume, runs):
     assert {status for status in statuses if to_run(status, resume)} == runs
 
 
-def test_states_are_the_records_of_the_planned_cells(plan, tmp_path):
-    cells = plan("random", "tiny-walk")
-    store = RecordStore(tmp_path)
-    record = Record(cells[1].cell, "failed", "x")
-    store.write(record)
-    assert grid.states(cells, store) == {cells[0].cell.id(): None, cells[1].cell.id(): record}
-
-
 # ----------------------------------------------------------------------------------------------------------------------
 # Estimates
 
@@ -285,6 +276,7 @@ def planned_cell(flops, **changes) -> PlannedCell:
 def measured(flops, seconds, status="ok", **changes) -> Record:
     costs = {"distil": PhaseCost(seconds / 2, 0, 0, 0), "evaluate": PhaseCost(seconds / 2, 0, 0, 0)}
     costs["upstream"] = PhaseCost(1e6, 0, 0, 0, shared=True)  # made by another cell: not its time
+    costs["tune"] = PhaseCost(1e6, 0, 0, 0)  # cells of their own
     return Record(dataclasses.replace(CELL, **changes), status, costs=costs, provenance={"planned_flops": flops})
 
 

@@ -32,6 +32,7 @@ print([name for name in heavy if name in sys.modules and lazy.is_loaded(name)])
         "list --verbose",
         "run --dry-run --plugin PLUGIN --datasets tiny,shapes-motion --ipc 1,5 --settings dense,static",
         "run --dry-run --datasets miniucf --stand-in",
+        "run --dry-run --plugin PLUGIN --datasets tiny --methods dm,tiny-step --tune",
     ],
 )
 def test_no_heavy_package_is_loaded(command, tiny_plugin, tmp_path):

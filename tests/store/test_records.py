@@ -59,6 +59,30 @@ def test_a_record_reads_back_as_it_was():
     assert from_json(RECORD.to_json()) == RECORD
 
 
+def test_the_history_is_left_out_unread_and_nothing_else_is():
+    loud = '\n "history": {\n "x": 1\n },\n'
+    record = dataclasses.replace(
+        RECORD, reason=loud, provenance={"history": {"a": 1}}, tuning={"history": {"loss": []}}
+    )
+    expected = dataclasses.replace(record, history={})
+    written = record.to_json()
+    assert from_json(written, history=False) == expected
+    assert from_json(json.dumps(json.loads(written)), history=False) == expected  # laid out otherwise
+    assert from_json(dataclasses.replace(record, history={}).to_json(), history=False) == expected
+    unread = written.replace("2.5\n", "no number\n")
+    assert unread != written
+    assert from_json(unread, history=False) == expected
+
+
+def test_a_record_says_how_its_config_was_tuned_and_older_ones_do_not():
+    told = dataclasses.replace(RECORD, tuning={"fields": ["lr"], "trials": [{"factor": 3.16, "accuracy": None}]})
+    assert from_json(told.to_json()) == told
+    assert told.id == RECORD.id
+    older = json.loads(RECORD.to_json())
+    assert older.pop("tuning") is None
+    assert from_json(json.dumps(older)) == RECORD
+
+
 @pytest.mark.parametrize("status", ["failed", "oom", "timeout", "skipped", "interrupted"])
 def test_a_record_without_a_set_reads_back_as_it_was(status):
     record = Record(dataclasses.replace(CELL, ipc=None, seed=None, judged_on="validation"), status, "why")
@@ -104,6 +128,7 @@ def test_canonical_json_refuses_what_json_has_no_number_for():
 def test_a_title_names_the_cell():
     assert CELL.title() == "dm · folder:Videos/été · ipc 1 · seed 0"
     assert dataclasses.replace(CELL, ipc=None, seed=None).title() == "dm · folder:Videos/été"
+    assert dataclasses.replace(CELL, judged_on="validation").title().endswith(" · ipc 1 · seed 0 · on validation")
 
 
 def tampered(change):
@@ -157,8 +182,9 @@ def test_what_is_no_record_is_a_value_error(text):
 def test_no_truncated_record_is_believed():
     text = RECORD.to_json().rstrip()
     for end in range(0, len(text), 97):
-        with pytest.raises(ValueError, match="not a record"):
-            from_json(text[:end])
+        for history in (True, False):
+            with pytest.raises(ValueError, match="not a record"):
+                from_json(text[:end], history)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
-from scipy import stats
 
-from bench.store.records import PhaseCost
-from bench.tables.leaderboard import HOST, NETWORKS_ONLY, SHARED, UNFIT, leaderboards, setting_label
+from bench.store.records import PhaseCost, StoredTensor
+from bench.tables.ddranking import relative_scores
+from bench.tables.leaderboard import (
+    HOST,
+    NETWORKS_ONLY,
+    PARTIAL,
+    SEEDS_ONLY,
+    SHARED,
+    SOFT,
+    TOO_FEW,
+    TUNED_TOGETHER,
+    UNFIT,
+    leaderboards,
+    setting_label,
+)
+from bench.tables.published import COLUMNS, parse
+from bench.tables.stats import interval
 
 
 def only(records, **options):
@@ -103,7 +118,7 @@ def test_the_order_of_the_records_does_not_matter(make_record):
 
 def test_a_record_that_occurs_twice_counts_once(make_record):
     figures = only([make_record("dm", [30, 40])] * 2).rows[0].figures
-    assert (figures.accuracy.seeds, figures.accuracy.trainings) == (1, 2)
+    assert (figures.seeds, figures.trainings) == (1, 2)
 
 
 def test_the_reference_is_first_then_accuracy_falls_and_holes_are_last(make_record):
@@ -159,32 +174,38 @@ def test_failed_attempts_with_another_source_are_left_out_and_counted(make_recor
 # Figures
 
 
-def test_accuracy_is_the_t_interval_over_the_means_of_the_seeds(make_record):
-    board = only([make_record("dm", right, seed=seed) for seed, right in enumerate([[30, 34], [40, 42], [20, 22]])])
+def test_accuracy_is_the_interval_over_seeds_and_networks(make_record):
+    trainings = [[30, 34], [40, 42], [20, 22]]
+    board = only([make_record("dm", right, seed=seed) for seed, right in enumerate(trainings)])
     found = board.rows[0].figures.accuracy
-    expected = stats.ttest_1samp([0.32, 0.41, 0.21], 0).confidence_interval(0.95)
-    assert (found.mean, found.low, found.high) == pytest.approx((0.94 / 3, expected.low, expected.high))
-    assert (found.seeds, found.networks, found.covers) == (3, 2, "seeds")
+    assert found == interval([[right / 100 for right in row] for row in trainings])
+    assert (found.mean, found.covers) == (pytest.approx(0.94 / 3), "both")
     assert board.rows[0].notes == ()
 
 
-def test_few_seeds_are_said_to_cover_networks_only(make_record):
+def test_networks_are_matched_by_their_number_not_their_place(make_record):
+    """One seed's record lists its networks the other way round; the networks' means tell."""
+    records = [make_record("dm", [30, 50], seed=seed) for seed in range(3)]
+    swapped = dataclasses.replace(records[2], evaluations=records[2].evaluations[::-1])
+    assert only([*records[:2], swapped]).rows[0].figures == only(records).rows[0].figures
+
+
+def test_what_an_interval_leaves_out_is_said(make_record):
     row = only([make_record("dm", [30, 34])]).rows[0]
-    assert row.figures.accuracy.covers == "networks"
-    assert texts(row, "accuracy") == [NETWORKS_ONLY]
-    single = only([make_record("dm", [30])]).rows[0]
-    assert single.figures.accuracy.half_width is None
-    assert texts(single, "accuracy") == ["a single training leaves no interval"]
+    assert (row.figures.accuracy.covers, texts(row, "accuracy")) == ("networks", [NETWORKS_ONLY])
+    row = only([make_record("dm", [30], seed=seed) for seed in range(3)]).rows[0]
+    assert (row.figures.accuracy.covers, texts(row, "accuracy")) == ("seeds", [SEEDS_ONLY])
+    row = only([make_record("dm", [30])]).rows[0]
+    assert (row.figures.accuracy.half_width, texts(row, "accuracy")) == (None, [TOO_FEW])
 
 
 def test_gain_is_paired_by_seed_and_network(make_record):
     ours = {0: [30, 35], 1: [40, 45], 2: [50, 55]}
-    theirs = {0: [25, 29], 1: [36, 42], 2: [47, 50], 3: [99, 99]}
+    theirs = {0: [25, 29], 1: [36, 42], 2: [47, 50]}
     records = [make_record("dm", right, seed=seed) for seed, right in ours.items()]
     records += [make_record("random", right, seed=seed) for seed, right in theirs.items()]
     board = rows(only(records))
-    gain = board["dm"].figures.gain
-    expected = stats.ttest_1samp([0.055, 0.035, 0.04], 0).confidence_interval(0.95)
+    gain, expected = board["dm"].figures.gain, interval([[0.05, 0.06], [0.04, 0.03], [0.03, 0.05]])
     assert (gain.mean, gain.low, gain.high) == pytest.approx((0.13 / 3, expected.low, expected.high))
     assert board["random"].figures.gain is None
 
@@ -197,9 +218,9 @@ def test_the_baseline_can_be_another_method(make_record):
 def test_without_a_baseline_or_reference_the_table_says_so(make_record):
     board = only([make_record("dm", [30])])
     assert board.rows[0].figures.gain is None
-    assert "no gain over random: random has no finished cell in this table" in board.remarks
+    assert "no gain over random: random has no complete row in this table" in board.remarks
     assert (
-        "no share of the full data: a method without budget (such as full) has no finished cell in this table"
+        "no share of the full data: a method without budget (such as full) has no complete row in this table"
         in board.remarks
     )
 
@@ -261,6 +282,17 @@ def test_seconds_are_means_and_upstream_is_apart(make_record):
     assert only([make_record("dm", [30])]).rows[0].figures.upstream_seconds is None
 
 
+def test_tuning_is_a_cost_of_its_own(make_record):
+    def costs(shared):
+        return {"tune": PhaseCost(70.0, 1.0, 0, 10, shared=shared), "distil": PhaseCost(10.0, 1.0, 0, 30)}
+
+    row = only([make_record("dm", [30], seed=seed, costs=costs(True)) for seed in range(2)]).rows[0]
+    assert (row.figures.tune_seconds, row.figures.distil_seconds, row.figures.upstream_seconds) == (70, 10, None)
+    assert texts(row, "tune") == [TUNED_TOGETHER]
+    assert texts(only([make_record("dm", [30], costs=costs(False))]).rows[0], "tune") == []
+    assert only([make_record("dm", [30])]).rows[0].figures.tune_seconds is None
+
+
 def test_peak_memory_is_the_most_of_any_phase(make_record):
     on_host = {"distil": PhaseCost(1, 1, 0, 700), "evaluate": PhaseCost(1, 1, 0, 900)}
     row = only([make_record("dm", [30], costs=on_host)]).rows[0]
@@ -276,7 +308,7 @@ def test_unfit_networks_are_counted_and_marked(make_record):
     row = only(
         [make_record("dm", [30, 30, 30], seed=0, unfit=[1]), make_record("dm", [30, 30, 30], seed=1, unfit=[2])]
     ).rows[0]
-    assert (row.figures.unfit, row.figures.accuracy.trainings) == (2, 6)
+    assert (row.figures.unfit, row.figures.trainings) == (2, 6)
     assert texts(row, "unfit") == [UNFIT]
 
 
@@ -311,21 +343,50 @@ def test_several_ways_to_end_are_all_named(make_record):
     assert texts(row, "accuracy") == ["seed 0 oom: a", "seed 1 failed: b"]
 
 
-def test_a_row_with_some_seeds_says_which_are_missing_and_why(make_record):
+def test_no_mean_is_taken_over_a_part_of_the_seeds(make_record):
     records = [make_record("random", [20, 22], seed=seed) for seed in range(4)]
-    records += [make_record("dm", [30, 40], seed=0), make_record("dm", [50, 60], seed=1)]
+    costs = {"distil": PhaseCost(12.0, 1.0, 0, 10), "upstream": PhaseCost(50.0, 1.0, 0, 10, shared=True)}
+    records += [make_record("dm", [90, 95], seed=seed, costs=costs, top5=[99, 99], stored=700) for seed in (0, 1)]
     records += [make_record("dm", status="failed", reason="loss is not finite", seed=3)]
-    row = rows(only(records))["dm"]
-    assert row.figures.accuracy.mean == pytest.approx(0.45)
-    assert row.figures.accuracy.seeds == 2
-    assert texts(row, "accuracy")[:2] == ["seed 3 failed: loss is not finite", "seed 2 no record"]
+    records += [make_record("full", [99, 99], ipc=None, seed=None)]
+    board = only(records)
+    row = rows(board)["dm"]
+    figures = row.figures
+    assert row.status == PARTIAL
+    assert (figures.accuracy, figures.top5, figures.gain, figures.share, figures.relative) == (None,) * 5
+    assert (figures.rank, figures.distil_seconds, figures.upstream_seconds) == (None, None, None)
+    assert texts(row, "upstream") == []
+    assert (figures.seeds, figures.networks, figures.trainings, figures.complete) == (4, 2, 4, False)
+    assert figures.stored.high == 700
+    missing = "seed 3 failed: loss is not finite; seed 2 no record"
+    assert texts(row, "accuracy") == [f"no mean over a part of the trainings; missing: {missing}"]
+    assert [row.method for row in board.rows] == ["full", "random", "dm"]
+
+
+def test_a_part_of_the_networks_is_a_part(make_record):
+    row = rows(only([make_record("dm", [30, 40, 50]), make_record("mtt", [20, 30])]))["mtt"]
+    assert row.figures.accuracy is None
+    assert texts(row, "accuracy") == ["no mean over a part of the trainings; missing: seed 0 without network 2"]
+
+
+def test_nothing_is_compared_with_a_partial_baseline_or_reference(make_record):
+    board = only([
+        make_record("dm", [30, 30]),
+        make_record("random", [20]),
+        make_record("full", [90], ipc=None, seed=None),
+    ])  # fmt: skip
+    figures = rows(board)["dm"].figures
+    assert (figures.gain, figures.share, figures.relative) == (None, None, None)
+    assert "no gain over random: random has no complete row in this table" in board.remarks
 
 
 def test_a_method_without_randomness_misses_no_seed(make_record):
-    records = [make_record("dm", [30, 31], seed=seed) for seed in range(3)] + [
-        make_record("herding", [40, 41], seed=None)
-    ]
-    assert texts(rows(only(records))["herding"], "accuracy") == [NETWORKS_ONLY]
+    """And its interval over networks leaves nothing out, unless what it is compared with has seeds."""
+    records = [make_record("random", [30, 31], seed=seed) for seed in range(2)]
+    row = rows(only([*records, make_record("herding", [40, 41], seed=None)]))["herding"]
+    assert row.status == "ok"
+    assert texts(row, "accuracy") == []
+    assert texts(row, "gain") == [NETWORKS_ONLY]
 
 
 def test_a_method_that_ran_with_another_budget_is_missing_here(make_record):
@@ -422,3 +483,137 @@ def test_a_long_reason_is_cut(make_record):
 )
 def test_settings_are_called_by_their_preset(written, frames, label):
     assert setting_label(written, frames) == label
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Ranks, published figures, relative scores
+
+
+def seeds_of(make_record, method, *accuracies, **cell):
+    """One record for each distillation seed; every network of a seed differs a little."""
+    return [make_record(method, [k, k + 1, k - 1], seed=seed, **cell) for seed, k in enumerate(accuracies)]
+
+
+def test_ranks_follow_from_tests_of_all_pairs_but_the_reference(make_record):
+    board = only([
+        *seeds_of(make_record, "dm", 60, 61, 60, 61, 60),
+        *seeds_of(make_record, "mtt", 61, 60, 61, 60, 61),
+        *seeds_of(make_record, "random", 30, 31, 30, 31, 30),
+        make_record("full", [90, 91, 92], ipc=None, seed=None),
+    ])  # fmt: skip
+    ranks = {row.label: (row.figures.rank, row.figures.tied) for row in board.rows}
+    assert ranks == {"full": (None, False), "mtt": (1, True), "dm": (1, True), "random": (3, False)}
+    labels = [row.label for row in board.rows]
+    tests = {(labels[test.first], labels[test.second]): test for test in board.tests}
+    assert set(tests) == {("mtt", "dm"), ("mtt", "random"), ("dm", "random")}
+    assert tests["dm", "random"].difference == pytest.approx(0.30)
+    assert tests["dm", "random"].significant
+    assert not tests["mtt", "dm"].significant
+
+
+def test_partial_rows_are_not_tested(make_record):
+    records = [*seeds_of(make_record, "dm", 60, 61, 60), *seeds_of(make_record, "random", 30, 31, 30)]
+    board = only([*records, make_record("mtt", [99, 99, 99])])
+    assert [(row.label, row.figures.rank) for row in board.rows] == [("dm", 1), ("random", 2), ("mtt", None)]
+    assert len(board.tests) == 1
+
+
+@pytest.mark.parametrize(
+    ("seeds", "correct", "reason"),
+    [(2, [30, 31], "fewer than 3 distillation seeds"), (3, [30], "a single network trained on each set")],
+)
+def test_too_few_trainings_for_ranks_are_said_to_be(make_record, seeds, correct, reason):
+    board = only([make_record(method, correct, seed=seed) for method in ("dm", "mtt") for seed in range(seeds)])
+    assert {row.figures.rank for row in board.rows} == {None}
+    assert board.tests == ()
+    assert f"no ranks: {reason}, too few to test methods against each other" in board.remarks
+
+
+def test_a_lone_method_has_no_rank_and_no_remark(make_record):
+    board = only([make_record("dm", [30]), make_record("full", [90], ipc=None, seed=None)])
+    assert {row.figures.rank for row in board.rows} == {None}
+    assert not any("no ranks" in remark for remark in board.remarks)
+
+
+def test_relative_scores_compare_with_the_full_data_and_random(make_record):
+    records = [
+        make_record("dm", [30, 40]),
+        make_record("random", [20, 30]),
+        make_record("full", [70, 80], ipc=None, seed=None),
+    ]
+    board = rows(only(records))
+    assert board["dm"].figures.relative == relative_scores(0.35, 0.75, 0.25)
+    assert board["random"].figures.relative.ior == 0
+    assert board["full"].figures.relative is None
+    assert rows(only(records[:2]))["dm"].figures.relative is None
+
+
+def test_a_set_with_labels_of_its_own_has_no_hard_label_scores(make_record):
+    record = make_record("frepo", [30, 40])
+    soft = dataclasses.replace(record.set, tensors={"labels": StoredTensor((2, 2), "float32", 16)})
+    row = rows(
+        only(
+            [
+                dataclasses.replace(record, set=soft),
+                make_record("random", [20, 30]),
+                make_record("full", [70, 80], ipc=None, seed=None),
+            ]
+        )
+    )["frepo"]
+    assert row.figures.relative is None
+    assert texts(row, "ddranking") == [SOFT]
+
+
+REPORTED = parse(
+    f"{','.join(COLUMNS)}\n"
+    "Wang2024,MiniUCF,4662/1861,1,DM,ConvNet3D,top1,15.3,,,secondary,a reprint\n"
+    "rerun,MiniUCF,4662/1861,1,DM,ConvNet3D,top1,15.07,1.07,,first-hand,a log\n"
+    "rerun,MiniUCF,4662/1861,full,full,ConvNet3D,top1,56.17,,,first-hand,a log\n"
+    "Wang2024,SSv2,-,1,DM,ConvNet3D,top5,4.0,,,first-hand,a review\n",
+    "published.csv",
+)
+PAPER = {"dataset": "miniucf", "network": "convnet3d", "protocol": "standard/1", "profile": "paper"}
+
+
+def test_published_figures_stand_beside_measured_ones(make_record):
+    records = [make_record("dm", [16, 18], **PAPER), make_record("random", [10, 10], **PAPER)]
+    records += [make_record("full", [50, 52], ipc=None, seed=None, **PAPER)]
+    board = only(records, published=REPORTED)
+    dm, full, random = (rows(board)[name] for name in ("dm", "full", "random"))
+    assert (dm.figures.reported.mean, dm.figures.reported.paper) == (0.1507, "rerun")
+    assert dm.figures.deviation == pytest.approx(0.17 - 0.1507)
+    assert texts(dm, "reported") == ["rerun: a log", "also reported: 15.3 by Wang2024, read second-hand: a reprint"]
+    assert full.figures.deviation == pytest.approx(0.51 - 0.5617)
+    assert (random.figures.reported, random.figures.deviation) == (None, None)
+    remark = "reported figures were measured by their papers' own protocols, this table's is standard/1"
+    assert remark in board.remarks
+    assert remark not in only(records).remarks
+
+
+def test_a_reported_top5_is_compared_with_top5(make_record):
+    records = [make_record("dm", [10, 10], top5=[30, 40], **(PAPER | {"dataset": "ssv2"}))]
+    assert only(records, published=REPORTED).rows[0].figures.deviation == pytest.approx(0.35 - 0.04)
+    records = [make_record("dm", [10, 10], **(PAPER | {"dataset": "ssv2"}))]
+    assert only(records, published=REPORTED).rows[0].figures.deviation is None
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {"dataset": "miniucf (stand-in)"},
+        {"network": "convnet3d-small"},
+        {"ipc": 5},
+        {"setting": "n4-r8-k1-linear"},
+        {"judged_on": "validation"},
+    ],
+)
+def test_a_figure_of_something_else_is_not_shown(make_record, cell):
+    board = only([make_record("dm", [16, 18], **(PAPER | cell))], published=REPORTED)
+    assert board.rows[0].figures.reported is None
+
+
+def test_a_partial_row_shows_what_was_reported_but_no_deviation(make_record):
+    records = [make_record("dm", [16, 18], **PAPER), make_record("random", [10, 10], seed=1, **PAPER)]
+    figures = rows(only(records, published=REPORTED))["dm"].figures
+    assert figures.reported is not None
+    assert figures.deviation is None

@@ -10,10 +10,13 @@ import statistics
 import pytest
 
 from bench.store.records import Motion
-from bench.tables import temporal_formats
+from bench.tables.bootstrap import bootstrap_interval
+from bench.tables.distributions import t_quantile
+from bench.tables.formats import render
 from bench.tables.leaderboard import leaderboards
-from bench.tables.stats import t_quantile
+from bench.tables.stats import interval
 from bench.tables.temporal import UNPROBED, temporal_tables
+from bench.tables.temporal_formats import NOTHING
 
 SHUFFLED, REVERSED, FROZEN, HALF = (50, 62, 60), (20, 20, 20), (51, 50, 52), (80, 85, 84)
 STILL, BOTH = (40, 52, 43), (70, 75, 71)
@@ -50,7 +53,7 @@ def student(differences):
 
 
 def only(records):
-    (table,) = temporal_tables(records)
+    (table,) = temporal_tables(leaderboards(records))
     (row,) = table.rows
     return row
 
@@ -70,22 +73,30 @@ def test_every_figure_is_paired_with_the_same_networks(probed):
     assert (row.still_gain.mean, row.still_gain.half_width) == pytest.approx((mean, half))
 
 
-def test_with_three_seeds_the_interval_is_over_seeds(probed):
+def test_with_three_seeds_the_interval_is_over_seeds_and_networks(probed):
     row = only([probed(seed=seed, less=less) for seed, less in ((0, 0), (1, 4), (2, 11))])
-    gap = statistics.mean(a - b for a, b in zip(SHUFFLED, CORRECT, strict=True))
-    mean, half = student([(gap - less) / 100 for less in (0, 4, 11)])
+    gaps = [a - b for a, b in zip(SHUFFLED, CORRECT, strict=True)]
+    expected = interval([[(gap - less) / 100 for gap in gaps] for less in (0, 4, 11)])
     found = row.probes["shuffled"].difference
-    assert (found.mean, found.half_width, found.covers) == (pytest.approx(mean), pytest.approx(half), "seeds")
-    assert row.gain.covers == "seeds"
+    assert (found.mean, found.half_width) == pytest.approx((expected.mean, expected.half_width))
+    assert found.covers == row.gain.covers == "both"
     assert row.gain.mean == pytest.approx(0.45)
+
+
+def test_the_estimator_of_the_leaderboards_makes_the_intervals(probed):
+    boards = leaderboards([probed()], estimator=bootstrap_interval)
+    (row,) = temporal_tables(boards, bootstrap_interval)[0].rows
+    assert row.gain == bootstrap_interval([[(a - b) / 100 for a, b in zip(CORRECT, STILL, strict=True)]])
 
 
 def test_motion_is_a_mean_over_the_classes_that_both_have_and_over_seeds(probed):
     first = Motion(set=(0.2, None, 0.4, 0.9), real=(0.1, 0.8, 0.3, None))
     second = Motion(set=(0.6, 0.6, 0.6, 0.6), real=(0.1, 0.8, 0.3, 0.4))
-    row = only([probed(motion=first, seed=0), probed(motion=second, seed=1), probed(motion=None, seed=2)])
+    records = [probed(motion=first, seed=0), probed(motion=second, seed=1)]
+    row = only(records)
     assert row.motion_set == pytest.approx((0.3 + 0.6) / 2)
     assert row.motion_real == pytest.approx((0.2 + 0.4) / 2)
+    assert only([*records, probed(motion=None, seed=2)]).motion_set is None
 
 
 def test_tables_and_rows_stand_as_on_the_leaderboards(probed):
@@ -97,7 +108,8 @@ def test_tables_and_rows_stand_as_on_the_leaderboards(probed):
         probed(ipc=5),
         probed(dataset="other"),
     ]
-    boards, tables = leaderboards(records), temporal_tables(reversed(records))
+    boards = leaderboards(records)
+    tables = temporal_tables(boards)
     assert [table.board.title for table in tables] == [board.title for board in boards]
     assert [[row.row.label for row in table.rows] for table in tables] == [[r.label for r in b.rows] for b in boards]
     (mixed,) = [t for t in tables if t.board.group.dataset == "shapes-mixed" and t.board.ipc == 1]
@@ -109,17 +121,25 @@ def test_tables_and_rows_stand_as_on_the_leaderboards(probed):
 
 def test_old_records_and_holes_are_told_and_a_board_without_any_probe_is_left_out(probed, make_record):
     records = [
-        probed(seed=0), make_record("dm", CORRECT, seed=1), make_record("random", (30, 31, 32)),
+        probed(seed=0), make_record("dm", CORRECT, seed=1), *(make_record("random", CORRECT, seed=seed) for seed in (0, 1)),
         make_record("mtt", status="oom", reason="too large"), make_record("dm", CORRECT, ipc=5),
     ]  # fmt: skip
-    (table,) = temporal_tables(records)
+    (table,) = temporal_tables(leaderboards(records))
     rows = {row.row.label: row for row in table.rows}
     assert table.board.ipc == 1
-    assert rows["dm"].gain.seeds == 1
-    assert f"1 of 2 cells {UNPROBED}" in rows["dm"].notes
-    assert (dict(rows["random"].probes), rows["random"].gain, rows["random"].motion_set) == ({}, None, None)
-    assert UNPROBED in rows["random"].notes
-    assert any("too large" in note for note in rows["mtt"].notes)
+    for label in ("dm", "random"):  # of dm one seed has probes: no mean is taken over it alone
+        assert (dict(rows[label].probes), rows[label].gain, rows[label].still_gain) == ({}, None, None)
+    assert rows["dm"].notes == (f"1 of 2 cells {UNPROBED}",)
+    assert rows["random"].notes == (UNPROBED,)
+    assert rows["mtt"].notes == ()
+
+
+def test_a_row_with_a_missing_training_has_no_figure(probed):
+    records = [probed(seed=0), probed(seed=1), probed("random", seed=0), probed("random", (80, 90), seed=1)]
+    (table,) = temporal_tables(leaderboards(records))
+    dm, random = sorted(table.rows, key=lambda row: row.row.label)
+    assert (dm.gain.seeds, dm.gain.mean) == (2, pytest.approx(0.4))
+    assert (dict(random.probes), random.gain, random.motion_set) == ({}, None, None)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -136,7 +156,7 @@ def records(probed, make_record):
 
 
 def test_the_terminal_shows_differences_in_brackets(records):
-    lines = temporal_formats.render(records).splitlines()
+    lines = render(records, by="probes").splitlines()
     (dm,) = [line for line in lines if line.startswith("dm")]
     assert "57.3 (-27.7 ± 6.3)" in dm
     assert "20.0 (-65.0 ± 12.4)" in dm
@@ -145,15 +165,26 @@ def test_the_terminal_shows_differences_in_brackets(records):
     assert "0.0300 / 0.0550" in dm
     (failed,) = [line for line in lines if line.startswith("m|x")]
     assert "oom [" in failed
+    assert any(line.startswith("[") and "no <memory>" in line for line in lines)
     assert any(line.startswith("[") and UNPROBED in line for line in lines)
     assert "chance is 50.0 %" in lines[-3]
 
 
+def test_columns_that_are_empty_in_every_row_are_left_out(probed):
+    record = probed()
+    evaluations = tuple(dataclasses.replace(entry, frozen_trained=None) for entry in record.evaluations)
+    text = render([dataclasses.replace(record, evaluations=evaluations)], by="probes")
+    header = text.splitlines()[2]
+    assert "with a still test" in header
+    assert "temporal gain" not in header
+    assert "motion" not in header
+
+
 def test_markdown_escapes_and_csv_holds_the_raw_numbers(records):
-    markdown = temporal_formats.render(records, "markdown")
+    markdown = render(records, "md", "probes")
     assert "m\\|x" in markdown
     assert "no &lt;memory&gt;" in markdown
-    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(temporal_formats.render(records, "csv")))}
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(render(records, "csv", "probes")))}
     assert float(rows["dm"]["shuffled"]) == pytest.approx(172 / 300)
     assert float(rows["dm"]["reversed_minus_accuracy"]) == pytest.approx(-0.65)
     assert float(rows["dm"]["temporal_gain"]) == pytest.approx(0.4)
@@ -162,10 +193,12 @@ def test_markdown_escapes_and_csv_holds_the_raw_numbers(records):
     assert float(rows["dm"]["temporal_gain_still_test"]) == pytest.approx(0.13)
     assert (float(rows["dm"]["motion_set"]), float(rows["dm"]["motion_real"])) == pytest.approx((0.03, 0.055))
     assert (rows["random"]["temporal_gain"], float(rows["random"]["accuracy"])) == ("", pytest.approx(0.31))
+    assert UNPROBED in rows["random"]["notes"]
+    assert render(records, "csv") == render(records, "csv", "probes")
 
 
 def test_without_any_probe_a_sentence_says_how_to_get_them(make_record):
     old = [make_record("dm", CORRECT)]
-    assert temporal_formats.render(old) == temporal_formats.NOTHING + "\n"
-    assert temporal_formats.NOTHING in temporal_formats.render(old, "markdown")
-    assert temporal_formats.render(old, "csv").count("\n") == 1
+    assert render(old, by="probes") == NOTHING + "\n"
+    assert NOTHING in render(old, "md", "probes")
+    assert render(old, "csv", "probes").count("\n") == 1
