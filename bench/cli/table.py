@@ -21,8 +21,10 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.store.records import Record, RecordStore, write_atomic
 from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, render
+from bench.tables.leaderboard import leaderboards
 from bench.tables.published import Reported, read
 from bench.tables.sheet import printable
+from bench.tables.taxonomy import taxonomy_tables
 from bench.tables.temporal import has_probes
 
 SUMMARY = "print the leaderboards, made anew from the records"
@@ -39,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", choices=BY, default="ipc",
         help="a table for each: IPC and setting (ipc, the default); dataset, sorted by bytes; IPC, one line a setting; "
-        "IPC and setting, with altered test clips, temporal gain, motion (probes)",
+        "IPC and setting, with altered test clips, temporal gain, motion (probes); method, one line a setting (taxonomy)",
     )  # fmt: skip
     parser.add_argument(
         "--columns", action="append", choices=EXTRAS, default=[], help="more columns: HLR, IOR, LRS of DD-Ranking"
@@ -52,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--write",
         action="store_true",
-        help="also write leaderboard.md and .csv, bytes.md and, if any record has probes, probes.md to DIR/tables",
+        help="also write leaderboard.md and .csv, bytes.md and, where records have them, probes.md and taxonomy.md to DIR/tables",
     )
     action.add_argument(
         "--check", action="store_true", help="print only how DIR/tables differs from the records; exit 1 if it does"
@@ -119,7 +121,11 @@ def _files(out: Path, records: list[Record], published: Sequence[Reported]) -> d
         folder / "leaderboard.csv": render(records, "csv", published=published),
         folder / "bytes.md": render(records, "md", "bytes"),
     }
-    return files | ({folder / "probes.md": render(records, "md", "probes")} if any(map(has_probes, records)) else {})
+    if any(map(has_probes, records)):
+        files[folder / "probes.md"] = render(records, "md", "probes")
+    if taxonomy_tables(leaderboards(records)):
+        files[folder / "taxonomy.md"] = render(records, "md", "taxonomy")
+    return files
 
 
 def _write(out: Path, records: list[Record], published: Sequence[Reported]) -> None:

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from bench.store.records import Record
-from bench.tables import notation, raw, sheet, stats, temporal_formats, views
+from bench.tables import notation, raw, sheet, stats, taxonomy_formats, temporal_formats, views
 from bench.tables.comparisons import ALPHA
 from bench.tables.critical import ENOUGH_DATASETS
 from bench.tables.leaderboard import Column, Figures, Group, Leaderboard, Row, leaderboards, setting_label
 from bench.tables.published import Reported
 from bench.tables.sheet import Sheet
 from bench.tables.stats import Estimator
+from bench.tables.taxonomy import taxonomy_tables
 from bench.tables.temporal import temporal_tables
 
 Format = Literal["terminal", "md", "latex", "csv", "json", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-By = Literal["ipc", "bytes", "setting", "probes"]
+By = Literal["ipc", "bytes", "setting", "probes", "taxonomy"]
 BY: tuple[By, ...] = get_args(By)
 
 Extra = Literal["ddranking"]
@@ -62,7 +63,7 @@ def render(
         fmt: how to write them; ``markdown`` is ``md``.
         by: ``ipc``: a leaderboard for each IPC and setting, then mean ranks over datasets; ``bytes``: a table for each group,
             sorted by bytes; ``setting``: a table for each IPC, one line a setting; ``probes``: a leaderboard's rows under
-            the temporal probes.
+            the temporal probes; ``taxonomy``: a table for each method, one line a setting, datasets and IPC across.
         published: figures of papers, to stand beside the measured ones.
         extra: columns of a leaderboard that people see only if they ask. CSV and JSON always have them.
         intervals: how they are made.
@@ -83,6 +84,9 @@ def render(
     elif by == "probes":
         heading, legend = "Temporal probes", [temporal_formats.LEGEND, _INTERVALS[intervals]]
         sheets, nothing = temporal_formats.sheets(temporal_tables(boards, estimator)), temporal_formats.NOTHING
+    elif by == "taxonomy":
+        heading, legend = "Temporal taxonomy", [taxonomy_formats.LEGEND, _INTERVALS[intervals]]
+        sheets, nothing = taxonomy_formats.sheets(taxonomy_tables(boards, estimator)), taxonomy_formats.NOTHING
     else:
         heading, legend = "Leaderboards", [*spread, *_legend(boards, extra)]
         sheets = [_sheet(board, extra) for board in boards] + list(map(_ranks_sheet, views.over_datasets(boards)))

@@ -28,7 +28,7 @@ _COLUMNS = (
     "distil_seconds", "upstream_seconds", "upstream_shared", "tune_seconds", "tune_shared",
     "peak_device_bytes", "peak_host_bytes", "unfit",
     *(column for name in PROBES for column in (name, *(f"{name}_minus_accuracy{end}" for end in _ENDS))),
-    *(f"{name}{end}" for name in ("temporal_gain", "temporal_gain_still_test") for end in _ENDS),
+    *(f"{name}{end}" for name in ("temporal_gain", "temporal_gain_moving_test") for end in _ENDS),
     "motion_set", "motion_real", "notes", "remarks",
 )  # fmt: skip
 
@@ -129,7 +129,7 @@ def _temporal(row: TemporalRow) -> dict[str, Any]:
     values: dict[str, Any] = {"motion_set": row.motion_set, "motion_real": row.motion_real}
     for name, probed in row.probes.items():
         values |= {name: probed.accuracy} | _interval(f"{name}_minus_accuracy", probed.difference)
-    return values | _interval("temporal_gain", row.gain) | _interval("temporal_gain_still_test", row.still_gain)
+    return values | _interval("temporal_gain", row.gain) | _interval("temporal_gain_moving_test", row.moving_gain)
 
 
 def _interval(name: str, found: Interval | None) -> dict[str, Any]:

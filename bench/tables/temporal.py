@@ -36,9 +36,10 @@ class TemporalRow:
     Attributes:
         row: the leaderboard's row.
         probes: by name, in the order of `PROBES`; only those that every training has.
-        gain: temporal gain, the accuracy minus that of networks trained on the set with its time frozen, paired by seed
-            and network; None if any training lacks it.
-        still_gain: the same, but those networks are tested on frozen clips too.
+        gain: temporal gain, the accuracy minus that of networks trained on the set with its time frozen and tested on
+            frozen clips: what time is worth where nothing in the test is new; paired by seed and network; None if any
+            training lacks it.
+        moving_gain: the same, but those networks are tested on the clips as they are, which move unlike any they saw.
         motion_set, motion_real: motion energy of the rendered set and of the real clips in pixel units of [0, 1], each a
             mean over the classes that both have; the mean over the seeds; None if any seed lacks it.
         notes: what the probes lack, one sentence each.
@@ -47,7 +48,7 @@ class TemporalRow:
     row: Row
     probes: Mapping[str, Probed]
     gain: Interval | None
-    still_gain: Interval | None
+    moving_gain: Interval | None
     motion_set: float | None
     motion_real: float | None
     notes: tuple[str, ...]
@@ -100,8 +101,8 @@ def temporal_row(row: Row, estimator: Estimator = stats.interval) -> TemporalRow
     return TemporalRow(
         row=row,
         probes={name: Probed(stats.grand_mean(shares[name]), d) for name, d in against.items() if d is not None},
-        gain=difference("accuracy", "frozen_trained"),
-        still_gain=difference("accuracy", "frozen_both"),
+        gain=difference("accuracy", "frozen_both"),
+        moving_gain=difference("accuracy", "frozen_trained"),
         motion_set=_mean([motion[0] for motion in measured]),
         motion_real=_mean([motion[1] for motion in measured]),
         notes=(few + UNPROBED,) if unprobed else (),

@@ -12,7 +12,8 @@ from bench.tables.temporal import TemporalRow, TemporalTable
 LEGEND = (
     "Shuffled, reversed, frozen, half-rate: accuracy % of the same trained networks on test clips so altered, in brackets "
     "the difference to the clips as they are. Temporal gain: accuracy minus that of the same networks trained on the set "
-    "with its time frozen; with a still test, minus what these score on frozen test clips. Differences are in points, "
+    "with its time frozen and tested on frozen clips; with a moving test, minus what these score on the clips as they "
+    "are. Differences are in points, "
     "paired by seed and network. Motion: mean absolute difference of consecutive frames, in pixel units of [0, 1], of the "
     "rendered set / of the real clips."
 )
@@ -30,7 +31,7 @@ def _sheet(table: TemporalTable) -> Sheet:
         "accuracy %": lambda row: marked(_accuracy(row), _notes(row), numbers),
         **{name: lambda row, name=name: _altered(row, name) for name in PROBES},  # type: ignore[misc]
         "temporal gain": lambda row: percent(row.gain, signed=True),
-        "with a still test": lambda row: percent(row.still_gain, signed=True),
+        "with a moving test": lambda row: percent(row.moving_gain, signed=True),
         "motion set / real": _motion,
     }
     shown = {header: text for header, text in columns.items() if any(map(text, table.rows))}

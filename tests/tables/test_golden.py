@@ -53,7 +53,7 @@ def probed(record):
         replace(entry, probes={"frozen": entry.correct() - 30, "half-rate": entry.correct() - 2 * entry.network})
         for entry in record.evaluations
     )
-    with_gain = tuple(replace(entry, frozen_trained=entry.correct() - 20 - entry.network) for entry in evaluations)
+    with_gain = tuple(replace(entry, frozen_both=entry.correct() - 20 - entry.network) for entry in evaluations)
     return replace(record, evaluations=with_gain, motion=Motion((0.02, None), (0.03, 0.04)))
 
 

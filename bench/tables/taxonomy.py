@@ -1,0 +1,64 @@
+"""The temporal taxonomy of one method: what each setting stores, scores and gains from time, over datasets and budgets. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.tables import stats
+from bench.tables.leaderboard import Leaderboard
+from bench.tables.stats import Estimator
+from bench.tables.temporal import TemporalRow, temporal_row
+
+
+@dataclass(frozen=True)
+class TaxonomyTable:
+    """One method in at least two settings.
+
+    Attributes:
+        method: label of its rows.
+        context: what all columns have in common: profile, protocol, network, and ``judged on`` if not the test clips.
+        frames: T.
+        settings: written out, in the order of the leaderboards.
+        columns: dataset and IPC, in the order of the leaderboards.
+        rows: by setting and column; missing where there is no such row.
+    """
+
+    method: str
+    context: tuple[str, ...]
+    frames: int
+    settings: tuple[str, ...]
+    columns: tuple[tuple[str, int | None], ...]
+    rows: dict[tuple[str, tuple[str, int | None]], TemporalRow]
+
+
+def taxonomy_tables(boards: Iterable[Leaderboard], estimator: Estimator = stats.interval) -> list[TaxonomyTable]:
+    """A table for each method that stands in at least two settings of what can be compared, by name.
+
+    Args:
+        boards: the leaderboards.
+        estimator: makes the intervals.
+    """
+    found: defaultdict[tuple[str, tuple[str, ...], int], list[tuple[Leaderboard, TemporalRow]]] = defaultdict(list)
+    for board in boards:
+        group = board.group
+        judged = () if group.judged_on == "test" else (f"judged on {group.judged_on}",)
+        context = (group.profile, group.protocol, group.network, *judged)
+        for row in board.rows:
+            if not row.reference:
+                found[row.label, context, group.frames()].append((board, temporal_row(row, estimator)))
+    return [
+        _table(label, context, frames, members)
+        for (label, context, frames), members in sorted(found.items(), key=lambda item: item[0])
+        if len({board.setting for board, _ in members}) > 1
+    ]
+
+
+def _table(
+    label: str, context: tuple[str, ...], frames: int, members: Sequence[tuple[Leaderboard, TemporalRow]]
+) -> TaxonomyTable:
+    settings = tuple(dict.fromkeys(board.setting for board, _ in members))
+    columns = tuple(dict.fromkeys((board.group.dataset, board.ipc) for board, _ in members))
+    rows = {(board.setting, (board.group.dataset, board.ipc)): row for board, row in members}
+    return TaxonomyTable(label, context, frames, settings, columns, rows)
