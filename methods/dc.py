@@ -14,6 +14,7 @@ from bench.segments import learn_in_time
 from bench.synthetic.choose import pixel_bytes
 from bench.synthetic.keyframes import KeyframeSet
 from bench.synthetic.learner import Learner
+from methods._presets import main_job, quick
 
 if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
@@ -56,15 +57,10 @@ class DCConfig(DCMatching):
     match: Literal["clips", "frames"] = "clips"
 
 
-PAPER_IPC_10 = Preset(
-    {"outer_loops": 10, "inner_loops": 50},
-    source="Zhao et al., ICLR 2021, appendix: images, IPC 10",
-    ipc=10,
-)
-QUICK = Preset(
-    {"steps": 40, "batch_real": 16},
-    source="scaled down for a CPU, not tuned; see docs/methods.md",
-    profile="quick",
+PRESETS = (
+    Preset({"outer_loops": 10, "inner_loops": 50}, source="Zhao et al., ICLR 2021, appendix: images, IPC 10", ipc=10),
+    quick({"steps": 250, "lr": 0.2, "batch_real": 16}),
+    main_job({"steps": 20}),
 )
 
 
@@ -76,7 +72,7 @@ class DC(Method[DCConfig]):
     Config = DCConfig
     paper = "Zhao, Mopuri & Bilen, ICLR 2021"
     tuned = ("lr",)
-    presets = (PAPER_IPC_10, QUICK)
+    presets = PRESETS
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
-from bench.api import Method, Preset, SyntheticSet, Task, Workload
+from bench.api import Method, SyntheticSet, Task, Workload
 from bench.segments import learn_in_time
 from bench.synthetic.choose import pixel_bytes
 from bench.synthetic.learner import Learner
+from methods._presets import main_job, quick, released
 
 if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
@@ -53,19 +54,13 @@ class DM(Method[DMConfig]):
     paper = "Zhao & Bilen, WACV 2023"
     tuned = ("lr",)
     presets = (
-        Preset(
+        released(
             {"lr": 30.0, "steps": 5000, "momentum": 0.5, "batch_real": 64},
-            source="released scripts of Wang et al. 2024 (github.com/yuz1wan/video_distillation)",
-            profile="paper",
-            dataset="miniucf",
             ipc=1,
             note="the release gives no value for IPC 5; the same is used there",
         ),
-        Preset(
-            {"steps": 300, "lr": 3.0, "batch_real": 32},
-            source="chosen on the validation part of train, see docs/methods.md",
-            profile="quick",
-        ),
+        quick({"steps": 300, "lr": 3.0, "batch_real": 32}),
+        main_job({"steps": 100}),
     )
 
     def distill(self, task: Task) -> SyntheticSet:

@@ -7,8 +7,7 @@ from typing import final
 from bench.api import Method, SyntheticSet, Task, Workload
 from methods._augment import siamese
 from methods.dc import (
-    PAPER_IPC_10,
-    QUICK,
+    PRESETS,
     DCConfig,
     clip_or_image_bytes,
     declines_images,
@@ -25,7 +24,7 @@ class DSA(Method[DCConfig]):
     Config = DCConfig
     paper = "Zhao & Bilen, ICML 2021"
     tuned = ("lr",)
-    presets = (PAPER_IPC_10, QUICK)
+    presets = PRESETS
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""

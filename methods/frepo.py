@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
-from bench.api import Method, Preset, SyntheticSet, Task, Workload
-from bench.config import Value
+from bench.api import Method, SyntheticSet, Task, Workload
 from bench.descent import Descent
 from bench.nets.functional import use_masks
 from bench.segments import learn_in_time
 from bench.synthetic.choose import pixel_bytes
 from bench.synthetic.learner import Learner
+from methods._presets import Values, main_job, quick
 
 if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
@@ -58,7 +58,8 @@ class FRePoConfig(FRePoMatching):
     lr: float = 1e-3
 
 
-QUICK: dict[str, Value] = {"steps": 300, "batch_real": 128, "pool": 5, "pool_updates": 50, "pool_lr": 1e-3}
+QUICK: Values = {"steps": 300, "batch_real": 128, "pool": 5, "pool_updates": 50, "pool_lr": 1e-3}
+MAIN_JOB: Values = {"steps": 100, "pool_updates": 20}
 
 
 @final
@@ -69,7 +70,7 @@ class FRePo(Method[FRePoConfig]):
     Config = FRePoConfig
     paper = "Zhou, Nezhadarya & Ba, NeurIPS 2022"
     tuned = ("lr",)
-    presets = (Preset(QUICK, source="scaled down for a CPU, see docs/methods.md", profile="quick"),)
+    presets = (quick({**QUICK, "lr": 0.01}), main_job(MAIN_JOB))
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""

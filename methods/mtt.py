@@ -11,13 +11,13 @@ from typing import Literal, final
 
 import torch
 
-from bench.api import Artefact, Method, Preset, SyntheticSet, Task, Workload
-from bench.config import Value
+from bench.api import Artefact, Method, SyntheticSet, Task, Workload
 from bench.nets.functional import FlatNetwork
 from bench.segments import learn_in_time
 from bench.synthetic.choose import pixel_bytes
 from bench.synthetic.learner import Learner
 from methods._experts import Experts
+from methods._presets import Values, main_job, quick, released
 from methods._unroll import BACKWARD, InnerLoss
 
 
@@ -71,16 +71,18 @@ class MTTConfig(MTTMatching):
     lr: float = 1e5
 
 
-RELEASE = "released scripts of Wang et al. 2024 (github.com/yuz1wan/video_distillation)"
 UNREAD = "the release trains 50 expert epochs; only the first max_start_epoch - 1 + expert_epochs are ever read, so only these are trained"
-QUICK: dict[str, Value] = {
+QUICK: Values = {
     "steps": 150,
     "syn_steps": 5,
     "max_start_epoch": 4,
     "experts": 4,
     "expert_lr": 0.03,
     "expert_batch": 64,
+    "rate": 0.03,
+    "lr_rate": 1e-6,
 }
+MAIN_JOB: Values = {"steps": 50, "max_start_epoch": 2, "experts": 3}
 
 
 @final
@@ -92,15 +94,13 @@ class MTT(Method[MTTConfig]):
     paper = "Cazenavette et al., CVPR 2022; TESLA: Cui et al., ICML 2023"
     tuned = ("lr",)
     presets = (
-        Preset(
+        released(
             {"lr": 1e5, "steps": 8000, "syn_steps": 10, "expert_epochs": 1, "max_start_epoch": 10, "experts": 30},
-            source=RELEASE,
-            profile="paper",
-            dataset="miniucf",
             ipc=1,
             note=f"the release gives no value for IPC 5; {UNREAD}",
         ),
-        Preset(QUICK, source="scaled down for a CPU, see docs/methods.md", profile="quick"),
+        quick({**QUICK, "lr": 100.0}),
+        main_job(MAIN_JOB),
     )
 
     def distill(self, task: Task) -> SyntheticSet:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import final
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
-from bench.config import Value
 from bench.synthetic.learner import Learner
 from bench.synthetic.static_dynamic import StaticDynamicSet
 from methods import frepo, mtt
@@ -26,23 +25,18 @@ from methods._memory import (
     static_memory,
     static_passes,
 )
+from methods._presets import Values, main_job, quick, released
 from methods.dc import DCMatching, gradient_passes, match_gradients, unchanged
 from methods.dm import DMMatching, distribution_passes, match_distribution
 from methods.frepo import FRePoMatching, label_bytes, match_regression, regression_passes
 from methods.mtt import MTTMatching, match_trajectories, trajectory_passes
 
-Values = dict[str, Value]
-
 PAPER = "Wang et al., CVPR 2024"
-SCALED = "scaled down for a CPU, see docs/methods.md"
 LOOPS: Values = {"static_outer": 10, "static_inner": 50}  # of DC with ten images a class, as its paper has them
 STATIC_QUICK: Values = {"static_steps": 40, "static_batch": 32}
+STATIC_MAIN_JOB: Values = {"static_steps": 20}
+SD_QUICK: Values = {"start": "identity", **STATIC_QUICK}
 MTT_RELEASE: Values = {"lr_dynamic": 1e4, "lr_hallucinator": 1e-3, "steps": 10000, "max_start_epoch": 10, "experts": 30}
-DM_QUICK: Values = {"steps": 300, "batch_real": 32, "start": "identity", **STATIC_QUICK}
-
-
-def _released(values: Values, ipc: int, note: str = "") -> Preset:
-    return Preset(values, source=mtt.RELEASE, profile="paper", dataset="miniucf", ipc=ipc, note=note)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -65,9 +59,10 @@ class DMSD(Method[DMSDConfig]):
     paper = PAPER
     tuned = ("lr_dynamic",)
     presets = (
-        _released({"lr_dynamic": 1e-4, "lr_hallucinator": 1e-5, "steps": 5000, "batch_real": 64}, 1),
-        _released({"lr_dynamic": 1e3, "lr_hallucinator": 1e-6, "steps": 5000, "batch_real": 64, **LOOPS}, 5),
-        Preset(DM_QUICK, source=SCALED, profile="quick"),
+        released({"lr_dynamic": 1e-4, "lr_hallucinator": 1e-5, "steps": 5000, "batch_real": 64}, ipc=1),
+        released({"lr_dynamic": 1e3, "lr_hallucinator": 1e-6, "steps": 5000, "batch_real": 64, **LOOPS}, ipc=5),
+        quick({"steps": 300, "batch_real": 32, "lr_dynamic": 1.0, **SD_QUICK}),
+        main_job({"steps": 100, **STATIC_MAIN_JOB}),
     )
 
     def distill(self, task: Task) -> SyntheticSet:
@@ -107,7 +102,8 @@ class DCSD(Method[DCSDConfig]):
     paper = PAPER
     tuned = ("lr_dynamic",)
     presets = (
-        Preset({"steps": 40, "batch_real": 16, "start": "identity", **STATIC_QUICK}, source=SCALED, profile="quick"),
+        quick({"steps": 40, "batch_real": 16, "lr_dynamic": 10.0, **SD_QUICK}),
+        main_job({"steps": 20, **STATIC_MAIN_JOB}),
     )
 
     def distill(self, task: Task) -> SyntheticSet:
@@ -145,13 +141,14 @@ class MTTSD(Method[MTTSDConfig]):
     paper = PAPER
     tuned = ("lr_dynamic",)
     presets = (
-        _released({**MTT_RELEASE, "syn_steps": 10}, 1, mtt.UNREAD),
-        _released(
+        released({**MTT_RELEASE, "syn_steps": 10}, ipc=1, note=mtt.UNREAD),
+        released(
             {**MTT_RELEASE, "syn_steps": 5, "batch_syn": 128, "learn_rate": False, **LOOPS},
-            5,
-            f"its script does not ask for a learned rate here; {mtt.UNREAD}",
+            ipc=5,
+            note=f"its script does not ask for a learned rate here; {mtt.UNREAD}",
         ),
-        Preset({**mtt.QUICK, "start": "identity", **STATIC_QUICK}, source=SCALED, profile="quick"),
+        quick({**mtt.QUICK, "lr_dynamic": 1e3, "lr_hallucinator": 0.1, **SD_QUICK}),
+        main_job({**mtt.MAIN_JOB, **STATIC_MAIN_JOB}),
     )
 
     def distill(self, task: Task) -> SyntheticSet:
@@ -187,14 +184,12 @@ class FRePoSD(Method[FRePoSDConfig]):
     paper = PAPER
     tuned = ("lr_dynamic",)
     presets = (
-        Preset(
+        released(
             {"steps": 10000, "pool": 10, "pool_updates": 100, "pool_lr": 1e-4, "batch_real": 512},
-            source=mtt.RELEASE,
-            profile="paper",
-            dataset="miniucf",
             note="the release takes the step size of the dynamic memory from the command line and names none",
         ),
-        Preset({**frepo.QUICK, "start": "identity", **STATIC_QUICK}, source=SCALED, profile="quick"),
+        quick({**frepo.QUICK, "lr_dynamic": 0.01, **SD_QUICK}),
+        main_job({**frepo.MAIN_JOB, **STATIC_MAIN_JOB}),
     )
 
     def distill(self, task: Task) -> SyntheticSet:
@@ -225,7 +220,8 @@ class StaticOnly(Method[StaticConfig]):
     paper = PAPER
     presets = (
         Preset(LOOPS, source="Zhao et al., ICLR 2021, appendix: images, IPC 10", ipc=5),
-        Preset(STATIC_QUICK, source=SCALED, profile="quick"),
+        quick(STATIC_QUICK),
+        main_job(STATIC_MAIN_JOB),
     )
 
     def distill(self, task: Task) -> SyntheticSet:

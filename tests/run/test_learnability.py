@@ -16,9 +16,10 @@ CHANCE = 1 / 8
 def probed(plan, registries, context, reporter):
     """Runs methods on a dataset; their records and rows of the table of temporal probes, by method."""
 
-    def run(dataset, *methods):
-        records = [run_cell(planned, registries, context, reporter) for planned in plan(*methods, dataset=dataset)]
-        assert [record.reason for record in records] == [""] * len(methods)
+    def run(dataset, *methods, **request):
+        cells = plan(*methods, dataset=dataset, **request)
+        records = [run_cell(planned, registries, context, reporter) for planned in cells]
+        assert [record.reason for record in records] == [""] * len(cells)
         (table,) = temporal_tables(leaderboards(records))
         for row in table.rows:
             found = {"accuracy": row.row.figures.accuracy, "temporal gain": row.gain, "moving test": row.moving_gain}
@@ -55,3 +56,17 @@ def test_where_the_class_is_in_the_look_the_motion_tells_nothing_of_it(probed):
     assert full.gain.low <= 0 <= full.gain.high
     assert full.moving_gain.low > 0
     assert full.probes["reversed"].difference.low <= 0 <= full.probes["reversed"].difference.high
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_motion_separates_the_methods(probed):
+    """What stores still images, or learns from them alone, sits at chance; memories that learn motion are above it."""
+    _, rows = probed("shapes-motion", "static-only", "dm+sd", seeds=(0, 1, 2))
+    still, memories = rows["static-only"], rows["dm+sd"]
+    assert still.row.figures.accuracy.low <= CHANCE <= still.row.figures.accuracy.high
+    assert memories.row.figures.accuracy.low > still.row.figures.accuracy.mean
+    assert memories.gain.low > 0
+    _, rows = probed("shapes-motion", "random", "dm", settings=("static",), seeds=(0, 1, 2))
+    for row in rows.values():
+        assert row.row.figures.accuracy.low <= CHANCE <= row.row.figures.accuracy.high
