@@ -15,6 +15,7 @@ import torch
 from bench.api import SyntheticSet
 from bench.config import Value
 from bench.errors import BenchError
+from bench.synthetic.unarchived import UnarchivedSet
 
 WARM_UP, COOL_DOWN = 0.2, 0.2
 CHECKS = 20  # over the whole of learning; in each a clip gains at most one frame
@@ -66,7 +67,7 @@ class AdaptiveSet(SyntheticSet):
 
 
 @final
-class GrowingSet(SyntheticSet):
+class GrowingSet(UnarchivedSet):
     """An `AdaptiveSet` while it is learned: room for every frame, of which only the stored ones show and are learned.
 
     Args:
@@ -76,7 +77,6 @@ class GrowingSet(SyntheticSet):
     """
 
     name = "growing"
-    archived = False
 
     def __init__(self, clips: torch.Tensor, labels: torch.Tensor, updates: int) -> None:
         self.clips = clips.clone(memory_format=torch.contiguous_format)
@@ -86,17 +86,6 @@ class GrowingSet(SyntheticSet):
         self._stored = torch.zeros(len(clips), clips.shape[2], dtype=torch.bool, device=clips.device)
         self._stored[:, [0, -1]] = True
         self._gradient = torch.zeros_like(self.clips)
-
-    @classmethod
-    def restore(
-        cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
-    ) -> SyntheticSet:
-        """Never archived.
-
-        Raises:
-            BenchError: always.
-        """
-        raise BenchError("a set of kind 'growing' is not archived; it ends as 'adaptive-keyframes'")
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Room for all frames."""

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import final
 
 import torch
 
 from bench.api import SyntheticSet
-from bench.config import Value
-from bench.errors import BenchError
 from bench.probes import frozen_order, rearrange
+from bench.synthetic.unarchived import UnarchivedSet
 
 
 @final
-class FrozenSet(SyntheticSet):
+class FrozenSet(UnarchivedSet):
     """Another set, by reference, of which only the middle frame of each rendered clip is shown, all the time."""
 
     name = "frozen"
-    archived = False
 
     def __init__(self, base: SyntheticSet) -> None:
         self.base = base
         self.labels = base.labels
         self.label_loss = base.label_loss
         self.rate = base.rate
-
-    @classmethod
-    def restore(
-        cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
-    ) -> SyntheticSet:
-        """Never archived.
-
-        Raises:
-            BenchError: always.
-        """
-        raise BenchError("a set of kind 'frozen' is not archived; freeze the set that it was made from again")
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Those of the set."""

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, final
 
 import torch
 
-from bench.api import SyntheticSet
-from bench.config import Value
-from bench.errors import BenchError
+from bench.synthetic.unarchived import UnarchivedSet
 
 if TYPE_CHECKING:
     from bench.data.pixels import SplitClips
 
 
 @final
-class RealSet(SyntheticSet):
+class RealSet(UnarchivedSet):
     """Real clips that stay in the clip store; each rendering draws one of a clip's stored windows at random."""
 
     name = "real"
-    archived = False
 
     def __init__(self, clips: SplitClips) -> None:
         self.clips = clips
         self.labels = clips.labels
-
-    @classmethod
-    def restore(
-        cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
-    ) -> SyntheticSet:
-        """Never archived.
-
-        Raises:
-            BenchError: always.
-        """
-        raise BenchError("a set of kind 'real' is not archived; run the method 'full' on the dataset again")
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The uint8 pixels, as a tensor without memory: they are counted, not copied."""
