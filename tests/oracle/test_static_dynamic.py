@@ -18,6 +18,7 @@ from bench.synthetic.static_dynamic import Mode, StaticDynamicSet
 from methods._memory import MemoryConfig, StaticConfig, memory, static_memory
 from methods.dc import DC, DCConfig, DCMatching, match_gradients, unchanged
 from methods.dm import dm_loss
+from methods.dsa import DSA
 from methods.static_dynamic import DMSD, DMDynamicOnly, DMNoHallucinator, DMSDConfig, FRePoSD, StaticOnly
 from tests.oracle.fake_task import FakeTask
 
@@ -203,9 +204,11 @@ def test_an_identity_start_shows_the_still_image() -> None:
     assert any(torch.allclose(shown, image[0, k], atol=1e-5) for k in range(2))
 
 
-def test_dc_on_frames_stores_one_image_a_clip() -> None:
+@pytest.mark.parametrize("method", [DC, DSA])
+def test_on_frames_one_image_a_clip_is_stored(method: type[DC] | type[DSA]) -> None:
     task = FakeTask(classes=2, per_class=4, ipc=2)
-    learned = DC(DCConfig(steps=1, batch_real=4, match="frames")).distill(task)
+    start, learned = (method(DCConfig(steps=n, batch_real=4, match="frames")).distill(task) for n in (0, 3))
+    assert not torch.equal(start.tensors()["frames"], learned.tensors()["frames"])
     report = count_set(learned, None)
     assert report.storage_bytes == 4 * 4 * 3 * 16 * 16
     clips = learned.render(torch.arange(4), generator("r"))
