@@ -43,6 +43,8 @@ class Context:
         device: ``cpu``, ``cuda``, ``cuda:1`` ...
         workers: decoding processes.
         keep_sets: whether distilled sets are archived.
+        gain_of_full: whether networks are also trained on the full data with its time frozen: its temporal gain, for as
+            much again as judging it takes.
     """
 
     out: Path
@@ -50,6 +52,7 @@ class Context:
     device: str
     workers: int
     keep_sets: bool = True
+    gain_of_full: bool = False
 
 
 def run_cell(planned: PlannedCell, registries: Registries, context: Context, reporter: Reporter) -> Record:
@@ -228,7 +231,7 @@ class _CellRun:
         meter = PhaseMeter(self.device, partial.cost)
         with meter:
             self.motion = motion.measure(synthetic, store, split)
-            if protocol.frozen_training:
+            if protocol.frozen_training and (synthetic.archived or self.context.gain_of_full):
                 frozen = evaluate_set(
                     FrozenSet(synthetic), test, store.classes, clip, network, protocol, self.device, self.reporter,
                     done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), phase="probe", probes=("frozen",),

@@ -147,7 +147,9 @@ def _planned(
     updates = protocol.recipe.updates(in_set)
     tested = test * geometry.views
     per_training = 3.0 * updates * min(in_set, protocol.recipe.batch) + tested + in_set
-    frozen = per_training + tested if protocol.frozen_training else 0.0  # tested on clips as they are, and frozen
+    frozen = (
+        per_training + tested if protocol.frozen_training and method_type.uses_ipc else 0.0
+    )  # tested on clips as they are, and frozen
     per_network = per_training + len(PROBES) * tested + frozen
     declined = method.declines(work)
     if declined is None and setting.segments > 1:

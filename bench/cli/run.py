@@ -114,6 +114,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--limit-minutes", type=_minutes, metavar="M", help="stop after this time; the same command goes on from there"
     )
+    how.add_argument(
+        "--gain-of-full",
+        action="store_true",
+        help="also measure the temporal gain of the full data, which doubles what judging them takes",
+    )
     how.add_argument("--out", default="results", metavar="DIR", help="where records and sets go (default: results)")
     how.add_argument("--root", metavar="DIR", help="where the dataset lies (default: data/NAME, or BENCH_DATA/NAME)")
     how.add_argument("--plain", action="store_true", help="plain progress lines, also in a terminal")
@@ -307,7 +312,8 @@ def _run_cells(
     from bench.engines import local
     from bench.engines.events import CellLog
 
-    context = Context(Path(args.out), paths.cache_root(), choose_device(args.device), os.cpu_count() or 1)
+    device = choose_device(args.device)
+    context = Context(Path(args.out), paths.cache_root(), device, os.cpu_count() or 1, gain_of_full=args.gain_of_full)
     deadline = None if args.limit_minutes is None else time.time() + 60 * args.limit_minutes
     past: dict[str, float] = {}  # kept for the display, which learns from them how long the rest may take
     with make_display(sys.stderr, plain=True if args.plain else None) as display:

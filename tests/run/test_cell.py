@@ -145,6 +145,16 @@ def test_sets_are_kept_only_if_wanted(run, context):
     assert not (context.out / "artefacts").exists()
 
 
+def test_the_full_data_are_trained_frozen_only_if_that_is_wanted(run, context):
+    record = run("full")
+    assert all(entry.probes for entry in record.evaluations)
+    assert [entry.frozen_trained for entry in record.evaluations] == [None, None]
+    assert record.motion is not None
+    wanted = run("full", where=dataclasses.replace(context, gain_of_full=True))
+    assert all(entry.frozen_trained is not None and entry.frozen_both is not None for entry in wanted.evaluations)
+    assert [entry.confusion for entry in wanted.evaluations] == [entry.confusion for entry in record.evaluations]
+
+
 def test_a_network_trained_for_a_coreset_is_charged_once_and_shared(run):
     first, second = run("herding"), run("kcenter")
     assert not first.costs["upstream"].shared
