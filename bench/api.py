@@ -436,6 +436,8 @@ class Evaluation:
         frozen_trained: correct count, on the test clips as they are, of a network of the same number trained on the set with
             its time frozen; None where there was no such training.
         frozen_both: correct count of that network on the test clips with their time frozen too, or None.
+        correct_clips: whether each tested clip was classified correctly, in test order, packed by `bench.bits`; a protocol
+            that tests in several passes has them one after another. Empty where it was not kept.
     """
 
     network: int
@@ -448,6 +450,7 @@ class Evaluation:
     probes: Mapping[str, int] = field(default_factory=dict)
     frozen_trained: int | None = None
     frozen_both: int | None = None
+    correct_clips: str = ""
 
     def tested(self) -> int:
         """Number of test clips."""

@@ -27,6 +27,7 @@ from bench.probes import PROBES, probed
 from bench.profiles import PROFILES
 from bench.provenance import environment
 from bench.rng import generator
+from bench.store import tested
 from bench.store.artefacts import load_set, save_set
 from bench.store.records import Motion, PhaseCost, Record, SetReport, Status, total, write_atomic
 from bench.synthetic.frozen import FrozenSet
@@ -139,6 +140,7 @@ class _CellRun:
             "train": len(store.positions(train_split)),
             "test": len(test),
             "digest": store.digest,
+            "test_keys_digest": tested.keep(self.context.out, [store.keys[place] for place in test.positions]),
             "left_out": [list(entry) for entry in store.left_out],
             "notes": list(self.planned.index.notes),
         }

@@ -11,6 +11,7 @@ from bench.tables import notation, raw, sheet, stats, taxonomy_formats, temporal
 from bench.tables.comparisons import ALPHA
 from bench.tables.critical import ENOUGH_DATASETS
 from bench.tables.leaderboard import Column, Figures, Group, Leaderboard, Row, leaderboards, setting_label
+from bench.tables.leaks import Leaks
 from bench.tables.published import Reported
 from bench.tables.sheet import Sheet
 from bench.tables.stats import Estimator
@@ -55,6 +56,7 @@ def render(
     published: Sequence[Reported] = (),
     extra: Sequence[Extra] = (),
     intervals: Intervals = "student",
+    leaks: Leaks | None = None,
 ) -> str:
     """All tables of these records as text that ends in a line break.
 
@@ -67,9 +69,10 @@ def render(
         published: figures of papers, to stand beside the measured ones.
         extra: columns of a leaderboard that people see only if they ask. CSV and JSON always have them.
         intervals: how they are made.
+        leaks: which test clips leaked into train: leaderboards, CSV and JSON show the accuracy without them, too.
     """
     estimator = _estimator(intervals)
-    boards = leaderboards(records, published=published, estimator=estimator)
+    boards = leaderboards(records, published=published, estimator=estimator, leaks=leaks)
     if fmt == "csv":
         return raw.as_csv(_in_order(boards, by), estimator)
     if fmt == "json":
@@ -151,6 +154,7 @@ def _columns(board: Leaderboard, extra: Sequence[Extra]) -> list[_Shown]:
         _Shown("rank", None, lambda f: "" if f.rank is None else str(f.rank)),
         _Shown("n × m", None, notation.trainings),
         _Shown("top-5 %", "top5", lambda f: notation.percent(f.top5)),
+        _Shown("accuracy without leaked clips %", "without_leaks", lambda f: notation.percent(f.without_leaks)),
         _Shown("% of full", "share", lambda f: "" if f.share is None else f"{100 * f.share:.1f}"),
         _Shown(f"gain over {board.baseline}", "gain", lambda f: notation.percent(f.gain, signed=True)),
         _Shown("reported %", "reported", lambda f: "" if f.reported is None else notation.reported(f.reported)),
