@@ -252,7 +252,13 @@ class _PartialEvaluations:
         try:
             kept = json.loads(self.path.read_text(encoding="utf-8"))
             self.evaluations = [
-                Evaluation(**{**entry, "confusion": tuple(map(tuple, entry["confusion"]))})
+                Evaluation(
+                    **{
+                        **entry,
+                        "confusion": tuple(map(tuple, entry["confusion"])),
+                        "checkpoints": tuple(entry["checkpoints"]),
+                    }
+                )
                 for entry in kept["evaluations"]
             ]
             self.cost = PhaseCost(**kept["cost"])
@@ -305,13 +311,12 @@ def evaluate_set(
         probes: temporal probes under which the networks are tested too.
     """
     evaluations = list(done or [])
-    updates = protocol.recipe.updates(len(synthetic))
 
     def build(rng: torch.Generator) -> Any:
         return network.build(len(classes), clip, rng).to(device)
 
     def progress(number: int, update: int, total: int, loss: float) -> None:
-        reporter.step(phase, number * updates + update, protocol.networks * updates, loss)
+        reporter.step(phase, number * total + update, protocol.networks * total, loss)
         reporter.check_time()
 
     for number in range(len(evaluations), protocol.networks):

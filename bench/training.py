@@ -106,12 +106,12 @@ class TestResult:
 
 
 @torch.no_grad()
-def test(network: Classifier, clips: Clips, classes: int) -> TestResult:
-    """Classifies each clip by its class probabilities averaged over its windows."""
+def test(network: Classifier, clips: Clips, classes: int, batch: int = TEST_BATCH) -> TestResult:  # noqa: PT028 (no pytest test)
+    """Classifies each clip by its class probabilities averaged over its windows; ``batch`` clips at a time."""
     confusion = torch.zeros(classes, classes, dtype=torch.int64)
     top5 = 0
     correct: list[bool] = []
-    for index in _chunks(torch.arange(len(clips)), TEST_BATCH):
+    for index in _chunks(torch.arange(len(clips)), batch):
         scores = sum(
             (network(clips.batch(index, view)).softmax(dim=1) for view in range(clips.views())),
             start=torch.zeros(()),

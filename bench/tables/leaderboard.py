@@ -24,7 +24,18 @@ from bench.tables.stats import ENOUGH_SEEDS, Estimator, Interval, Trainings
 from bench.temporal import parse, presets
 
 Column = Literal[
-    "accuracy", "top5", "without_leaks", "share", "gain", "reported", "ddranking", "upstream", "tune", "memory", "unfit"
+    "accuracy",
+    "top5",
+    "without_leaks",
+    "inflation",
+    "share",
+    "gain",
+    "reported",
+    "ddranking",
+    "upstream",
+    "tune",
+    "memory",
+    "unfit",
 ]
 
 MISSING = "missing"
@@ -42,6 +53,10 @@ NETWORKS_ONLY = (
 SOFT = "no HLR, IOR and LRS: they are defined for hard labels, and this set stores its own"
 SHARED = "made once and used by several cells; these are the seconds of making it"
 TUNED_TOGETHER = "one search for all distillation seeds; these are the seconds of all its trials"
+PROTOCOL_REMARKS = {
+    "wang2024": "protocol of the published code: random windows and flips at test, three passes pooled, each batch standardised "
+    "by itself; to be set beside published figures, not against other protocols"
+}
 HOST = "resident memory of the process (no GPU was used)"
 
 
@@ -95,6 +110,8 @@ class Figures:
         reported: a published figure for the same method, data, budget and network, or None.
         without_leaks: accuracy on the test clips that did not leak into train, or None where it is not known.
         left_out: how many test clips are leaked, or None where it is not known.
+        inflation: what choosing the best checkpoint of the trained networks on the test clips would add to the accuracy: the
+            best mean over the networks minus the last, averaged over the seeds; None where only the end was tested.
         stored, stored_fp32: bytes of the set as stored, and at four bytes a number.
         distil_seconds, upstream_seconds: wall time, mean over the seeds; None where a seed is missing or there was no such phase.
         upstream_shared: whether the upstream result serves several cells.
@@ -126,6 +143,7 @@ class Figures:
     reported: Reported | None = None
     without_leaks: Interval | None = None
     left_out: int | None = None
+    inflation: float | None = None
 
     @property
     def complete(self) -> bool:
@@ -391,6 +409,7 @@ def _board(
         *_about_published(ranked, group),
         *superseded,
         *_about_trivial(finished, chance, majority),
+        *_about_protocol(group),
         *_about_left_out(here),
         *_about_leaks(finished, context.leaks),
         *_disagreements(here),
@@ -592,8 +611,24 @@ def _figures(
         unfit=sum(not evaluation.fitted for record in ok for evaluation in record.evaluations),
         relative=_relative(entry, accuracy, whole, base),
         without_leaks=_without_leaks(ok, context) if complete else None,
+        inflation=_average([_inflation(record) for record in ok])
+        if complete and all(map(_has_checkpoints, ok))
+        else None,
         left_out=left_out.pop() if len(left_out) == 1 and None not in kept else None,
     )
+
+
+def _has_checkpoints(record: Record) -> bool:
+    counts = {len(evaluation.checkpoints) for evaluation in record.evaluations}
+    return len(counts) == 1 and counts != {0}
+
+
+def _inflation(record: Record) -> float:
+    """Best mean accuracy over the networks at a checkpoint minus that at the last one."""
+    points = range(len(record.evaluations[0].checkpoints))
+    correct = [sum(evaluation.checkpoints[point] for evaluation in record.evaluations) for point in points]
+    tested = sum(evaluation.tested() for evaluation in record.evaluations)
+    return (max(correct) - correct[-1]) / max(1, tested)
 
 
 def _without_leaks(records: Sequence[Record], context: _Context) -> Interval | None:
@@ -721,6 +756,12 @@ def _about_left_out(records: Sequence[Record], most: int = 3) -> list[str]:
     if len(parts) > most:
         parts[most:] = [f"{len(parts) - most} other reasons"]
     return [f"{len(clips)} clip{'s' * (len(clips) > 1)} left out of the data: {'; '.join(parts)}"]
+
+
+def _about_protocol(group: Group) -> list[str]:
+    """What marks figures that are not to be set against those of other protocols."""
+    text = PROTOCOL_REMARKS.get(group.protocol.partition("/")[0])
+    return [] if text is None else [text]
 
 
 def _about_leaks(finished: Sequence[Record], leaks: Leaks) -> list[str]:

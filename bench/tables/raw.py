@@ -32,7 +32,7 @@ _COLUMNS = (
     "motion_set", "motion_real", "notes", "remarks",
 )  # fmt: skip
 
-_LEAKS = (*(f"accuracy_without_leaks{end}" for end in _ENDS), "leaked_left_out")
+_SOME = (*(f"accuracy_without_leaks{end}" for end in _ENDS), "leaked_left_out", "selection_inflation")
 
 
 def as_csv(rows: Iterable[tuple[Leaderboard, Row]], estimator: Estimator) -> str:
@@ -62,8 +62,9 @@ def as_json(
 
 
 def _columns(lines: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Those of all tables, and those on leaks if some line has them."""
-    return _COLUMNS + (_LEAKS if any(name in line for line in lines for name in _LEAKS) else ())
+    """Those of all tables, and those of `_SOME` that some line has."""
+    found = {name for line in lines for name in line}
+    return _COLUMNS + tuple(name for name in _SOME if name in found)
 
 
 def _flat(name: str, value: Any) -> Any:
@@ -128,6 +129,8 @@ def _figures(figures: Figures) -> dict[str, Any]:
         values |= {"reported_by": printed.paper, "reported_confidence": printed.confidence}
         values |= {"reported_source": printed.source}
     values |= _interval("accuracy_without_leaks", figures.without_leaks)
+    if figures.inflation is not None:
+        values["selection_inflation"] = figures.inflation
     if figures.left_out is not None:
         values["leaked_left_out"] = figures.left_out
     for name, extent in (("storage_bytes", figures.stored), ("storage_bytes_fp32", figures.stored_fp32)):
