@@ -436,6 +436,10 @@ class Evaluation:
         frozen_trained: correct count, on the test clips as they are, of a network of the same number trained on the set with
             its time frozen; None where there was no such training.
         frozen_both: correct count of that network on the test clips with their time frozen too, or None.
+        correct_clips: whether each tested clip was classified correctly, in test order, packed by `bench.bits`; a protocol
+            that tests in several passes has them one after another. Empty where it was not kept.
+        checkpoints: correct counts at evenly spaced points of the training, the last at its end; empty where only its end was
+            tested.
     """
 
     network: int
@@ -448,6 +452,8 @@ class Evaluation:
     probes: Mapping[str, int] = field(default_factory=dict)
     frozen_trained: int | None = None
     frozen_both: int | None = None
+    correct_clips: str = ""
+    checkpoints: tuple[int, ...] = ()
 
     def tested(self) -> int:
         """Number of test clips."""
@@ -460,6 +466,10 @@ class Evaluation:
     def accuracy(self) -> float:
         """Share of test clips classified correctly."""
         return self.correct() / max(1, self.tested())
+
+    def selection_inflation(self) -> float | None:
+        """What taking the best checkpoint by its accuracy on the test clips would add; None where only the end was tested."""
+        return (max(self.checkpoints) - self.checkpoints[-1]) / max(1, self.tested()) if self.checkpoints else None
 
 
 class Clips(ABC):

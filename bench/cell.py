@@ -27,6 +27,7 @@ from bench.probes import PROBES, probed
 from bench.profiles import PROFILES
 from bench.provenance import environment
 from bench.rng import generator
+from bench.store import tested
 from bench.store.artefacts import load_set, save_set
 from bench.store.records import Motion, PhaseCost, Record, SetReport, Status, total, write_atomic
 from bench.synthetic.frozen import FrozenSet
@@ -142,6 +143,7 @@ class _CellRun:
             "train": len(store.positions(train_split)),
             "test": len(test),
             "digest": store.digest,
+            "test_keys_digest": tested.keep(self.context.out, [store.keys[place] for place in test.positions]),
             "left_out": [list(entry) for entry in store.left_out],
             "notes": list(self.planned.index.notes),
         }
@@ -253,7 +255,13 @@ class _PartialEvaluations:
         try:
             kept = json.loads(self.path.read_text(encoding="utf-8"))
             self.evaluations = [
-                Evaluation(**{**entry, "confusion": tuple(map(tuple, entry["confusion"]))})
+                Evaluation(
+                    **{
+                        **entry,
+                        "confusion": tuple(map(tuple, entry["confusion"])),
+                        "checkpoints": tuple(entry["checkpoints"]),
+                    }
+                )
                 for entry in kept["evaluations"]
             ]
             self.cost = PhaseCost(**kept["cost"])
@@ -306,13 +314,12 @@ def evaluate_set(
         probes: temporal probes under which the networks are tested too.
     """
     evaluations = list(done or [])
-    updates = protocol.recipe.updates(len(synthetic))
 
     def build(rng: torch.Generator) -> Any:
         return network.build(len(classes), clip, rng).to(device)
 
     def progress(number: int, update: int, total: int, loss: float) -> None:
-        reporter.step(phase, number * updates + update, protocol.networks * updates, loss)
+        reporter.step(phase, number * total + update, protocol.networks * total, loss)
         reporter.check_time()
 
     for number in range(len(evaluations), protocol.networks):

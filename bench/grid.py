@@ -34,6 +34,7 @@ class Request:
         profile: a profile's name, or None for each dataset's default.
         overrides: method name to hyper-parameters given by the user.
         judged_on: the split to test on.
+        protocol: a protocol's name, or None for the profile's.
     """
 
     methods: tuple[str, ...]
@@ -44,6 +45,7 @@ class Request:
     profile: str | None
     overrides: Mapping[str, Mapping[str, Value]]
     judged_on: JudgedOn = "test"
+    protocol: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
         )
     cells: dict[str, PlannedCell] = {}
     for dataset in request.datasets:
-        profile = PROFILES[request.profile or dataset.default_profile]
+        profile = _judged_by(PROFILES[request.profile or dataset.default_profile], request.protocol)
         geometry = dataset.geometry(profile.geometry)
         index = dataset.index(geometry)
         for setting in temporal.parse_all(request.settings, geometry.frames):
@@ -115,10 +117,15 @@ def variant(
     cell = planned.cell
     config_type = registries.methods.get(cell.method).Config
     built: Any = config.build(config_type, {**cell.config, **values}, cell.method)
+    profile = _judged_by(PROFILES[cell.profile], cell.protocol.partition("/")[0])
     return _planned(
-        registries, planned.dataset, planned.index, planned.geometry, PROFILES[cell.profile], planned.setting,
+        registries, planned.dataset, planned.index, planned.geometry, profile, planned.setting,
         cell.ipc or 1, cell.method, built, seed or 0, judged_on,
     )  # fmt: skip
+
+
+def _judged_by(profile: Profile, protocol: str | None) -> Profile:
+    return profile if protocol is None else dataclasses.replace(profile, protocol=protocol)
 
 
 def _planned(

@@ -28,6 +28,7 @@ from bench.registry import Origin, Registry, Unavailable
 ENTRY_POINT_GROUP = "bench.methods"
 CORE_MODULES = (
     "bench.protocol",
+    "bench.protocol_wang2024",
     "bench.data.shapes",
     "bench.data.folder",
     "bench.data.ucf101",

@@ -93,4 +93,5 @@ def _train_and_test(
         loss=loss if math.isfinite(loss) else None,
         updates=protocol.recipe.updates(len(data)),
         probes={name: training.test(network, altered, classes).correct() for name, altered in probes.items()},
+        correct_clips=result.correct_clips,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from bench import bits
 from bench.api import Clips, LabelLoss, Recipe, SyntheticSet
 from bench.nets.classifier import Classifier
 
@@ -90,12 +91,14 @@ class TestResult:
     Attributes:
         confusion: ``[true][predicted]``.
         top5: clips whose true class is among the five best, or None where there are at most 10 classes.
+        correct_clips: which clips were classified correctly, in order, packed by `bench.bits`.
     """
 
     __test__ = False  # not a pytest class
 
     confusion: tuple[tuple[int, ...], ...]
     top5: int | None
+    correct_clips: str
 
     def correct(self) -> int:
         """Number of clips classified correctly."""
@@ -103,11 +106,12 @@ class TestResult:
 
 
 @torch.no_grad()
-def test(network: Classifier, clips: Clips, classes: int) -> TestResult:
-    """Classifies each clip by its class probabilities averaged over its windows."""
+def test(network: Classifier, clips: Clips, classes: int, batch: int = TEST_BATCH) -> TestResult:  # noqa: PT028 (no pytest test)
+    """Classifies each clip by its class probabilities averaged over its windows; ``batch`` clips at a time."""
     confusion = torch.zeros(classes, classes, dtype=torch.int64)
     top5 = 0
-    for index in _chunks(torch.arange(len(clips)), TEST_BATCH):
+    correct: list[bool] = []
+    for index in _chunks(torch.arange(len(clips)), batch):
         scores = sum(
             (network(clips.batch(index, view)).softmax(dim=1) for view in range(clips.views())),
             start=torch.zeros(()),
@@ -116,7 +120,8 @@ def test(network: Classifier, clips: Clips, classes: int) -> TestResult:
         best = scores.topk(min(5, classes), dim=1).indices.cpu()
         confusion.index_put_((truth, best[:, 0]), torch.ones(len(index), dtype=torch.int64), accumulate=True)
         top5 += int((best == truth[:, None]).any(dim=1).sum())
-    return TestResult(tuple(map(tuple, confusion.tolist())), top5 if classes > 10 else None)
+        correct += (best[:, 0] == truth).tolist()
+    return TestResult(tuple(map(tuple, confusion.tolist())), top5 if classes > 10 else None, bits.pack(correct))
 
 
 test.__test__ = False  # type: ignore[attr-defined]

@@ -1,9 +1,10 @@
 """Say what is there of a dataset, or fetch a public one.
 
     python -m bench data check miniucf --root DIR     which clips are present and open
+    python -m bench data check miniucf --leaks        which test clips stand in train, too
     python -m bench data fetch ucf101                 download, resume, unpack, verify
 
-``check`` exits with 0 if all clips are there and open, with 1 if not.
+``check`` exits with 0 if all clips are there and open, with 1 if not, whether or not there are leaks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import plugins
+from bench import paths, plugins
 from bench.api import ClipRef, Dataset, Geometry
 from bench.data.files import Archive, Fetchable, Listed, Listing, some
 from bench.data.spec import parse_dataset
@@ -52,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--decode", action="store_true", help="decode every clip as a run would, not just its first frame"
     )
     check.add_argument(
+        "--leaks", action="store_true",
+        help="also list the test clips of which a nearly identical frame stands in a training clip",
+    )  # fmt: skip
+    check.add_argument("--to", metavar="FILE.csv", help="write the list of --leaks there, for `table --without-leaks`")
+    check.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
     )
 
@@ -69,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
 def _check(dataset: Dataset[Any], args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise BenchError(f"--workers: {args.workers} is not at least 1")
+    if args.to is not None and not args.leaks:
+        raise BenchError("--to: it is where the list of --leaks goes, which is not given")
     geometry = dataset.geometry(profile(dataset.default_profile).geometry)
     if isinstance(dataset, Listed):
         listing = dataset.listing()
@@ -95,7 +104,42 @@ def _check(dataset: Dataset[Any], args: argparse.Namespace) -> int:
         "all": f"{len(unreadable):,} of them cannot be used",
     }[depth]
     print(f"{len(present):,} of {len(listing.clips):,} clips present, {opened}")
+    if args.leaks:
+        _leaks(dataset, args)
     return 1 if listing.missing or unreadable else 0
+
+
+def _leaks(dataset: Dataset[Any], args: argparse.Namespace) -> None:
+    """Lists the leaked test clips, from thumbnails that are decoded now if the cache has none."""
+    from tabulate import tabulate
+
+    from bench.data import leaks
+    from bench.data.store import open_or_build
+    from bench.store.records import write_atomic
+
+    index = dataset.index(leaks.THUMBNAILS)
+    with _bar("decoding", "clips") as advance:
+        store = open_or_build(dataset, index, leaks.THUMBNAILS, paths.cache_root(), args.workers, advance)
+    frames = store.clips.reshape(len(store.clips), -1, *store.clips.shape[3:])
+    test, train = store.positions("test"), store.positions("train")
+    started = time.monotonic()
+    found = leaks.find(frames[test][:, leaks.evenly(frames.shape[1])], frames[train])
+    seconds = time.monotonic() - started
+    rows = [(store.keys[test[leak.test]], store.keys[train[leak.train]], leak.rmse) for leak in found]
+    if rows:
+        print(tabulate(rows, ["leaked test clip", "nearest training clip", "RMSE"], floatfmt=".4f"))
+    print(
+        f"{len(rows):,} of {len(test):,} test clips show a frame of one of {len(train):,} training clips "
+        f"(RMSE up to {leaks.MOST_RMSE:g}); searched in {seconds:.1f} s"
+    )
+    if store.left_out:
+        print(f"not searched, cannot be used: {some([key for key, _ in store.left_out])}")
+    if args.to is not None:
+        try:
+            write_atomic(Path(args.to), leaks.as_csv(rows).encode())
+        except OSError as error:
+            raise BenchError(f"--to {args.to}: cannot be written ({error.strerror})") from error
+        print(f"wrote {args.to}", file=sys.stderr)
 
 
 def _unreadable(

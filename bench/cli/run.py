@@ -75,6 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--profile", choices=tuple(PROFILES), help="geometry, network, protocol and budgets (default: the dataset's)"
     )
     axes.add_argument(
+        "--protocol", metavar="NAME", help="how sets are judged; see `list protocols` (default: the profile's)"
+    )
+    axes.add_argument(
         "--set", action="append", default=[], metavar="METHOD.FIELD=VALUE", help="a hyper-parameter; may be repeated"
     )
     axes.add_argument(
@@ -179,6 +182,8 @@ def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
     datasets = [parse_dataset(text, registries, args.root) for text in split_list(args.datasets)]
     if not datasets:
         raise BenchError(f"--datasets: none given (valid: {', '.join(registries.datasets.names())})")
+    if args.protocol is not None:
+        registries.protocols.get(args.protocol)
     if args.tune_budget is not None and not args.tune:
         raise BenchError("--tune-budget: it is the budget of --tune, which is not given")
     if args.tune and args.judge_on != "test":
@@ -194,6 +199,7 @@ def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
         profile=args.profile,
         overrides=_overrides(args.set),
         judged_on=args.judge_on,
+        protocol=args.protocol,
     )
 
 

@@ -5,6 +5,7 @@ python -m bench table --by bytes           all budgets and settings in one table
 python -m bench table --by probes          temporal probes and motion, leaderboard by leaderboard
 python -m bench table --format latex       for a paper
 python -m bench table --write              also write results/tables: leaderboard.md and .csv, bytes.md, probes.md
+python -m bench table --without-leaks      accuracy without leaked test clips beside it (data check --leaks finds them)
 python -m bench table --check              exit 1 if these files are not what the records say
 """
 
@@ -18,10 +19,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.data.leaks import file_name, read_csv
 from bench.errors import BenchError
+from bench.store import tested
 from bench.store.records import Record, RecordStore, write_atomic
 from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, render
 from bench.tables.leaderboard import leaderboards
+from bench.tables.leaks import Leaks
 from bench.tables.published import Reported, read
 from bench.tables.sheet import printable
 from bench.tables.taxonomy import taxonomy_tables
@@ -49,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interval", choices=INTERVALS, default="student",
         help="how intervals are made; the bootstrap covers too rarely with few seeds (default: student)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--without-leaks", nargs="?", const="", metavar="FILE.csv",
+        help="also show the accuracy without the test clips that FILE names, as `data check --leaks --to` writes it "
+        "(default: DIR/leaks/DATASET.csv)",
     )  # fmt: skip
     action = parser.add_mutually_exclusive_group()
     action.add_argument(
@@ -83,11 +92,12 @@ def _run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     records = _records(out)
     published = read(out / "published.csv")
+    leaks = None if args.without_leaks is None else _leaks(out, args.without_leaks, records)
     if args.check:
-        return _check(out, records, published)
-    print(render(records, args.format, args.by, published, args.columns, args.interval), end="")
+        return _check(out, records, published, leaks)
+    print(render(records, args.format, args.by, published, args.columns, args.interval, leaks), end="")
     if args.write:
-        _write(out, records, published)
+        _write(out, records, published, leaks)
     return 0
 
 
@@ -114,11 +124,40 @@ def _records(out: Path) -> list[Record]:
     return records
 
 
-def _files(out: Path, records: list[Record], published: Sequence[Reported]) -> dict[Path, str]:
+def _leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
+    """The leaked clips of a list for all datasets, or of the lists that there are in ``out``, each for the dataset it is named after.
+
+    Raises:
+        BenchError: there is no list, it names no test clip of the records, or these do not say which clips they tested.
+    """
+    digests = {str(record.data["test_keys_digest"]) for record in records if "test_keys_digest" in record.data}
+    found = {digest: tested.read(out, digest) for digest in sorted(digests)}
+    keys_of = {digest: keys for digest, keys in found.items() if keys is not None}
+    if not keys_of:
+        raise BenchError(
+            f"--without-leaks: no record in {out} says which test clips were right; `run --resume always` makes ones that do"
+        )
+    datasets = sorted({record.cell.dataset for record in records})
+    if file:
+        listed = read_csv(Path(file))
+        if listed and not listed & set().union(*keys_of.values()):
+            raise BenchError(f"--without-leaks {file}: none of its {len(listed)} clips is a test clip of these records")
+        return Leaks(dict.fromkeys(datasets, listed), keys_of)
+    paths = {name: out / "leaks" / file_name(name) for name in datasets}
+    lists = {name: read_csv(path) for name, path in paths.items() if path.exists()}
+    if not lists:
+        raise BenchError(
+            f"--without-leaks: no list of leaks, such as {paths[datasets[0]]}; "
+            "write it with `python -m bench data check DATASET --leaks --to FILE.csv`, or name another FILE.csv"
+        )
+    return Leaks(lists, keys_of)
+
+
+def _files(out: Path, records: list[Record], published: Sequence[Reported], leaks: Leaks | None) -> dict[Path, str]:
     folder = out / "tables"
     files = {
-        folder / "leaderboard.md": render(records, "md", published=published),
-        folder / "leaderboard.csv": render(records, "csv", published=published),
+        folder / "leaderboard.md": render(records, "md", published=published, leaks=leaks),
+        folder / "leaderboard.csv": render(records, "csv", published=published, leaks=leaks),
         folder / "bytes.md": render(records, "md", "bytes"),
     }
     if any(map(has_probes, records)):
@@ -128,8 +167,8 @@ def _files(out: Path, records: list[Record], published: Sequence[Reported]) -> d
     return files
 
 
-def _write(out: Path, records: list[Record], published: Sequence[Reported]) -> None:
-    for path, text in _files(out, records, published).items():
+def _write(out: Path, records: list[Record], published: Sequence[Reported], leaks: Leaks | None) -> None:
+    for path, text in _files(out, records, published, leaks).items():
         try:
             write_atomic(path, text.encode())
         except OSError as error:
@@ -137,9 +176,9 @@ def _write(out: Path, records: list[Record], published: Sequence[Reported]) -> N
         print(f"wrote {path}", file=sys.stderr)
 
 
-def _check(out: Path, records: list[Record], published: Sequence[Reported]) -> int:
+def _check(out: Path, records: list[Record], published: Sequence[Reported], leaks: Leaks | None) -> int:
     stale = 0
-    for path, wanted in _files(out, records, published).items():
+    for path, wanted in _files(out, records, published, leaks).items():
         try:
             found = path.read_bytes().decode(errors="replace")
         except FileNotFoundError:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from bench import temporal
+from bench import bits, temporal
 from bench.api import Evaluation
 from bench.config import Value
 from bench.errors import BenchError
@@ -159,7 +159,8 @@ class Record:
         evaluations: one per network, raw.
         costs: by phase name.
         history: ``{"step": [...], "loss": [...]}`` of distillation, thinned.
-        data: ``train``, ``test`` counts, ``digest`` of the decoded clips, ``left_out`` as ``[key, reason]`` pairs, ``notes``,
+        data: ``train``, ``test`` counts, ``digest`` of the decoded clips, ``test_keys_digest`` of the names of the test
+            clips in order (`bench.store.tested`), ``left_out`` as ``[key, reason]`` pairs, ``notes``,
             ``upstream`` costs by artefact (``costs["upstream"]`` is their sum).
         provenance: commit, versions, hardware, times.
         motion: see `Motion`; None if it was not measured.
@@ -184,10 +185,11 @@ class Record:
         return self.cell.id()
 
     def to_json(self) -> str:
-        """Indented JSON; per-class accuracy is added for readers of the file, and ignored on reading."""
+        """Indented JSON; accuracy, per-class accuracy and selection inflation are added for readers of the file, and ignored on reading."""
         body = {"id": self.id, **dataclasses.asdict(self)}
         for entry, evaluation in zip(body["evaluations"], self.evaluations, strict=True):
             entry["accuracy"] = evaluation.accuracy()
+            entry["selection_inflation"] = evaluation.selection_inflation()
             entry["per_class"] = [row[i] / max(1, sum(row)) for i, row in enumerate(evaluation.confusion)]
         return json.dumps(_finite(body), indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
 
@@ -258,7 +260,13 @@ def _motion(motion: Mapping[str, Any] | None) -> Motion | None:
 
 
 _FIELDS = tuple(entry.name for entry in dataclasses.fields(Evaluation))
-_LATER = {"probes", "frozen_trained", "frozen_both"}  # records of before these were measured lack them
+_LATER = {
+    "probes",
+    "frozen_trained",
+    "frozen_both",
+    "correct_clips",
+    "checkpoints",
+}  # records of before these were measured lack them
 
 
 def _evaluation(entry: Mapping[str, Any]) -> Evaluation:
@@ -266,7 +274,13 @@ def _evaluation(entry: Mapping[str, Any]) -> Evaluation:
     confusion = tuple(map(tuple, entry["confusion"]))
     if any(len(row) != len(confusion) for row in confusion):
         raise TypeError("its confusion matrix is not square")
-    return Evaluation(**{**fields, "confusion": confusion})
+    evaluation = Evaluation(**{**fields, "confusion": confusion, "checkpoints": tuple(entry.get("checkpoints", ()))})
+    if (
+        evaluation.correct_clips
+        and sum(bits.unpack(evaluation.correct_clips, evaluation.tested())) != evaluation.correct()
+    ):
+        raise TypeError("its test clips are not the ones that its confusion matrix counts")
+    return evaluation
 
 
 def canonical_json(value: Any) -> str:

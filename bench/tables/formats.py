@@ -11,6 +11,7 @@ from bench.tables import notation, raw, sheet, stats, taxonomy_formats, temporal
 from bench.tables.comparisons import ALPHA
 from bench.tables.critical import ENOUGH_DATASETS
 from bench.tables.leaderboard import Column, Figures, Group, Leaderboard, Row, leaderboards, setting_label
+from bench.tables.leaks import Leaks
 from bench.tables.published import Reported
 from bench.tables.sheet import Sheet
 from bench.tables.stats import Estimator
@@ -37,6 +38,9 @@ _RANKS = (
 )
 _GAIN = "Gain: difference in points, paired by seed and network."
 _REPORTED = "Deviation: measured minus reported, in points; ‡: read second-hand."
+_INFLATION = (
+    "Selection inflation: points that the best checkpoint of the training, chosen on the test clips, would add."
+)
 _DDRANKING = "HLR, IOR, LRS: DD-Ranking's scores, in fractions; HLR: the lower the better."
 _PARETO = (
     "Pareto: no other row is at least as accurate with fewer bytes, or more accurate with as many, going by the means."
@@ -55,6 +59,7 @@ def render(
     published: Sequence[Reported] = (),
     extra: Sequence[Extra] = (),
     intervals: Intervals = "student",
+    leaks: Leaks | None = None,
 ) -> str:
     """All tables of these records as text that ends in a line break.
 
@@ -67,9 +72,10 @@ def render(
         published: figures of papers, to stand beside the measured ones.
         extra: columns of a leaderboard that people see only if they ask. CSV and JSON always have them.
         intervals: how they are made.
+        leaks: which test clips leaked into train: leaderboards, CSV and JSON show the accuracy without them, too.
     """
     estimator = _estimator(intervals)
-    boards = leaderboards(records, published=published, estimator=estimator)
+    boards = leaderboards(records, published=published, estimator=estimator, leaks=leaks)
     if fmt == "csv":
         return raw.as_csv(_in_order(boards, by), estimator)
     if fmt == "json":
@@ -113,6 +119,7 @@ def _legend(boards: Sequence[Leaderboard], extra: Sequence[Extra]) -> list[str]:
     return [
         *([_RANKS] if any(f.rank is not None for f in figures) else []),
         *([_GAIN] if any(f.gain is not None for f in figures) else []),
+        *([_INFLATION] if any(f.inflation is not None for f in figures) else []),
         *([_REPORTED] if any(f.reported is not None for f in figures) else []),
         _BYTES,
         *([_DDRANKING] if "ddranking" in extra else []),
@@ -151,6 +158,12 @@ def _columns(board: Leaderboard, extra: Sequence[Extra]) -> list[_Shown]:
         _Shown("rank", None, lambda f: "" if f.rank is None else str(f.rank)),
         _Shown("n × m", None, notation.trainings),
         _Shown("top-5 %", "top5", lambda f: notation.percent(f.top5)),
+        _Shown("accuracy without leaked clips %", "without_leaks", lambda f: notation.percent(f.without_leaks)),
+        _Shown(
+            "selection inflation",
+            "inflation",
+            lambda f: "" if f.inflation is None else notation.points(f.inflation, True),
+        ),
         _Shown("% of full", "share", lambda f: "" if f.share is None else f"{100 * f.share:.1f}"),
         _Shown(f"gain over {board.baseline}", "gain", lambda f: notation.percent(f.gain, signed=True)),
         _Shown("reported %", "reported", lambda f: "" if f.reported is None else notation.reported(f.reported)),

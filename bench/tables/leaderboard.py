@@ -18,11 +18,25 @@ from bench.store.records import Record, canonical_json
 from bench.tables import stats
 from bench.tables.comparisons import PairedTest, compare, untestable
 from bench.tables.ddranking import RelativeScores, relative_scores
+from bench.tables.leaks import UNKNOWN, Leaks, accuracy_without
 from bench.tables.published import Reported, beside
 from bench.tables.stats import ENOUGH_SEEDS, Estimator, Interval, Trainings
 from bench.temporal import parse, presets
 
-Column = Literal["accuracy", "top5", "share", "gain", "reported", "ddranking", "upstream", "tune", "memory", "unfit"]
+Column = Literal[
+    "accuracy",
+    "top5",
+    "without_leaks",
+    "inflation",
+    "share",
+    "gain",
+    "reported",
+    "ddranking",
+    "upstream",
+    "tune",
+    "memory",
+    "unfit",
+]
 
 MISSING = "missing"
 PARTIAL = "partial"
@@ -39,6 +53,10 @@ NETWORKS_ONLY = (
 SOFT = "no HLR, IOR and LRS: they are defined for hard labels, and this set stores its own"
 SHARED = "made once and used by several cells; these are the seconds of making it"
 TUNED_TOGETHER = "one search for all distillation seeds; these are the seconds of all its trials"
+PROTOCOL_REMARKS = {
+    "wang2024": "protocol of the published code: random windows and flips at test, three passes pooled, each batch standardised "
+    "by itself; to be set beside published figures, not against other protocols"
+}
 HOST = "resident memory of the process (no GPU was used)"
 
 
@@ -90,6 +108,10 @@ class Figures:
         gain: accuracy minus that of the baseline, paired by seed and network, or None.
         relative: the scores of DD-Ranking, or None.
         reported: a published figure for the same method, data, budget and network, or None.
+        without_leaks: accuracy on the test clips that did not leak into train, or None where it is not known.
+        left_out: how many test clips are leaked, or None where it is not known.
+        inflation: what choosing the best checkpoint of the trained networks on the test clips would add to the accuracy: the
+            best mean over the networks minus the last, averaged over the seeds; None where only the end was tested.
         stored, stored_fp32: bytes of the set as stored, and at four bytes a number.
         distil_seconds, upstream_seconds: wall time, mean over the seeds; None where a seed is missing or there was no such phase.
         upstream_shared: whether the upstream result serves several cells.
@@ -119,6 +141,9 @@ class Figures:
     tied: bool = False
     relative: RelativeScores | None = None
     reported: Reported | None = None
+    without_leaks: Interval | None = None
+    left_out: int | None = None
+    inflation: float | None = None
 
     @property
     def complete(self) -> bool:
@@ -191,6 +216,7 @@ def leaderboards(
     baseline: str = "random",
     published: Sequence[Reported] = (),
     estimator: Estimator = stats.interval,
+    leaks: Leaks | None = None,
 ) -> list[Leaderboard]:
     """All leaderboards, in a fixed order that does not depend on the order of the records.
 
@@ -201,8 +227,9 @@ def leaderboards(
         baseline: the method that gains are over.
         published: figures of papers, to stand beside the measured ones.
         estimator: makes the intervals.
+        leaks: which test clips leaked into train, for the accuracy without them.
     """
-    context = _Context(baseline, tuple(published), estimator)
+    context = _Context(baseline, tuple(published), estimator, leaks or Leaks())
     groups: defaultdict[Group, list[Record]] = defaultdict(list)
     for _, record in sorted({record.id: record for record in records}.items()):
         groups[_group(record)].append(record)
@@ -285,6 +312,7 @@ class _Context:
     baseline: str
     published: tuple[Reported, ...]
     estimator: Estimator
+    leaks: Leaks
 
 
 @dataclass(frozen=True)
@@ -381,7 +409,9 @@ def _board(
         *_about_published(ranked, group),
         *superseded,
         *_about_trivial(finished, chance, majority),
+        *_about_protocol(group),
         *_about_left_out(here),
+        *_about_leaks(finished, context.leaks),
         *_disagreements(here),
         *dict.fromkeys(str(note) for record in here for note in record.data.get("notes", [])),
     ]
@@ -524,6 +554,8 @@ def _row(entry: _Entry, design: _Design, reference: _Entry | None, base: _Entry 
     notes = [Note("accuracy", f"no mean over a part of the trainings; missing: {'; '.join(holes)}")] if holes else []
     notes += _interval_notes("accuracy", figures.accuracy, seedless)
     notes += _interval_notes("gain", figures.gain, seedless and base is not None and None in base.accuracies)
+    searched = any(record.cell.dataset in context.leaks.leaked for record in variant.ok().values())
+    notes += [Note("without_leaks", UNKNOWN)] if searched and figures.without_leaks is None and not holes else []
     notes += [Note("ddranking", SOFT)] if _soft(variant) else []
     notes += [Note("upstream", SHARED)] if figures.upstream_shared and not holes else []
     notes += [Note("tune", TUNED_TOGETHER)] if figures.tune_shared and not holes else []
@@ -557,6 +589,8 @@ def _figures(
     costs = [cost for record in ok for cost in record.costs.values()]
     upstream = [record.costs["upstream"] for record in ok if "upstream" in record.costs]
     tune = [record.costs["tune"] for record in ok if "tune" in record.costs]
+    kept = [context.leaks.kept(record) for record in ok]
+    left_out = {len(clips) - sum(clips) for clips in kept if clips is not None}
     return Figures(
         seeds=len(design.asked(entry.variant)),
         networks=len(design.networks),
@@ -576,7 +610,38 @@ def _figures(
         peak_host=max((cost.peak_host_bytes for cost in costs), default=0),
         unfit=sum(not evaluation.fitted for record in ok for evaluation in record.evaluations),
         relative=_relative(entry, accuracy, whole, base),
+        without_leaks=_without_leaks(ok, context) if complete else None,
+        inflation=_average([_inflation(record) for record in ok])
+        if complete and all(map(_has_checkpoints, ok))
+        else None,
+        left_out=left_out.pop() if len(left_out) == 1 and None not in kept else None,
     )
+
+
+def _has_checkpoints(record: Record) -> bool:
+    counts = {len(evaluation.checkpoints) for evaluation in record.evaluations}
+    return len(counts) == 1 and counts != {0}
+
+
+def _inflation(record: Record) -> float:
+    """Best mean accuracy over the networks at a checkpoint minus that at the last one."""
+    points = range(len(record.evaluations[0].checkpoints))
+    correct = [sum(evaluation.checkpoints[point] for evaluation in record.evaluations) for point in points]
+    tested = sum(evaluation.tested() for evaluation in record.evaluations)
+    return (max(correct) - correct[-1]) / max(1, tested)
+
+
+def _without_leaks(records: Sequence[Record], context: _Context) -> Interval | None:
+    """Accuracy on the test clips that are no leaks, where it is known of every training."""
+    found: dict[int | None, dict[int, float]] = {}
+    for record in records:
+        kept = context.leaks.kept(record)
+        for evaluation in record.evaluations:
+            accuracy = None if kept is None else accuracy_without(evaluation, kept)
+            if accuracy is None:
+                return None
+            found.setdefault(record.cell.seed, {})[evaluation.network] = accuracy
+    return context.estimator(_matrix(found))
 
 
 def _relative(
@@ -691,6 +756,21 @@ def _about_left_out(records: Sequence[Record], most: int = 3) -> list[str]:
     if len(parts) > most:
         parts[most:] = [f"{len(parts) - most} other reasons"]
     return [f"{len(clips)} clip{'s' * (len(clips) > 1)} left out of the data: {'; '.join(parts)}"]
+
+
+def _about_protocol(group: Group) -> list[str]:
+    """What marks figures that are not to be set against those of other protocols."""
+    text = PROTOCOL_REMARKS.get(group.protocol.partition("/")[0])
+    return [] if text is None else [text]
+
+
+def _about_leaks(finished: Sequence[Record], leaks: Leaks) -> list[str]:
+    kept = {clips for record in finished if (clips := leaks.kept(record)) is not None}
+    counts = {(len(clips) - sum(clips), len(clips)) for clips in kept}
+    return [
+        f"{leaked} of {clips} test clips are leaked: near-identical frames stand in train"
+        for leaked, clips in sorted(counts)
+    ]
 
 
 def _disagreements(records: Sequence[Record]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.probes import PROBES
@@ -32,14 +32,16 @@ _COLUMNS = (
     "motion_set", "motion_real", "notes", "remarks",
 )  # fmt: skip
 
+_SOME = (*(f"accuracy_without_leaks{end}" for end in _ENDS), "leaked_left_out", "selection_inflation")
+
 
 def as_csv(rows: Iterable[tuple[Leaderboard, Row]], estimator: Estimator) -> str:
     """One line a row: fractions, seconds and bytes as they are; empty where there is none."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    lines = [_values(board, row, estimator) for board, row in rows]
+    writer = csv.DictWriter(text, _columns(lines), lineterminator="\n")
     writer.writeheader()
-    for board, row in rows:
-        writer.writerow({name: _flat(name, value) for name, value in _values(board, row, estimator).items()})
+    writer.writerows({name: _flat(name, value) for name, value in line.items()} for line in lines)
     return text.getvalue()
 
 
@@ -50,12 +52,19 @@ def as_json(
     estimator: Estimator,
 ) -> str:
     """An object with ``rows`` (the columns of the CSV), ``tests`` (every pair of each leaderboard) and ``mean_ranks``."""
+    lines = [_values(board, row, estimator) for board, row in rows]
     body = {
-        "rows": [dict.fromkeys(_COLUMNS) | _values(board, row, estimator) for board, row in rows],
+        "rows": [dict.fromkeys(_columns(lines)) | line for line in lines],
         "tests": [test for board in boards for test in _tests(board)],
         "mean_ranks": [_mean_ranks(each.board, each.ranks) for each in over],
     }
     return json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _columns(lines: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Those of all tables, and those of `_SOME` that some line has."""
+    found = {name for line in lines for name in line}
+    return _COLUMNS + tuple(name for name in _SOME if name in found)
 
 
 def _flat(name: str, value: Any) -> Any:
@@ -119,6 +128,11 @@ def _figures(figures: Figures) -> dict[str, Any]:
         values |= {"reported": printed.mean, "reported_std": printed.std, "reported_metric": printed.metric}
         values |= {"reported_by": printed.paper, "reported_confidence": printed.confidence}
         values |= {"reported_source": printed.source}
+    values |= _interval("accuracy_without_leaks", figures.without_leaks)
+    if figures.inflation is not None:
+        values["selection_inflation"] = figures.inflation
+    if figures.left_out is not None:
+        values["leaked_left_out"] = figures.left_out
     for name, extent in (("storage_bytes", figures.stored), ("storage_bytes_fp32", figures.stored_fp32)):
         if extent is not None:
             values |= {f"{name}_min": extent.low, f"{name}_max": extent.high}

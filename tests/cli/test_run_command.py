@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from bench import protocol_wang2024
 from bench.store.records import RecordStore
 from bench.tables import published
 
@@ -76,6 +77,7 @@ def statuses(out):
         ("--settings dens", "--settings: 'dens' is no temporal setting; valid: taxonomy, dense, keyframes-2"),
         ("--settings n9-r4-k1-nearest", "--settings: 'n9-r4-k1-nearest' does not fit clips of 4 frames"),
         ("--profile slow", "argument --profile: invalid choice: 'slow'"),
+        ("--protocol wang2025", "unknown protocol 'wang2025'; did you mean wang2024"),
         ("--set dm.lr=1", "--set: dm is not among the methods to run (tiny-noise)"),
         ("--set tiny-noise.lr=1", "--set tiny-noise: no field 'lr'; fields: none"),
         ("--methods tiny-walk --set tiny-walk.steps=many", "--set tiny-walk: steps='many' is not int; fields: steps (int)"),
@@ -320,6 +322,30 @@ def test_judging_on_validation_is_another_cell_and_says_so(run, tmp_path):
     assert record.cell.judged_on == "validation"
     assert record.data["train"] + record.data["test"] == 8 + 9 + 10
     assert "validation" in outcome.out
+
+
+def test_the_published_protocol_makes_other_cells_in_a_table_of_their_own(run, bench_main, tmp_path, monkeypatch):
+    monkeypatch.setattr(protocol_wang2024, "EPOCHS", 12)
+    options = ["--methods", "random", "--datasets", "tiny[views=3]"]
+    assert run(*options).code == 0
+    outcome = run(*options, "--protocol", "wang2024")
+    assert outcome.code == 0, outcome.err
+    assert "[1/1]" in outcome.err
+    records = {record.cell.protocol: record for record in RecordStore(tmp_path / "out").all()}
+    assert set(records) == {"tiny/1", "wang2024/1"}
+    found = records["wang2024/1"]
+    assert found.cell.profile == "tiny"
+    assert [entry.tested() for entry in found.evaluations] == [3 * 6] * 5
+    for entry in found.evaluations:
+        assert len(entry.checkpoints) == 10
+        assert entry.checkpoints[-1] == entry.correct()
+        assert 0 <= min(entry.probes.values()) <= max(entry.probes.values()) <= 18
+    assert {entry.selection_inflation() for entry in records["tiny/1"].evaluations} == {None}
+    tables = bench_main("table", "--out", tmp_path / "out").out
+    assert tables.count("three passes pooled") == 1
+    first, second = tables.split("tiny · IPC 1 · dense · tiny · wang2024/1")
+    assert "selection inflation" not in first
+    assert "selection inflation" in second
 
 
 def test_ranges_repeats_and_lists_name_each_cell_once(run, tmp_path):

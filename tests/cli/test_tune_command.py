@@ -54,6 +54,12 @@ def snapshot(folder):
 # A whole search
 
 
+def test_trials_are_judged_by_the_protocol_that_was_asked_for(run, tmp_path):
+    outcome = run("--protocol", "tinier", "--tune-budget", "2")
+    assert outcome.code == 0, outcome.err
+    assert [record.cell.protocol for record in RecordStore(tmp_path / "out").all()] == ["tinier/3"] * 3
+
+
 def test_the_best_on_validation_is_run_for_all_seeds_and_nothing_twice(run, carried_out, tmp_path):
     outcome = run("--seeds", "3,4", "--methods", "random,tiny-step")
     assert outcome.code == 0, outcome.err

@@ -91,6 +91,7 @@ def test_the_same_request_gives_the_same_cells(plan):
         {"dataset": "tiny-declared"},
         {"profile": "quick"},
         {"judged_on": "validation"},
+        {"protocol": "tinier"},
         {"overrides": {"tiny-walk": {"steps": "7"}}},
     ],
 )

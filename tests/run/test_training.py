@@ -179,6 +179,7 @@ def test_the_confusion_matrix_has_truth_in_rows():
     clips = Listed([[one_hot[i].tolist()] for i in predicted], [0, 0, 1, 1, 2, 2])
     result = training.test(Table(), clips, 3)
     assert result.confusion == ((1, 1, 0), (0, 1, 1), (1, 0, 1))
+    assert result.correct_clips == "a4"  # 1010 01
     assert result.top5 is None
 
 

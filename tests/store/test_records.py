@@ -45,7 +45,20 @@ RECORD = Record(
     set=SetReport("dense", 3, 300, 1200, {"pixels": StoredTensor((3, 3, 8, 32, 32), "uint8", 300)}, "abc.safetensors"),
     evaluations=(
         Evaluation(0, ((8, 2, 0), (1, 9, 0), (5, 0, 0)), None, 1.0, True, 0.001, 100),
-        Evaluation(1, ((7, 3, 0), (0, 9, 1), (0, 0, 5)), 20, 0.5, False, 1.25, 100, {"reversed": 7, "frozen": 5}, 9, 8),
+        Evaluation(
+            1,
+            ((7, 3, 0), (0, 9, 1), (0, 0, 5)),
+            20,
+            0.5,
+            False,
+            1.25,
+            100,
+            {"reversed": 7, "frozen": 5},
+            9,
+            8,
+            "",
+            (20, 23, 21),
+        ),
     ),
     costs={"distil": PhaseCost(1.5, 1.25, 0, 10**9), "upstream": PhaseCost(9.0, 8.0, 5, 6, shared=True)},
     history={"step": [1.0, 2.0], "loss": [3.0, 2.5]},
@@ -93,6 +106,7 @@ def test_the_file_says_accuracies_for_its_readers():
     entries = json.loads(RECORD.to_json())["evaluations"]
     assert [entry["accuracy"] for entry in entries] == pytest.approx([17 / 25, 21 / 25])
     assert entries[0]["per_class"] == pytest.approx([0.8, 0.9, 0.0])
+    assert [entry["selection_inflation"] for entry in entries] == [None, pytest.approx(2 / 25)]
 
 
 def test_an_id_is_the_hash_of_what_was_asked():

@@ -13,6 +13,7 @@ from bench.tables.leaderboard import (
     HOST,
     NETWORKS_ONLY,
     PARTIAL,
+    PROTOCOL_REMARKS,
     SEEDS_ONLY,
     SHARED,
     SOFT,
@@ -255,6 +256,20 @@ def test_top5_is_a_share_of_the_test_clips(make_record):
     board = rows(only([make_record("dm", [30, 30], top5=[60, 70]), make_record("random", [20, 20])]))
     assert board["dm"].figures.top5.mean == pytest.approx(0.65)
     assert board["random"].figures.top5 is None
+
+
+def test_selection_inflation_is_the_best_mean_over_networks_minus_the_last(make_record):
+    def selected(seed, *checkpoints):
+        made = make_record("dm", [counts[-1] for counts in checkpoints], seed=seed, protocol="wang2024/1")
+        entries = zip(made.evaluations, checkpoints, strict=True)
+        return dataclasses.replace(made, evaluations=tuple(dataclasses.replace(e, checkpoints=c) for e, c in entries))
+
+    board = only([selected(0, (60, 50, 40), (10, 40, 40)), selected(1, (10, 20, 30), (10, 20, 30))])
+    assert board.rows[0].figures.inflation == pytest.approx(((50 + 40 - 80) / 200 + 0) / 2)
+    assert PROTOCOL_REMARKS["wang2024"] in board.remarks
+    plain = only([make_record("dm", [40, 40])])
+    assert plain.rows[0].figures.inflation is None
+    assert PROTOCOL_REMARKS["wang2024"] not in plain.remarks
 
 
 def test_bytes_come_as_counted_and_show_their_range(make_record):

@@ -1,0 +1,56 @@
+"""Accuracy without the test clips that leaked into the training split: which clips these are, and what is left. Pure."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench import bits
+from bench.api import Evaluation
+from bench.store.records import Record
+
+UNKNOWN = "not known without the leaked clips: the record does not say which test clips were right (run it again with --resume always)"
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What is known of leaked test clips.
+
+    Attributes:
+        leaked: keys of test clips by the dataset's name; datasets that are not in it were not searched.
+        tested: keys of the clips that evaluations tested, in order, by their digest in the records.
+    """
+
+    leaked: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def kept(self, record: Record) -> tuple[bool, ...] | None:
+        """For each clip that the record's evaluations tested whether it is no leak; None if that is not known."""
+        return self._kept.get((record.cell.dataset, str(record.data.get("test_keys_digest"))))
+
+    @functools.cached_property
+    def _kept(self) -> dict[tuple[str, str], tuple[bool, ...]]:
+        return {
+            (dataset, digest): tuple(key not in leaked for key in keys)
+            for dataset, leaked in self.leaked.items()
+            for digest, keys in self.tested.items()
+        }
+
+
+def accuracy_without(evaluation: Evaluation, kept: tuple[bool, ...]) -> float | None:
+    """Share of the kept test clips that were classified correctly.
+
+    Args:
+        evaluation: one with a result for each clip, of one or of several passes over the clips.
+        kept: which of the clips to count.
+
+    Returns:
+        None if there are no such results, they are of other clips, or no clip is kept.
+    """
+    tested = evaluation.tested()
+    if not evaluation.correct_clips or not any(kept) or tested % len(kept):
+        return None
+    correct = bits.unpack(evaluation.correct_clips, tested)
+    passes = tested // len(kept)
+    return sum(right and keep for right, keep in zip(correct, kept * passes, strict=True)) / (passes * sum(kept))
