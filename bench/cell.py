@@ -135,7 +135,9 @@ class _CellRun:
         train_split: Split = "train" if judged_on == "test" else "fit"
         test = SplitClips(store, judged_on, self.device)
         if len(test) == 0:
-            raise BenchError(f"no {judged_on} clip: every class needs two groups of training clips for a validation part")
+            raise BenchError(
+                f"no {judged_on} clip: every class needs two groups of training clips for a validation part"
+            )
         self.data = {
             "classes": len(store.classes),
             "train": len(store.positions(train_split)),

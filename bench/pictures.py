@@ -7,6 +7,7 @@ import math
 import struct
 import zlib
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +28,12 @@ _PAPER, _INK = 255, 32
 _LEAST_SIDE = 64
 
 # Glyphs of 3x5 pixels: five octal digits, one a row from the top, the left pixel the highest bit.
-_GLYPHS = dict(
-    zip(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+/()? ",
-        (
-            "25755 65656 34443 65556 74647 74644 34553 55755 72227 11152 55655 44447 57755 65555 25552 65644 25573 65655 "
-            "34216 72222 55557 55552 55775 55255 55222 71247 75557 26227 61247 61216 55711 74616 34757 71222 75757 75716 "
-            "00700 00007 00002 02020 02720 11244 24442 21112 61202 00000"
-        ).split(),
-        strict=True,
-    )
+_SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+/()? "
+_ROWS = (
+    "25755656563444365556746477464434553557557222711152556554444757755655552555265644255736565534216722225555755552"
+    "557755525555222712477555726227612476121655711746163475771222757577571600700000070000202020027201124424442211126120200000"
 )
+_GLYPHS = {sign: _ROWS[5 * place : 5 * place + 5] for place, sign in enumerate(_SIGNS)}
 
 
 def png(image: Pixels) -> bytes:
@@ -149,7 +145,7 @@ def mosaic(clips: Pixels, names: Sequence[str]) -> Pixels:
 
 
 def _scale(clips: Pixels) -> int:
-    return max(1, -(-_LEAST_SIDE // clips.shape[-3]))
+    return max(1, -(-_LEAST_SIDE // int(clips.shape[-3])))
 
 
 def _paste(picture: Pixels, part: Pixels, top: int, left: int) -> None:
@@ -173,7 +169,9 @@ def write_gif(path: Path, clip: Pixels) -> None:
     with _refusing(path), av.open(str(path), "w", format="gif", options={"loop": "0"}) as container:
         stream = container.add_stream("gif", rate=RATE, width=width, height=height, pix_fmt="pal8")
         graph = Graph()
-        source = graph.add_buffer(width=width, height=height, format=av.VideoFormat("rgb24"), time_base=stream.time_base or 1)
+        source = graph.add_buffer(
+            width=width, height=height, format=av.VideoFormat("rgb24"), time_base=Fraction(1, RATE)
+        )
         split, generate, use = graph.add("split"), graph.add("palettegen"), graph.add("paletteuse")
         sink = graph.add("buffersink")
         source.link_to(split)

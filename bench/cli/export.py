@@ -59,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
         write_atomic(folder / "labels.csv", text.getvalue().encode())
     except OSError as error:
         raise BenchError(f"--to {folder}: cannot write labels.csv ({error.strerror})") from error
-    print(f"{folder}: {len(lines)} clips of {len(set(stored.labels))} classes, labels.csv; every pixel decodes as it was rendered")
+    print(
+        f"{folder}: {len(lines)} clips of {len(set(stored.labels))} classes, labels.csv; every pixel decodes as it was rendered"
+    )
     if cut:
         print(f"{100 * cut:.1f} % of the numbers lay outside the range of pixels and were cut")
     print(

@@ -23,12 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``report``."""
     parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
     parser.add_argument("--to", metavar="FILE", help="the file to write (default: DIR/report.html)")
-    parser.add_argument("--clips", type=int, default=4, metavar="N", help="classes whose clips play; 0: none (default: 4)")
+    parser.add_argument(
+        "--clips", type=int, default=4, metavar="N", help="classes whose clips play; 0: none (default: 4)"
+    )
     parser.add_argument(
         "--datasets", action="append", default=[], metavar="D",
         help="where real clips are, for comparison; may be repeated. They are shown if the cache has them decoded",
     )  # fmt: skip
-    parser.add_argument("--root", metavar="DIR", help="where these datasets lie (default: data/NAME, or BENCH_DATA/NAME)")
+    parser.add_argument(
+        "--root", metavar="DIR", help="where these datasets lie (default: data/NAME, or BENCH_DATA/NAME)"
+    )
     parser.add_argument(
         "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
     )
@@ -49,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
     records = list(store.all(lambda path, reason: warn.append(f"record left out: {path.name}: {reason}")))
     if not records:
         what = "no readable records" if warn else "no records"
-        raise BenchError(f"{what} in {store.folder}; run `python -m bench run --out {out}` first, or name another --out")
+        raise BenchError(
+            f"{what} in {store.folder}; run `python -m bench run --out {out}` first, or name another --out"
+        )
     found = sprites.manifests(records, out)
     clips, real = {}, {}
     shown = sprites.shown_records(records, out) if args.clips else []

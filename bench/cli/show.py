@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``show``."""
     parser.add_argument("path", metavar="PATH", help="folder of a stored set")
     parser.add_argument(
-        "--to", metavar="FILE", help="what to write: .png (frames side by side), .gif or .mp4 (default: <PATH's name>.png)"
+        "--to",
+        metavar="FILE",
+        help="what to write: .png (frames side by side), .gif or .mp4 (default: <PATH's name>.png)",
     )
     parser.add_argument("--most", type=int, default=50, metavar="N", help="clips shown, evenly chosen (default: 50)")
     parser.add_argument(
@@ -107,8 +109,13 @@ def _manifest(stored: Stored) -> str:
         [printable(name), "x".join(map(str, entry.shape)) or "1", entry.dtype, f"{entry.bytes:,}"]
         for name, entry in report.tensors.items()
     ]
-    lines = tabulate([[name, printable(value)] for name, value in facts.items()], tablefmt="plain", disable_numparse=True)
+    lines = tabulate(
+        [[name, printable(value)] for name, value in facts.items()], tablefmt="plain", disable_numparse=True
+    )
     table = tabulate(
-        tensors, ["tensor", "shape", "type", "bytes"], disable_numparse=True, colalign=["left", "right", "left", "right"]
+        tensors,
+        ["tensor", "shape", "type", "bytes"],
+        disable_numparse=True,
+        colalign=["left", "right", "left", "right"],
     )
     return f"{lines}\n\n{table}"

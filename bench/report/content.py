@@ -25,7 +25,12 @@ MOST_POINTS = 150
 """Points of a loss curve; more would not be seen."""
 
 _PHASES = ("tune", "upstream", "distil", "evaluate", "probe")
-_BUDGET = ("gain", "rank", "tied_with_best", "share_of_full")  # what a row without budget has in each of its leaderboards
+_BUDGET = (
+    "gain",
+    "rank",
+    "tied_with_best",
+    "share_of_full",
+)  # what a row without budget has in each of its leaderboards
 
 
 def content(
@@ -52,7 +57,7 @@ def content(
     optimal = {
         (point.board.title, point.row.label): bool(point.optimal) for points in by_bytes(boards) for point in points
     }
-    rows = []
+    rows: list[dict[str, Any]] = []
     for (board, row), values in zip(every, figures, strict=True):
         if row.reference and board is not first[board.group]:  # one figure for every budget: shown once
             continue
@@ -92,7 +97,17 @@ def thinned(points: Sequence[Any], most: int = MOST_POINTS) -> list[Any]:
 
 def _row(board: Leaderboard, row: Row, values: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of a leaderboard's row, without those that are empty or that its group has too."""
-    left_out = {"leaderboard", "dataset", "fingerprint", "profile", "network", "geometry", "protocol", "judged_on", "remarks"}
+    left_out = {
+        "leaderboard",
+        "dataset",
+        "fingerprint",
+        "profile",
+        "network",
+        "geometry",
+        "protocol",
+        "judged_on",
+        "remarks",
+    }
     left_out |= {"chance", "majority", "baseline"} | (set(_BUDGET) if row.reference else set())
     kept = {name: value for name, value in values.items() if value is not None and name not in left_out}
     if row.reference:
@@ -164,7 +179,9 @@ def _group(
     names: Mapping[str, Sequence[str]],
     real: Clips,
 ) -> dict[str, Any]:
-    members = [cell for cell in cells if cell.cell.fingerprint == group.fingerprint and cell.cell.dataset == group.dataset]
+    members = [
+        cell for cell in cells if cell.cell.fingerprint == group.fingerprint and cell.cell.dataset == group.dataset
+    ]
     finished = [cell for cell in members if cell.data]
     counts = max((len(entry.confusion) for cell in members for entry in cell.evaluations), default=0)
     given = list(names.get(group.fingerprint, ()))
@@ -236,4 +253,7 @@ def _environments(cells: Iterable[Record]) -> list[dict[str, Any]]:
             of_cell = {"method", "planned_flops", "started", "ended"}
             shared = {name: value for name, value in cell.provenance.items() if name not in of_cell}
             counts[json.dumps(shared, sort_keys=True, default=str)] += 1
-    return [{"cells": count, **json.loads(text)} for text, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    return [
+        {"cells": count, **json.loads(text)}
+        for text, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
 const data = JSON.parse(document.getElementById("data").textContent);
-const state = { group: 0, ipc: "", setting: "", query: "", sort: "accuracy", down: true, row: null, playing: true };
+const state = { group: 0, ipc: "", setting: "", query: "", sort: "accuracy", down: true, row: null, playing: true, all: false };
 const $ = (id) => document.getElementById(id);
 const methods = [...new Set(data.rows.map((r) => r.method))].sort();
 const SHAPES = ["M-5,0A5,5 0 1 1 5,0A5,5 0 1 1 -5,0Z", "M-4.5,-4.5H4.5V4.5H-4.5Z", "M0,-5.5L5.5,4.5H-5.5Z", "M0,-6L6,0L0,6L-6,0Z", "M0,5.5L5.5,-4.5H-5.5Z", "M-2,-6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z", "M-5,-5L0,-2L5,-5L2,0L5,5L0,2L-5,5L-2,0Z", "M-6,-3H6V3H-6Z"];
@@ -53,7 +53,7 @@ const three = (value) => value >= 10 ? value.toFixed(1) : value === 0 ? "0" : St
 const mib = (bytes) => has(bytes) ? three(bytes / 1048576) : "";
 function size(bytes) {
   const unit = bytes >= 1 << 30 ? ["GiB", 1 << 30] : bytes >= 1 << 20 ? ["MiB", 1 << 20] : bytes >= 1 << 10 ? ["KiB", 1 << 10] : ["B", 1];
-  return three(bytes / unit[1]) + " " + unit[0];
+  return three(bytes / unit[1]).replace(/\.0$/, "") + " " + unit[0];
 }
 const seconds = (value) => !has(value) ? "" : value >= 10 ? value.toFixed(0) : value.toFixed(1);
 const span = (value) => value < 120 ? seconds(value) + " s" : value < 7200 ? (value / 60).toFixed(0) + " min" : (value / 3600).toFixed(1) + " h";
@@ -71,13 +71,21 @@ function shown(but) {
     && (!words.length || words.some((word) => r.label.toLowerCase().includes(word))));
 }
 
+const status = (text) => el("span", { class: /failed|oom|timeout/.test(text) ? "bad" : "hole" }, text);
+// Sections show this many rows until all are asked for: a taxonomy has hundreds.
+const MOST = 24;
+const capped = (rows) => state.all ? rows : rows.slice(0, MOST);
+function rest(rows) {
+  return rows.length > MOST ? el("button", { type: "button", class: "more", onclick: () => { state.all = !state.all; draw(); } }, state.all ? `Show ${MOST} rows again` : `Show all ${rows.length} rows`) : null;
+}
+
 // ---- leaderboard
 
 const COLUMNS = [
   { key: "method", head: "method", name: true, sort: (r) => r.label.toLowerCase(), cell: (r) => [mark(r.method), r.label, r.reference && el("span", { class: "tag" }, "all data")] },
+  { key: "accuracy", head: "accuracy %", meter: true, sort: (r) => r.accuracy, cell: (r) => has(r.accuracy) ? percent(r, "accuracy") + (r.tied_with_best ? " †" : "") : status(r.status) },
   { key: "ipc", head: "IPC", sort: (r) => r.ipc, cell: (r) => has(r.ipc) ? r.ipc : "" },
   { key: "setting", head: "setting", name: true, sort: (r) => r.setting_label, cell: (r) => r.setting_label || "" },
-  { key: "accuracy", head: "accuracy %", meter: true, sort: (r) => r.accuracy, cell: (r) => has(r.accuracy) ? percent(r, "accuracy") + (r.tied_with_best ? " †" : "") : el("span", { class: "bad" }, r.status) },
   { key: "rank", head: "rank", sort: (r) => r.rank, cell: (r) => has(r.rank) ? r.rank : "" },
   { key: "top5", head: "top-5 %", sort: (r) => r.top5, cell: (r) => percent(r, "top5") },
   { key: "share", head: "% of full", sort: (r) => r.share_of_full, cell: (r) => has(r.share_of_full) ? (100 * r.share_of_full).toFixed(1) : "" },
@@ -107,7 +115,7 @@ function drawTable(rows) {
   const columns = COLUMNS.filter((c) => rows.some((r) => c.cell(r) !== ""));
   const notes = new Map();
   const best = Math.max(...rows.map((r) => r.accuracy || 0), 1e-9);
-  const ordered = sorted(rows, state.sort, state.down);
+  const ordered = capped(sorted(rows, state.sort, state.down));
   const body = ordered.map((r) => {
     const numbers = (r.notes || []).map((text) => { if (!notes.has(text)) notes.set(text, notes.size + 1); return notes.get(text); });
     return el("tr", { class: state.row === r.id ? "on" : null, "data-row": r.id, onclick: () => pick(r.id, true) }, columns.map((c) =>
@@ -119,7 +127,7 @@ function drawTable(rows) {
       state.down = state.sort === c.key ? !state.down : !c.name; state.sort = c.key; drawTable(shown());
       $("table").querySelector(`[data-sort="${c.key}"]`).focus();
     } }, c.head)));
-  fill($("table"), rows.length ? el("table", { class: "board" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body)) : nothing("No row is left by the filters."));
+  fill($("table"), rows.length ? el("table", { class: "board" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body)) : nothing("No row is left by the filters."), rest(rows));
   const remarks = data.groups[state.group].remarks;
   fill($("notes"), notes.size ? el("ol", { class: "notes" }, [...notes.keys()].map((text) => el("li", {}, text))) : null,
     remarks.length ? el("ul", { class: "notes quiet" }, remarks.map((r) => el("li", {}, r.text, r.of.length ? " (" + r.of.slice(0, 3).join("; ") + (r.of.length > 3 ? " …" : "") + ")" : ""))) : null);
@@ -156,7 +164,7 @@ function drawBytes(rows) {
   const node = plotOf("bytes"), g = data.groups[state.group];
   const known = rows.filter((r) => has(r.accuracy) && has(r.storage_bytes_max));
   if (!known.length) return fill(node, nothing("No finished row to plot."));
-  const width = widthOf(node), height = Math.min(440, Math.max(300, width * 0.5)), left = 44, right = width - 16, top = 14, bottom = height - 46;
+  const width = widthOf(node), height = Math.min(440, Math.max(300, width * 0.5)), left = 44, right = width - 16, top = 26, bottom = height - 46;
   const logs = known.map((r) => Math.log2(r.storage_bytes_max));
   const low = Math.floor(Math.min(...logs) - 0.4), high = Math.max(Math.ceil(Math.max(...logs) + 0.4), low + 4);
   const y = nice(Math.max(...known.map((r) => Math.min(1, has(r.accuracy_high) ? r.accuracy_high : r.accuracy)), 0.05) * 1.04);
@@ -177,7 +185,7 @@ function drawBytes(rows) {
 // ---- dots in lines: taxonomy and probes
 
 function dotLines(node, lines, label, g) { // lines: {head, sub, dots: [{row, value, low, high, draw(x, y)}]}
-  const width = widthOf(node), narrow = width < 620, left = narrow ? 10 : Math.min(300, width * 0.34), right = width - 14, pitch = narrow ? 46 : 34, top = 26;
+  const width = widthOf(node), narrow = width < 620, left = narrow ? 10 : Math.min(300, width * 0.34), right = width - 14, pitch = (narrow ? 34 : 20) + Math.max(14, 8 * Math.max(...lines.map((l) => l.joined ? 1 : l.dots.length))), top = 26;
   const height = top + lines.length * pitch + 30, bottom = height - 26;
   const scale = nice(Math.max(0.05, ...lines.flatMap((l) => l.dots.map((d) => Math.min(1, d.high ?? d.value)))) * 1.03);
   const px = (share) => left + Math.max(0, Math.min(share, scale.end)) / scale.end * (right - left);
@@ -186,14 +194,16 @@ function dotLines(node, lines, label, g) { // lines: {head, sub, dots: [{row, va
   svg.append(word(right, 12, "accuracy %", { "text-anchor": "end" }));
   if (has(g.chance)) svg.append(chance(g, px(g.chance), top - 6, px(g.chance), bottom), word(px(g.chance), 12, "chance", { "text-anchor": "middle" }));
   lines.forEach((l, place) => {
-    const middle = top + place * pitch + (narrow ? 30 : pitch / 2);
-    const head = sv("text", { x: narrow ? left : left - 14, y: narrow ? middle - 14 : middle + 4, "text-anchor": narrow ? "start" : "end", class: "strong" }, l.head);
+    const middle = top + place * pitch + (narrow ? 14 + (pitch - 14) / 2 : pitch / 2);
+    const head = sv("text", { x: narrow ? left : left - 14, y: narrow ? top + place * pitch + 14 : middle + 4, "text-anchor": narrow ? "start" : "end", class: "strong" }, l.head);
     if (l.sub) head.append(sv("tspan", { fill: "var(--soft)", dx: 6 }, l.sub));
     svg.append(head, line("grid", left, middle, right, middle));
     const values = l.dots.map((d) => d.value);
     if (l.joined && values.length) svg.append(line("", px(Math.min(...values)), middle, px(Math.max(...values)), middle, { stroke: "var(--soft)", "stroke-width": 2, opacity: 0.5 }));
-    for (const d of l.dots) if (has(d.low)) svg.append(line("", px(d.low), middle, px(d.high), middle, { stroke: d.stroke, "stroke-width": 2, opacity: 0.4 }));
-    for (const d of l.dots) svg.append(d.draw(px(d.value), middle));
+    // Side by side where they would lie on each other: each method a little below the one before.
+    const at = (k) => l.joined ? middle : middle + (k - (l.dots.length - 1) / 2) * Math.min(8, (pitch - 16) / l.dots.length);
+    l.dots.forEach((d, k) => { if (has(d.low)) svg.append(line("", px(d.low), at(k), px(d.high), at(k), { stroke: d.stroke, "stroke-width": 2, opacity: 0.4 })); });
+    l.dots.forEach((d, k) => svg.append(d.draw(px(d.value), at(k))));
   });
   return svg;
 }
@@ -223,14 +233,14 @@ function drawProbes(rows) {
   if (!known.length) return fill(node, nothing("No row holds temporal probes."));
   const kinds = ["as they are", ...data.probes];
   const piece = (kind, x, y, text) => tip(sv("path", { class: "point", d: SHAPES[kinds.indexOf(kind)], fill: kind === kinds[0] ? "var(--ink)" : `var(--c${kinds.indexOf(kind) - 1})`, transform: `translate(${x},${y})`, tabindex: 0 }), text);
-  const lines = known.map((r) => ({ head: r.label, sub: budget(r), joined: true, dots: [...data.probes.filter((p) => has(r[p])), kinds[0]].map((kind) => ({
+  const lines = capped(known).map((r) => ({ head: r.label, sub: budget(r), joined: true, dots: [...data.probes.filter((p) => has(r[p])), kinds[0]].map((kind) => ({
     value: kind === kinds[0] ? r.accuracy : r[kind],
     draw: (x, y) => piece(kind, x, y, `${title(r)}\n${kind}: ${points(kind === kinds[0] ? r.accuracy : r[kind])} %${kind === kinds[0] ? "" : "\ndifference " + percent(r, kind + "_minus_accuracy", true)}`) })) }));
   const table = el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ["method", "", "temporal gain", "with a moving test", "motion set", "motion real"].map((h, i) => el("th", { class: i < 2 ? "name" : null }, h)))),
-    el("tbody", {}, known.map((r) => el("tr", {}, el("td", { class: "name" }, mark(r.method), r.label), el("td", { class: "name" }, budget(r)), el("td", {}, percent(r, "temporal_gain", true)), el("td", {}, percent(r, "temporal_gain_moving_test", true)),
+    el("tbody", {}, capped(known).map((r) => el("tr", {}, el("td", { class: "name" }, mark(r.method), r.label), el("td", { class: "name" }, budget(r)), el("td", {}, percent(r, "temporal_gain", true)), el("td", {}, percent(r, "temporal_gain_moving_test", true)),
       el("td", {}, has(r.motion_set) ? r.motion_set.toFixed(4) : ""), el("td", {}, has(r.motion_real) ? r.motion_real.toFixed(4) : ""))))));
   return fill(node, dotLines(node, lines, "Accuracy under temporal probes", g),
-    el("div", { class: "legend" }, kinds.map((kind, i) => el("span", {}, sv("svg", { class: "mark", viewBox: "-7 -7 14 14" }, sv("path", { d: SHAPES[i], fill: i ? `var(--c${i - 1})` : "var(--ink)" })), kind))), table);
+    el("div", { class: "legend" }, kinds.map((kind, i) => el("span", {}, sv("svg", { class: "mark", viewBox: "-7 -7 14 14" }, sv("path", { d: SHAPES[i], fill: i ? `var(--c${i - 1})` : "var(--ink)" })), kind))), table, rest(known));
 }
 
 // ---- classes
@@ -275,7 +285,7 @@ function drawClips(rows) {
     if (!clip || !/^data:image\/(png|webp);base64,[\w+/=]+$/.test(clip.image)) return el("figure", {});
     return el("figure", {}, el("div", { class: "clip" + ((g.geometry.size || 0) > 64 ? " smooth" : ""), role: "img", "aria-label": `${name}, ${clip.frames} frames`, style: { "--frames": clip.frames, "background-image": `url("${clip.image}")` } }), el("figcaption", { title: name }, name));
   })));
-  return fill(node, g.real.length ? reel("Real clips", g.real, "real") : null, known.map((r) => reel([mark(r.method), title(r), has(r.storage_bytes_max) && el("span", { class: "tag" }, size(r.storage_bytes_max)), has(r.accuracy) && el("span", { class: "tag" }, points(r.accuracy) + " %")], r.clips, "")));
+  return fill(node, g.real.length ? reel("Real clips", g.real, "real") : null, el("div", { class: "reels" }, capped(known).map((r) => reel([mark(r.method), title(r), has(r.storage_bytes_max) && el("span", { class: "tag" }, size(r.storage_bytes_max)), has(r.accuracy) && el("span", { class: "tag" }, points(r.accuracy) + " %")], r.clips, ""))), rest(known));
 }
 
 // ---- losses
@@ -286,7 +296,7 @@ function drawLosses(rows) {
   if (!known.length) return fill(node, nothing("No method here has a loss."));
   const width = 260, height = 130, left = 46, right = width - 6, top = 8, bottom = height - 22;
   const compact = (v) => v !== 0 && (Math.abs(v) >= 1e4 || Math.abs(v) < 1e-2) ? v.toExponential(0) : String(Number(v.toPrecision(2)));
-  return fill(node, el("div", { class: "many" }, known.map((r) => {
+  return fill(node, el("div", { class: "many" }, capped(known).map((r) => {
     const all = r.curves.flatMap((c) => c.loss), steps = Math.max(...r.curves.flatMap((c) => c.step));
     const log = Math.min(...all) > 0, f = log ? Math.log10 : (v) => v;
     const low = f(Math.min(...all)), high = Math.max(f(Math.max(...all)), low + 1e-9);
@@ -297,7 +307,7 @@ function drawLosses(rows) {
       word(right, height - 6, "step " + steps, { "text-anchor": "end" }), word(left, height - 6, log ? "logarithmic" : ""));
     r.curves.forEach((c, i) => svg.append(tip(sv("path", { d: c.loss.map((v, k) => (k ? "L" : "M") + px(c.step[k]).toFixed(1) + "," + py(v).toFixed(1)).join(""), fill: "none", stroke: colour(r.method), "stroke-width": 1.6, opacity: 1 - 0.25 * (i % 3) }), `${title(r)}\n${has(c.seed) ? "seed " + c.seed : ""}\n${compact(c.loss[0])} to ${compact(c.loss[c.loss.length - 1])}`)));
     return el("figure", {}, el("figcaption", { title: title(r) }, mark(r.method), title(r)), svg);
-  })));
+  })), rest(known));
 }
 
 // ---- costs
@@ -305,7 +315,7 @@ function drawLosses(rows) {
 function drawCosts(rows) {
   const node = plotOf("costs");
   const sum = (r) => data.phases.reduce((total, p) => total + (r.seconds[p] || 0), 0);
-  const known = rows.filter((r) => sum(r) > 0).sort((a, b) => sum(b) - sum(a));
+  const every = rows.filter((r) => sum(r) > 0).sort((a, b) => sum(b) - sum(a)), known = capped(every);
   if (!known.length) return fill(node, nothing("No finished row."));
   const width = widthOf(node), narrow = width < 620, left = narrow ? 0 : Math.min(280, width * 0.34), pitch = narrow ? 42 : 26, top = Math.max(...known.map(sum));
   const svg = frame(width, known.length * pitch + 4, "Seconds by phase");
@@ -321,7 +331,7 @@ function drawCosts(rows) {
     }
     svg.append(word(x + 6, y + 13, span(sum(r))));
   });
-  return fill(node, svg, el("div", { class: "legend" }, data.phases.filter((p) => known.some((r) => r.seconds[p])).map((p) => el("span", {}, sv("svg", { class: "mark", viewBox: "0 0 12 12" }, sv("rect", { width: 12, height: 12, rx: 2, fill: `var(--c${PHASE_COLOUR[p]})` })), p))));
+  return fill(node, svg, el("div", { class: "legend" }, data.phases.filter((p) => known.some((r) => r.seconds[p])).map((p) => el("span", {}, sv("svg", { class: "mark", viewBox: "0 0 12 12" }, sv("rect", { width: 12, height: 12, rx: 2, fill: `var(--c${PHASE_COLOUR[p]})` })), p))), rest(every));
 }
 
 // ---- failures and provenance
@@ -335,7 +345,7 @@ function drawFailures() {
   const left = data.groups.flatMap((g) => g.left_out.map((entry) => [g.dataset, entry.key, entry.reason]));
   const unique = [...new Map(left.map((entry) => [entry.join("\n"), entry])).values()];
   fill(plotOf("failures"),
-    data.failures.length ? tableOf(["status", "cell", "reason"], data.failures.map((f) => [el("span", { class: f.status === "skipped" ? null : "bad" }, f.status), [f.title, " ", el("code", {}, f.cell)], f.reason])) : nothing("Every recorded cell finished."),
+    data.failures.length ? tableOf(["status", "cell", "reason"], data.failures.map((f) => [status(f.status), [f.title, " ", el("code", {}, f.cell)], f.reason])) : nothing("Every recorded cell finished."),
     unique.length ? [el("h3", {}, `Clips left out of the data (${unique.length})`), tableOf(["data", "clip", "reason"], unique.slice(0, 200)), unique.length > 200 && nothing(`and ${unique.length - 200} more`)] : nothing("No clip was left out of the data."));
 }
 
@@ -345,7 +355,7 @@ function drawProvenance(rows) {
     el("div", {}, el("h3", {}, "Data"), facts([["dataset", g.dataset], ["classes", g.classes.length || ""], ["clips", has(g.train) ? `${g.train} train, ${g.test} ${g.judged_on}` : ""], ["clip", pairs(g.geometry)], ["fingerprint", el("code", {}, g.fingerprint)], ["pixels", g.digests.map((d) => el("code", {}, d, " "))], ["profile", g.profile], ["protocol", g.protocol], ["network", g.network]])),
     el("div", {}, data.environments.map((e) => [el("h3", {}, `Machine and versions of ${e.cells} cells`), facts([["suite", [e.bench, " ", el("code", {}, e.commit || "no commit")]], ["python", e.python], ["packages", pairs(e.packages)], ["system", [e.system, ", ", e.cpu, ", ", e.cores, " cores, ", e.threads, " threads"].join("")], ["device", e.device]])]))),
     el("h3", {}, "What each row ran with"),
-    rows.map((r) => el("details", {}, el("summary", {}, mark(r.method), title(r)), facts([["hyper-parameters", r.config && Object.keys(r.config).length ? Object.entries(r.config).map(([k, v]) => `${k}=${v}`).join(", ") : "none"], ["tuned", r.tuned ? "on the validation part of train" : ""], ["source", r.source && el("code", {}, r.source)], ["stored as", r.kind], ["tensors", Object.entries(r.tensors).map(([k, t]) => `${k} ${t.shape.join("x") || "1"} ${t.type}, ${size(t.bytes)}`).join("; ")], ["cells", el("code", {}, r.cells.join(" "))]]))));
+    capped(rows).map((r) => el("details", {}, el("summary", {}, mark(r.method), title(r)), facts([["hyper-parameters", r.config && Object.keys(r.config).length ? Object.entries(r.config).map(([k, v]) => `${k}=${v}`).join(", ") : "none"], ["tuned", r.tuned ? "on the validation part of train" : ""], ["source", r.source && el("code", {}, r.source)], ["stored as", r.kind], ["tensors", Object.entries(r.tensors).map(([k, t]) => `${k} ${t.shape.join("x") || "1"} ${t.type}, ${size(t.bytes)}`).join("; ")], ["cells", el("code", {}, r.cells.join(" "))]]))), rest(rows));
 }
 
 // ---- the page

@@ -28,7 +28,12 @@ def shown_records(records: Iterable[Record], out: Path) -> list[Record]:
     """The records whose sets can be shown: judged on test clips, stored below ``out``, of several seeds the first."""
     first: dict[str, Record] = {}
     for record in sorted(records, key=lambda record: (record.cell.seed is not None, record.cell.seed or 0)):
-        if record.set is None or record.set.artefact is None or record.cell.judged_on != "test" or record.status != "ok":
+        if (
+            record.set is None
+            or record.set.artefact is None
+            or record.cell.judged_on != "test"
+            or record.status != "ok"
+        ):
             continue
         if (out / "artefacts" / record.set.artefact / _MANIFEST).is_file():
             first.setdefault(replace(record.cell, seed=None).id(), record)
@@ -114,7 +119,9 @@ def _named(manifest: Mapping[str, Any], registries: Registries) -> Dataset[Any] 
         name, options = manifest["dataset"]["name"], manifest["dataset"]["options"]
         if registries.datasets.get(name).takes_argument:
             return None
-        dataset = parse_dataset(f"{name}[{','.join(f'{key}={value}' for key, value in options.items())}]", registries, None)
+        dataset = parse_dataset(
+            f"{name}[{','.join(f'{key}={value}' for key, value in options.items())}]", registries, None
+        )
         return stand_in(dataset) if str(manifest["cell"]["dataset"]).endswith("(stand-in)") else dataset
     except (BenchError, KeyError, TypeError, AttributeError):
         return None

@@ -23,7 +23,9 @@ _FLAGS = (
 )  # fmt: skip
 
 # Chromium wants its pipe at file descriptors 3 and 4, which a test runner may be using itself.
-_TRAMPOLINE = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+_TRAMPOLINE = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 
 
 def find() -> str | None:
@@ -110,7 +112,8 @@ class Browser:
     def click(self, selector: str) -> None:
         """A real click with the mouse in the middle of an element."""
         box = self.run(
-            f"(() => {{ const node = document.querySelector({json.dumps(selector)}); node.scrollIntoView({{block: 'center', behavior: 'instant'}});"
+            f"(() => {{ const node = document.querySelector({json.dumps(selector)});"
+            " node.scrollIntoView({block: 'center', behavior: 'instant'});"
             " const b = node.getBoundingClientRect(); return {x: b.x + b.width / 2, y: b.y + b.height / 2}; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
@@ -123,7 +126,11 @@ class Browser:
     def resize(self, width: int, height: int, scale: float = 1.0) -> None:
         """Sets the size of the window, in CSS pixels."""
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=width < 600
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=width < 600,
         )
 
     def prefer(self, scheme: str) -> None:
@@ -155,7 +162,9 @@ class Browser:
             self.problems.append(f"console: {told['args']}")
         elif event == "Log.entryAdded" and told["entry"]["level"] in ("error", "warning"):
             self.problems.append(f"log: {told['entry']['text']}")
-        elif event == "Network.requestWillBeSent" and not told["request"]["url"].startswith(("file:", "data:", "about:")):
+        elif event == "Network.requestWillBeSent" and not told["request"]["url"].startswith(
+            ("file:", "data:", "about:")
+        ):
             self.problems.append(f"request: {told['request']['url']}")
 
 
