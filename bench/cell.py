@@ -138,6 +138,10 @@ class _CellRun:
         judged_on = self.cell.judged_on
         train_split: Split = "train" if judged_on == "test" else "fit"
         test = SplitClips(store, judged_on, self.device)
+        if len(test) == 0:
+            raise BenchError(
+                f"no {judged_on} clip: every class needs two groups of training clips for a validation part"
+            )
         self.data = {
             "classes": len(store.classes),
             "train": len(store.positions(train_split)),

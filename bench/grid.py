@@ -90,6 +90,7 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
         profile = _judged_by(PROFILES[request.profile or dataset.default_profile], request.protocol)
         geometry = dataset.geometry(profile.geometry)
         index = dataset.index(geometry)
+        check_tested(index, request.judged_on)
         for setting in temporal.parse_all(request.settings, geometry.frames):
             for ipc in request.ipcs:
                 for name in request.methods:
@@ -104,6 +105,19 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
                         )  # fmt: skip
                         cells.setdefault(cell.cell.id(), cell)
     return list(cells.values())
+
+
+def check_tested(index: ClipIndex, judged_on: JudgedOn) -> None:
+    """Refuses data without test clips where these judge.
+
+    Raises:
+        BenchError: there is none.
+    """
+    if judged_on == "test" and not any(clip.split == "test" for clip in index.clips):
+        raise BenchError(
+            f"{index.dataset}: no test clip; give some the split 'test', or more than one group to a class, "
+            "or use --judge-on validation"
+        )
 
 
 def variant(

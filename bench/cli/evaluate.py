@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bench import paths, plugins
 from bench.api import Dataset, Geometry
 from bench.errors import BenchError
+from bench.grid import check_tested
 from bench.store.records import Cell
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
             f"--datasets: the set was made for the classes {', '.join(classes[:3])} ... "
             f"({len(classes)}), the dataset has {', '.join(index.classes[:3])} ... ({len(index.classes)})"
         )
+    check_tested(index, cell.judged_on)
     network = registries.networks.get(args.network or cell.network)()
     protocol = registries.protocols.get(args.protocol or cell.protocol.partition("/")[0])()
 

@@ -126,6 +126,14 @@ def open_or_build(
         return _open(folder, index, geometry)
 
 
+def open_existing(index: ClipIndex, geometry: Geometry, cache: Path) -> ClipStore | None:
+    """The store of these data if the cache has a whole one; nothing is decoded. Arguments as `open_or_build`."""
+    try:
+        return _open(cache / "clips" / key(index, geometry), index, geometry)
+    except (_Damaged, FileNotFoundError):
+        return None
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Opening
 

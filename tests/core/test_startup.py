@@ -28,6 +28,9 @@ print([name for name in heavy if name in sys.modules and lazy.is_loaded(name)])
         "run --help",
         "evaluate --help",
         "data check --help",
+        "report --help",
+        "show --help",
+        "export --help",
         "list --plugin PLUGIN",
         "list --verbose",
         "run --dry-run --plugin PLUGIN --datasets tiny,shapes-motion --ipc 1,5 --settings dense,static",
@@ -43,6 +46,12 @@ def test_no_heavy_package_is_loaded(command, tiny_plugin, tmp_path):
 @pytest.mark.parametrize("by", ["ipc", "probes"])
 def test_a_table_needs_no_torch(finished, tmp_path, by):
     assert "'torch'" not in loaded(["table", "--by", by, "--out", finished[0]], tmp_path)
+
+
+def test_a_report_without_clips_needs_no_torch(finished, tmp_path):
+    assert "'torch'" not in loaded(
+        ["report", "--clips", "0", "--out", finished[0], "--to", tmp_path / "a.html"], tmp_path
+    )
 
 
 def test_a_finished_run_needs_no_torch(finished, tmp_path):

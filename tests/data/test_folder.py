@@ -109,7 +109,6 @@ def test_all_mistakes_at_once_with_their_lines(tmp_path):
         ("file,label\n", "no labelled videos"),
         ("file,label,split\na.mp4,x,train\nb.mp4,x,test\n", r"only one class \('x'\)"),
         ("file,label,split\na.mp4,x,train\nb.mp4,y,test\n", "no training clip of class y"),
-        ("file,label,split\na.mp4,x,train\nb.mp4,y,train\n", "no test clip"),
     ],
 )
 def test_a_faulty_labels_csv_is_one_sentence(tmp_path, text, message):

@@ -1,0 +1,90 @@
+"""Write the clips of a stored set as video files with a labels.csv, as `folder:` reads them.
+
+python -m bench export results/artefacts/3f2a... --to clips
+python -m bench export results/artefacts/3f2a... --to clips --codec ffv1
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import re
+from pathlib import Path
+
+from bench import plugins
+from bench.errors import BenchError
+
+SUMMARY = "write a stored set's clips as videos with labels.csv, for folder:"
+
+_CODECS = ("libx264rgb", "ffv1")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``export``."""
+    parser.add_argument("path", metavar="PATH", help="folder of a stored set")
+    parser.add_argument("--to", required=True, metavar="FOLDER", help="a folder that is new or empty")
+    parser.add_argument(
+        "--codec", choices=_CODECS, default=_CODECS[0],
+        help="both lose nothing: H.264 in .mp4, which plays almost anywhere (libx264rgb, the default), or FFV1 in .mkv",
+    )  # fmt: skip
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Renders and writes."""
+    from bench import pictures
+    from bench.store.records import write_atomic
+    from bench.store.rendered import open_set, render
+
+    stored = open_set(Path(args.path), plugins.load(args.plugin))
+    folder = Path(args.to)
+    _make_empty(folder)
+    suffix = pictures.EXACT[args.codec][0]
+    digits = len(str(len(stored.labels) - 1))
+    lines: list[tuple[str, str, str, str]] = []
+    cut = 0.0
+    for position, label in enumerate(stored.labels):
+        clips, share = render(stored, [position])
+        cut += share / len(stored.labels)
+        name = f"{position:0{digits}d}_{_file_name(stored.classes[label])}"
+        pictures.write_exact(folder / (name + suffix), clips[0], args.codec)
+        lines.append((name + suffix, stored.classes[label], "train", name))
+    # Last: a folder that has it is whole.
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("file", "label", "split", "group"), *lines])
+    try:
+        write_atomic(folder / "labels.csv", text.getvalue().encode())
+    except OSError as error:
+        raise BenchError(f"--to {folder}: cannot write labels.csv ({error.strerror})") from error
+    print(
+        f"{folder}: {len(lines)} clips of {len(set(stored.labels))} classes, labels.csv; every pixel decodes as it was rendered"
+    )
+    if cut:
+        print(f"{100 * cut:.1f} % of the numbers lay outside the range of pixels and were cut")
+    print(
+        "all clips are marked train, each a group of its own: a stored set has no test clips. `folder:` reads them as they "
+        "are; to judge on test clips, add these with split test to labels.csv"
+    )
+    return 0
+
+
+def _make_empty(folder: Path) -> None:
+    """Makes the folder.
+
+    Raises:
+        BenchError: it holds something, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise BenchError(f"--to {folder}: the folder is not empty; name a new one")
+    except OSError as error:
+        raise BenchError(f"--to {folder}: cannot make the folder ({error.strerror})") from error
+
+
+def _file_name(name: str) -> str:
+    """A class name as a part of a file name."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")[:40] or "class"

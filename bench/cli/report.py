@@ -1,0 +1,81 @@
+"""Write the report: one HTML file with every table, plot and clip, that needs nothing else to be opened.
+
+python -m bench report                                  results/report.html, made from the records of results/
+python -m bench report --datasets folder:CLIPS          real clips beside the distilled ones (a folder's place is in no record)
+python -m bench report --clips 0                        without clips
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench import paths, plugins
+from bench.errors import BenchError
+from bench.store.records import RecordStore, write_atomic
+from bench.tables.sheet import printable
+
+SUMMARY = "write one HTML file with every table, plot and clip"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``report``."""
+    parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
+    parser.add_argument("--to", metavar="FILE", help="the file to write (default: DIR/report.html)")
+    parser.add_argument(
+        "--clips", type=int, default=4, metavar="N", help="classes whose clips play; 0: none (default: 4)"
+    )
+    parser.add_argument(
+        "--datasets", action="append", default=[], metavar="D",
+        help="where real clips are, for comparison; may be repeated. They are shown if the cache has them decoded",
+    )  # fmt: skip
+    parser.add_argument(
+        "--root", metavar="DIR", help="where these datasets lie (default: data/NAME, or BENCH_DATA/NAME)"
+    )
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reads the records, renders clips, writes the page."""
+    from bench.report import sprites
+    from bench.report.content import content
+    from bench.report.page import page
+    from bench.tables.published import read
+
+    if args.clips < 0:
+        raise BenchError(f"--clips: {args.clips} is not at least 0")
+    out = Path(args.out)
+    warn: list[str] = []
+    store = RecordStore(out)
+    records = list(store.all(lambda path, reason: warn.append(f"record left out: {path.name}: {reason}")))
+    if not records:
+        what = "no readable records" if warn else "no records"
+        raise BenchError(
+            f"{what} in {store.folder}; run `python -m bench run --out {out}` first, or name another --out"
+        )
+    found = sprites.manifests(records, out)
+    clips, real = {}, {}
+    shown = sprites.shown_records(records, out) if args.clips else []
+    if shown:
+        from bench.data.spec import parse_dataset
+
+        registries = plugins.load(args.plugin)
+        given = [parse_dataset(text, registries, args.root) for text in args.datasets]
+        clips = sprites.distilled(shown, out, registries, args.clips, warn)
+        real = sprites.real(shown, found, given, registries, paths.cache_root(), args.clips)
+    names = {fingerprint: [str(name) for name in manifest["classes"]] for fingerprint, manifest in found.items()}
+    text = page(content(records, read(out / "published.csv"), names, clips, real))
+    file = Path(args.to) if args.to is not None else out / "report.html"
+    try:
+        write_atomic(file, text.encode())
+    except OSError as error:
+        raise BenchError(f"cannot write {file}: {error.strerror or error}") from error
+    for line in warn:
+        print(f"warning: {printable(line)}", file=sys.stderr)
+    beside = ", real ones beside them" if real else ""
+    sets = f"; clips of {len(clips)} sets{beside}" if clips else ""
+    print(f"{file}: {len(records):,} records{sets}, {len(text.encode()) / 2**20:.1f} MiB")
+    return 0

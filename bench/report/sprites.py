@@ -1,0 +1,153 @@
+"""The clips of the report: of stored sets and, where the cache has them decoded, of the real data, as pictures inside the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.api import Dataset, Geometry
+from bench.errors import BenchError
+from bench.store.records import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bench.plugins import Registries
+
+_LOSSLESS = 128 << 10
+"""A clip of more bytes than this goes into the page as WebP: a hundred of them would be tens of megabytes."""
+
+_MANIFEST = "manifest.json"
+
+
+def shown_records(records: Iterable[Record], out: Path) -> list[Record]:
+    """The records whose sets can be shown: judged on test clips, stored below ``out``, of several seeds the first."""
+    first: dict[str, Record] = {}
+    for record in sorted(records, key=lambda record: (record.cell.seed is not None, record.cell.seed or 0)):
+        if (
+            record.set is None
+            or record.set.artefact is None
+            or record.cell.judged_on != "test"
+            or record.status != "ok"
+        ):
+            continue
+        if (out / "artefacts" / record.set.artefact / _MANIFEST).is_file():
+            first.setdefault(replace(record.cell, seed=None).id(), record)
+    return list(first.values())
+
+
+def manifests(records: Iterable[Record], out: Path) -> dict[str, dict[str, Any]]:
+    """The manifest of one stored set for each fingerprint; damaged ones are passed over."""
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        if record.cell.fingerprint in found or record.set is None or record.set.artefact is None:
+            continue
+        try:
+            manifest = json.loads((out / "artefacts" / record.set.artefact / _MANIFEST).read_text(encoding="utf-8"))
+            [str(name) for name in manifest["classes"]]
+            found[record.cell.fingerprint] = manifest
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def distilled(
+    records: Iterable[Record], out: Path, registries: Registries, most: int, warn: list[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Pictures of stored sets by cell id: the first clip of each of at most ``most`` classes.
+
+    Args:
+        records: as `shown_records` gives them.
+        out: folder of the results.
+        registries: to find the kinds of sets.
+        most: classes shown.
+        warn: takes a line for each set that cannot be shown.
+    """
+    from bench.store.rendered import first_of_each, open_set, render, spread
+
+    pictures: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        assert record.set is not None
+        assert record.set.artefact is not None
+        try:
+            stored = open_set(out / "artefacts" / record.set.artefact, registries)
+            chosen = first_of_each(stored.labels, spread(len(stored.classes), most))
+            clips, _ = render(stored, list(chosen.values()))
+        except BenchError as error:
+            warn.append(f"{record.cell.title()}: not shown: {error}")
+            continue
+        pictures[record.id] = [_picture(clip, label) for label, clip in zip(chosen, clips, strict=True)]
+    return pictures
+
+
+def real(
+    records: Iterable[Record], found: Mapping[str, dict[str, Any]], given: Sequence[Dataset[Any]],
+    registries: Registries, cache: Path, most: int,
+) -> dict[str, list[dict[str, Any]]]:  # fmt: skip
+    """Pictures of real training clips by fingerprint, where the cache holds them decoded. Nothing is decoded for it.
+
+    Args:
+        records: as `shown_records` gives them.
+        found: manifests by fingerprint.
+        given: datasets that the user named; the others are looked for as their manifests name them.
+        registries: to find these.
+        cache: the cache folder.
+        most: classes shown.
+    """
+    geometries = {record.cell.fingerprint: Geometry(**record.cell.geometry) for record in records}
+    pictures: dict[str, list[dict[str, Any]]] = {}
+    for fingerprint, geometry in geometries.items():
+        named = _named(found[fingerprint], registries) if fingerprint in found else None
+        for dataset in [*given, *([named] if named is not None else [])]:
+            shown = _real(dataset, fingerprint, geometry, cache, most)
+            if shown:
+                pictures[fingerprint] = shown
+                break
+    return pictures
+
+
+def _named(manifest: Mapping[str, Any], registries: Registries) -> Dataset[Any] | None:
+    """The dataset that a manifest names, or None where its name does not say where it lies."""
+    from bench.data.spec import parse_dataset
+    from bench.data.standin import stand_in
+
+    try:
+        name, options = manifest["dataset"]["name"], manifest["dataset"]["options"]
+        if registries.datasets.get(name).takes_argument:
+            return None
+        dataset = parse_dataset(
+            f"{name}[{','.join(f'{key}={value}' for key, value in options.items())}]", registries, None
+        )
+        return stand_in(dataset) if str(manifest["cell"]["dataset"]).endswith("(stand-in)") else dataset
+    except (BenchError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _real(dataset: Dataset[Any], fingerprint: str, geometry: Geometry, cache: Path, most: int) -> list[dict[str, Any]]:
+    from bench.data.store import open_existing
+    from bench.store.rendered import first_of_each, spread
+
+    try:
+        index = dataset.index(geometry)
+    except BenchError:
+        return []
+    if index.fingerprint != fingerprint or (store := open_existing(index, geometry, cache)) is None:
+        return []
+    positions = store.positions("train")
+    labels = tuple(int(label) for label in store.labels[positions])
+    middle = store.clips.shape[1] // 2
+    chosen = first_of_each(labels, spread(len(store.classes), most))
+    return [_picture(store.clips[positions[place], middle], label) for label, place in chosen.items()]
+
+
+def _picture(clip: NDArray[np.uint8], label: int) -> dict[str, Any]:
+    from bench import pictures
+
+    image = pictures.sprite(clip)
+    lossless = clip.nbytes <= _LOSSLESS
+    uri = pictures.data_uri(pictures.png(image) if lossless else pictures.webp(image), "png" if lossless else "webp")
+    return {"label": label, "image": uri, "frames": len(clip)}

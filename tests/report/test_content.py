@@ -1,0 +1,117 @@
+"""What the report shows, and that nothing in it can leave its place."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from bench.report.content import MOST_POINTS, content, thinned
+from bench.report.page import embedded, page
+from bench.store.records import PhaseCost
+from tests.tables.conftest import record
+
+
+def rows_of(*records, **more):
+    return content(records, **more)["rows"]
+
+
+def test_figures_are_those_of_the_tables():
+    made = [record("random", [60, 62]), record("dm", [70, 74], stored=3 << 20)]
+    by_method = {row["method"]: row for row in rows_of(*made)}
+    assert by_method["dm"]["accuracy"] == pytest.approx(0.72)
+    assert by_method["dm"]["gain"] == pytest.approx(0.11)
+    assert by_method["dm"]["storage_bytes_max"] == 3 << 20
+    assert by_method["dm"]["factors"] == {"n": 8, "r": 8, "k": 1, "i": "nearest"}
+    assert "gain" not in by_method["random"]
+
+
+def test_the_full_data_stand_once_without_what_depends_on_a_budget():
+    made = [record("full", [95], ipc=None, seed=None), *(record("random", [60 + i], ipc=i) for i in (1, 5))]
+    full = [row for row in rows_of(*made) if row["method"] == "full"]
+    assert len(full) == 1
+    assert not {"ipc", "setting", "gain", "gain_low", "share_of_full", "rank"} & set(full[0])
+
+
+def test_only_rows_on_the_front_are_marked():
+    made = [
+        record("a", [50], stored=100),
+        record("b", [70], stored=200),
+        record("c", [60], stored=300),
+        record("d", [80], stored=300, ipc=5),
+    ]
+    assert {row["method"]: row["optimal"] for row in rows_of(*made) if row["status"] == "ok"} == {
+        "a": True, "b": True, "c": False, "d": True,
+    }  # fmt: skip
+
+
+def test_confusions_are_summed_over_seeds_and_networks():
+    (row,) = rows_of(record("dm", [70, 40], seed=0), record("dm", [100, 50], seed=1))
+    # 50 clips a class; of network k the first correct[k] are right, the others taken for the next class.
+    assert row["confusion"] == [[50 + 40 + 50 + 50, 10], [30 + 50 + 0 + 50, 20 + 0 + 50 + 0]]
+
+
+def test_curves_are_one_a_seed_and_leave_out_what_diverged():
+    with_loss = dataclasses.replace(record("dm", [70]), history={"step": [1, 2, 3], "loss": [5.0, None, 3.0]})
+    short = dataclasses.replace(record("dm", [70], seed=1), history={"step": [1], "loss": [5.0]})
+    (row,) = rows_of(with_loss, short)
+    assert row["curves"] == [{"seed": 0, "step": [1, 3], "loss": [5.0, 3.0]}]
+
+
+def test_seconds_are_means_over_the_seeds():
+    costs = [{"distil": PhaseCost(seconds, 0.0, 0, 0)} for seconds in (10.0, 20.0)]
+    (row,) = rows_of(*(record("dm", [70], seed=seed, costs=cost) for seed, cost in enumerate(costs)))
+    assert row["seconds"] == {"distil": 15.0}
+
+
+def test_failures_and_clips_left_out_are_named_with_their_reasons():
+    left = {"left_out": [["a.mp4", "no frames"]], "classes": 2}
+    made = content([record("dm", status="oom", reason="out of memory"), record("random", [60], data=left)])
+    assert [(entry["method"], entry["status"], entry["reason"]) for entry in made["failures"]] == [
+        ("dm", "oom", "out of memory")
+    ]
+    assert made["groups"][0]["left_out"] == [{"key": "a.mp4", "reason": "no frames"}]
+
+
+@pytest.mark.parametrize(("names", "shown"), [(["x", "y"], ["x", "y"]), (["x"], ["class 0", "class 1"])])
+def test_class_names_are_those_of_a_manifest_that_fits(names, shown):
+    assert content([record("dm", [70])], names={"f" * 64: names})["groups"][0]["classes"] == shown
+
+
+def test_data_that_may_not_be_compared_are_apart():
+    made = content([record("dm", [70]), record("dm", [60], protocol="standard/1"), record("dm", [50], fingerprint="e")])
+    assert len(made["groups"]) == 3
+    assert sorted(row["group"] for row in made["rows"]) == [0, 1, 2]
+
+
+def test_thinning_keeps_both_ends_and_the_order():
+    kept = thinned(list(range(1000)))
+    assert (kept[0], kept[-1], len(kept)) == (0, 999, MOST_POINTS)
+    assert kept == sorted(set(kept))
+    assert thinned([3, 1, 2]) == [3, 1, 2]
+
+
+NASTY = ["</script>", "<!--<script>", "&lt;", "\u2028\u2029", '"\\', "/*SCRIPT*/", "name\udc80"]
+
+
+def test_embedded_data_stay_inside_their_element_and_come_back_unchanged():
+    text = embedded(NASTY)
+    assert json.loads(text) == NASTY
+    assert text.isascii()
+    assert not re.search("[<>&]", text)
+
+
+def test_the_page_is_one_file_with_each_part_once_and_no_address():
+    made = content([record(name, [70]) for name in ("</script>", "/*DATA*/")])
+    text = page(made)
+    assert text.count("<script") == 2
+    assert text.count("</script>") == 2
+    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)
+    assert json.loads(found[1]) == json.loads(json.dumps(made))
+    # The one address is the name of SVG's elements, which nothing is fetched from.
+    assert set(re.findall(r"https?://[^\s\"']+", text)) == {"http://www.w3.org/2000/svg"}
+    assert not re.search(
+        r"@import|<link[^>]+href=\"(?!data:)|\bfetch\(|XMLHttpRequest|innerHTML|insertAdjacent|eval\(", text
+    )
