@@ -201,8 +201,8 @@ def _planned(
     if declined is None and setting.segments > 1:
         declined = network.declines(dataclasses.replace(clip, frames=clip.frames // setting.segments))
     needed = 0 if declined else needed_bytes(method, work, size.storage)
-    if method_type.fills_budget and size.budget is not None:
-        needed = min(needed, size.budget)
+    if declined is None and method_type.fills_budget and size.budget is not None:
+        needed = size.budget  # at most; how much it is will show
     if declined is None and size.budget is not None and needed > size.budget:
         declined, needed = does_not_fit(name, needed, size.budget), 0
     passes = 0.0 if declined else method.clip_passes(work) + protocol.networks * per_network
