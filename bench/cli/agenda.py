@@ -177,12 +177,12 @@ def _cells_of_row(planned: PlannedCell, name: str, seed: int | None, seconds: fl
 
 
 def _amount(planned: PlannedCell) -> str:
-    """Clips a class; of a set that fills its budget, or that nothing fits into, the budget."""
+    """Clips a class; with a budget in bytes the most that can fit."""
     cell = planned.cell
     if cell.ipc is None:
         return "all"
     codec = f" {cell.storage}" if cell.storage != PLAIN else ""
-    return (str(cell.ipc) if cell.budget is None else f"{cell.ipc} in {written_bytes(cell.budget)}") + codec
+    return (str(cell.ipc) if cell.budget is None else f"up to {cell.ipc} in {written_bytes(cell.budget)}") + codec
 
 
 def print_summary(agenda: Agenda, estimates: Mapping[str, float], stream: TextIO) -> None:

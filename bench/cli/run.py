@@ -4,7 +4,7 @@ The same command again goes on where it stopped and runs nothing twice.
 
   python -m bench run                                             every method on shapes-mixed, a few minutes on a CPU
   python -m bench run --datasets folder:clips --ipc 1,5 --seeds 0,1,2
-  python -m bench run --budget 64KiB,1MiB --storage float32,uint8  equal bytes: as many clips as fit
+  python -m bench run --budget 1MiB,4MiB --storage float32,uint8  equal bytes: as many clips as fit
   python -m bench run --methods random,dm --set dm.lr=10 --dry-run
   python -m bench run --methods random,dm --tune                  search learning rates on a part of train first
 """
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     axes.add_argument(
         "--budget",
         metavar="B,B",
-        help="bytes a set may take, such as 500KB,1MiB, in the place of --ipc: as many clips a class as fit",
+        help="bytes a set may take, such as 1MiB,4MiB, in the place of --ipc: as many clips a class as fit",
     )
     axes.add_argument(
         "--storage",
