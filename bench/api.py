@@ -94,6 +94,7 @@ class SyntheticSet(ABC):
         labels: ``(N,)`` int64, or ``(N, classes)`` float for learned or soft labels (which then count in bytes).
         label_loss: what float labels are: class probabilities for cross-entropy, or targets for a squared error.
         rate: a learned learning rate ``()`` for networks that train on the set (counted in bytes), or None.
+        labels_counted: True if float labels are made from ``tensors()``, and so are counted there.
     """
 
     name: ClassVar[str]
@@ -101,6 +102,7 @@ class SyntheticSet(ABC):
     labels: torch.Tensor
     label_loss: LabelLoss = "cross-entropy"
     rate: torch.Tensor | None = None
+    labels_counted: bool = False
 
     @classmethod
     @abstractmethod
@@ -136,7 +138,7 @@ class SyntheticSet(ABC):
     def stored(self) -> dict[str, torch.Tensor]:
         """All that is counted in bytes: ``tensors()``, float labels and a learned rate. Integer labels are free."""
         kept = dict(self.tensors())
-        if self.labels.is_floating_point():
+        if self.labels.is_floating_point() and not self.labels_counted:
             kept["labels"] = self.labels
         if self.rate is not None:
             kept["rate"] = self.rate
@@ -192,6 +194,7 @@ class Task(ABC):
         classes: class names in label order.
         clip: the shape of the clips that networks see.
         ipc: instances (clips) per class that the method may store.
+        budget: bytes that the set may take, of which ``ipc`` is then the consequence; None where IPC is the budget.
         setting: the temporal setting to be stored and matched.
         device: where tensors live.
         seed: the distillation seed; all generators derive from it.
@@ -200,6 +203,7 @@ class Task(ABC):
     classes: tuple[str, ...]
     clip: ClipShape
     ipc: int
+    budget: int | None
     setting: TemporalSetting
     device: torch.device
     seed: int
@@ -354,6 +358,8 @@ class Method(ABC, Generic[C]):
         uses_ipc: False if the set does not depend on IPC (one cell then serves every budget).
         uses_seed: False if nothing is random (one cell then serves every distillation seed).
         in_all: False for ablations and controls, which ``--methods all`` leaves out (``everything`` does not).
+        fills_budget: True if it finds out itself how many clips fit into ``task.budget``; ``task.ipc`` is then all clips of
+            the largest class. ``--methods all`` takes it wherever there is a budget in bytes.
         tuned: learning rates, positive float fields of Config, that ``run --tune`` may scale by one common factor.
     """
 
@@ -364,6 +370,7 @@ class Method(ABC, Generic[C]):
     uses_ipc: ClassVar[bool] = True
     uses_seed: ClassVar[bool] = True
     in_all: ClassVar[bool] = True
+    fills_budget: ClassVar[bool] = False
     tuned: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: C) -> None:

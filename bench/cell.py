@@ -17,10 +17,11 @@ import torch
 
 from bench import config, motion
 from bench.api import Clips, ClipShape, Evaluation, Method, Network, Protocol, Split, SyntheticSet
+from bench.budget import PLAIN
 from bench.costs import PhaseMeter, count_set
 from bench.data.pixels import SplitClips
 from bench.data.store import ClipStore, open_or_build
-from bench.errors import BenchError, OutOfTime
+from bench.errors import BenchError, DoesNotFit, OutOfTime
 from bench.grid import PlannedCell
 from bench.plugins import Registries
 from bench.probes import PROBES, probed
@@ -30,6 +31,7 @@ from bench.rng import generator
 from bench.store import tested
 from bench.store.artefacts import load_set, save_set
 from bench.store.records import Motion, PhaseCost, Record, SetReport, Status, total, write_atomic
+from bench.synthetic.coded import coded, loss_of
 from bench.synthetic.frozen import FrozenSet
 from bench.task import CellTask, Journal, Reporter, load_journal
 
@@ -107,6 +109,8 @@ def _classify(error: BaseException) -> tuple[Status, str]:
     # PyTorch's CPU allocator raises a plain RuntimeError.
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text:
         return "oom", text or "out of memory"
+    if isinstance(error, DoesNotFit):
+        return "skipped", text
     if isinstance(error, BenchError):
         return "failed", text
     frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -166,7 +170,9 @@ class _CellRun:
         if marker.exists() and self.artefact.exists():
             with contextlib.suppress(BenchError, ValueError, KeyError, TypeError):  # damaged: distilled anew
                 synthetic = load_set(self.artefact, self.registries)[0]
-                self.journal = Journal.from_meta(json.loads(marker.read_text(encoding="utf-8"))["journal"])
+                kept = json.loads(marker.read_text(encoding="utf-8"))
+                self.journal = Journal.from_meta(kept["journal"])
+                self.data |= kept.get("data", {})
                 self._note_costs()
                 return synthetic
         state = self.checkpoints / "distil.safetensors"
@@ -188,9 +194,16 @@ class _CellRun:
             self.journal.distil = meter.cost
             self._note_costs()
         check_set(synthetic, len(store.classes), clip, self.cell.ipc)
+        found: dict[str, Any] = {}
+        if self.cell.storage != PLAIN and (stored := coded(synthetic, self.cell.storage)) is not synthetic:
+            check_set(stored, len(store.classes), clip, self.cell.ipc)
+            found["storage_loss"] = loss_of(synthetic, stored)
+            synthetic = stored
+        check_budget(synthetic, self.cell.budget)
+        self.data |= found
         if synthetic.archived and self.context.keep_sets:
             save_set(self.artefact, synthetic, self._manifest(store))
-            write_atomic(marker, json.dumps({"journal": self.journal.to_meta()}).encode())
+            write_atomic(marker, json.dumps({"journal": self.journal.to_meta(), "data": found}).encode())
         return synthetic
 
     def _note_costs(self) -> None:
@@ -332,6 +345,17 @@ def evaluate_set(
         evaluations.append(protocol.evaluate(synthetic, test, len(classes), build, number, told, altered))
         keep(evaluations)
     return evaluations
+
+
+def check_budget(synthetic: SyntheticSet, budget: int | None) -> None:
+    """Refuses a set that takes more bytes than it may, be it by one.
+
+    Raises:
+        BenchError: with both figures.
+    """
+    taken = count_set(synthetic, None).storage_bytes
+    if budget is not None and taken > budget:
+        raise BenchError(f"the set takes {taken:,} bytes; the budget is {budget:,} bytes")
 
 
 def check_set(synthetic: SyntheticSet, classes: int, clip: ClipShape, ipc: int | None) -> None:

@@ -7,6 +7,10 @@ class BenchError(Exception):
     """Bad input: one sentence that says what, where, and which values are valid. Ends the command with exit code 2."""
 
 
+class DoesNotFit(BenchError):
+    """A method cannot keep to the byte budget; the message says which one would do. The cell is skipped."""
+
+
 class MissingData(BenchError):
     """A dataset is not where it was looked for; the message says where to get it and where to put it."""
 

@@ -32,6 +32,7 @@ class FrameTask(Task):
         self.classes = task.classes
         self.clip = dataclasses.replace(task.clip, frames=1)
         self.ipc = ipc
+        self.budget = task.budget
         self.setting = temporal.dense(1)
         self.device = task.device
         self.seed = task.seed

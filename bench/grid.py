@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench import config, temporal
 from bench.api import ClipIndex, Dataset, Geometry, Method, Workload
+from bench.budget import PLAIN, Storage, does_not_fit, largest, needed_bytes, stores_float32
 from bench.config import Value
 from bench.errors import BenchError
 from bench.plugins import Registries
@@ -35,6 +39,8 @@ class Request:
         overrides: method name to hyper-parameters given by the user.
         judged_on: the split to test on.
         protocol: a protocol's name, or None for the profile's.
+        budgets: bytes that a set may take, in the place of ``ipcs``; each method then stores as many clips a class as fit.
+        storages: how float tensors are stored; what a method stores as uint8 pixels is the same in each.
     """
 
     methods: tuple[str, ...]
@@ -46,6 +52,17 @@ class Request:
     overrides: Mapping[str, Mapping[str, Value]]
     judged_on: JudgedOn = "test"
     protocol: str | None = None
+    budgets: tuple[int, ...] = ()
+    storages: tuple[Storage, ...] = (PLAIN,)
+
+
+@dataclass(frozen=True)
+class _Size:
+    """How much a cell may store: clips a class, or bytes, from which the clips follow; and how its floats are stored."""
+
+    ipc: int
+    budget: int | None = None
+    storage: Storage = PLAIN
 
 
 @dataclass(frozen=True)
@@ -56,7 +73,7 @@ class PlannedCell:
         cell: its identity.
         dataset, index, geometry: the data it needs.
         setting: its temporal setting.
-        stored_bytes: what its set will take.
+        stored_bytes: what its set will take; with a storage codec or a budget at most that.
         clip_passes: network passes of single clips it takes, distilling and evaluating.
         flops: floating-point operations of these.
         declined: why its method cannot do it, or None.
@@ -86,24 +103,29 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
             f"--set: {', '.join(sorted(unused))} is not among the methods to run ({', '.join(request.methods)})"
         )
     cells: dict[str, PlannedCell] = {}
+    amounts = request.budgets or request.ipcs
     for dataset in request.datasets:
         profile = _judged_by(PROFILES[request.profile or dataset.default_profile], request.protocol)
         geometry = dataset.geometry(profile.geometry)
         index = dataset.index(geometry)
         check_tested(index, request.judged_on)
         for setting in temporal.parse_all(request.settings, geometry.frames):
-            for ipc in request.ipcs:
-                for name in request.methods:
-                    values = resolve_config(
-                        registries.methods.get(name), profile.name, dataset.name, ipc, setting.label(geometry.frames),
-                        request.overrides.get(name, {}),
+            for amount, storage, name in itertools.product(amounts, request.storages, request.methods):
+                method_type = registries.methods.get(name)
+                values_at = functools.partial(
+                    resolve_config, method_type, profile.name, dataset.name, setting=setting.label(geometry.frames),
+                    overrides=request.overrides.get(name, {}),
+                )  # fmt: skip
+                size = _Size(amount, None, storage)
+                if request.budgets:
+                    work = _workload(index, geometry, setting, 1, request.judged_on)
+                    size = _Size(_fitting(method_type, values_at, work, index, amount, storage), amount, storage)
+                for seed in request.seeds:
+                    cell = _planned(
+                        registries, dataset, index, geometry, profile, setting, size, name, values_at(size.ipc), seed,
+                        request.judged_on,
                     )  # fmt: skip
-                    for seed in request.seeds:
-                        cell = _planned(
-                            registries, dataset, index, geometry, profile, setting, ipc, name, values, seed,
-                            request.judged_on,
-                        )  # fmt: skip
-                        cells.setdefault(cell.cell.id(), cell)
+                    cells.setdefault(cell.cell.id(), cell)
     return list(cells.values())
 
 
@@ -120,6 +142,29 @@ def check_tested(index: ClipIndex, judged_on: JudgedOn) -> None:
         )
 
 
+def _fitting(
+    method_type: type[Method[Any]],
+    values_at: Callable[[int], Any],
+    work: Workload,
+    index: ClipIndex,
+    budget: int,
+    storage: Storage,
+) -> int:
+    """The most clips a class, up to all of the largest one, that a method stores in a budget; 1 where not even that fits.
+
+    Hyper-parameters may depend on IPC, so those of each number are asked.
+    """
+    counts = Counter(clip.label for clip in index.clips if clip.split == "train")
+    most = max(counts.values(), default=1)
+    if method_type.fills_budget or not method_type.uses_ipc:
+        return most
+
+    def fits(ipc: int) -> bool:
+        return needed_bytes(method_type(values_at(ipc)), dataclasses.replace(work, ipc=ipc), storage) <= budget
+
+    return max(1, largest(most, fits))
+
+
 def variant(
     planned: PlannedCell, registries: Registries, values: Mapping[str, Value], seed: int | None, judged_on: JudgedOn
 ) -> PlannedCell:
@@ -134,7 +179,7 @@ def variant(
     profile = _judged_by(PROFILES[cell.profile], cell.protocol.partition("/")[0])
     return _planned(
         registries, planned.dataset, planned.index, planned.geometry, profile, planned.setting,
-        cell.ipc or 1, cell.method, built, seed or 0, judged_on,
+        _Size(cell.ipc or 1, cell.budget, cell.storage), cell.method, built, seed or 0, judged_on,
     )  # fmt: skip
 
 
@@ -149,7 +194,7 @@ def _planned(
     geometry: Geometry,
     profile: Profile,
     setting: temporal.TemporalSetting,
-    ipc: int,
+    size: _Size,
     name: str,
     values: Any,
     seed: int,
@@ -161,9 +206,12 @@ def _planned(
     clip = geometry.shape()
     method = method_type(values)
     if not method_type.uses_ipc:  # one cell serves every budget and every setting
-        setting = temporal.dense(geometry.frames)
+        setting, size = temporal.dense(geometry.frames), _Size(size.ipc)
+    if size.storage != PLAIN and not stores_float32(method):  # the codec changes nothing
+        size = dataclasses.replace(size, storage=PLAIN)
+    ipc = size.ipc
+    work = _workload(index, geometry, setting, ipc, judged_on)
     train, test = _sizes(index, judged_on)
-    work = Workload(len(index.classes), train, ipc, clip, setting, geometry.views)
     in_set = train if not method_type.uses_ipc else len(index.classes) * ipc
     updates = protocol.recipe.updates(in_set)
     tested = test * geometry.views
@@ -175,6 +223,11 @@ def _planned(
     declined = method.declines(work)
     if declined is None and setting.segments > 1:
         declined = network.declines(dataclasses.replace(clip, frames=clip.frames // setting.segments))
+    needed = 0 if declined else needed_bytes(method, work, size.storage)
+    if declined is None and method_type.fills_budget and size.budget is not None:
+        needed = size.budget  # at most; how much it is will show
+    if declined is None and size.budget is not None and needed > size.budget:
+        declined, needed = does_not_fit(name, needed, size.budget), 0
     passes = 0.0 if declined else method.clip_passes(work) + protocol.networks * per_network
     cell = Cell(
         method=name,
@@ -190,6 +243,8 @@ def _planned(
         setting=str(setting),
         seed=seed if method_type.uses_seed else None,
         judged_on=judged_on,
+        budget=size.budget,
+        storage=size.storage,
     )
     return PlannedCell(
         cell=cell,
@@ -197,11 +252,18 @@ def _planned(
         index=index,
         geometry=geometry,
         setting=setting,
-        stored_bytes=0 if declined else method.stored_bytes(work),
+        stored_bytes=needed,
         clip_passes=passes,
         flops=passes * network.flops(len(index.classes), clip),
         declined=declined,
     )
+
+
+def _workload(
+    index: ClipIndex, geometry: Geometry, setting: temporal.TemporalSetting, ipc: int, judged_on: str
+) -> Workload:
+    train, _ = _sizes(index, judged_on)
+    return Workload(len(index.classes), train, ipc, geometry.shape(), setting, geometry.views)
 
 
 def _sizes(index: ClipIndex, judged_on: str) -> tuple[int, int]:

@@ -34,10 +34,12 @@ CORE_MODULES = (
     "bench.data.ucf101",
     "bench.nets.registry",
     "bench.synthetic.adaptive",
+    "bench.synthetic.coded",
     "bench.synthetic.dense",
     "bench.synthetic.keyframes",
     "bench.synthetic.real",
     "bench.synthetic.static_dynamic",
+    "bench.synthetic.video_file",
 )
 PLUGIN_PACKAGES = ("baselines", "methods")
 PLUGIN_FILE_PREFIX = "bench_plugin_"

@@ -90,6 +90,7 @@ class SegmentTask(Task):
         self.classes = task.classes
         self.clip = dataclasses.replace(task.clip, frames=self._frames)
         self.ipc = task.ipc
+        self.budget = task.budget
         self.setting = of_one_segment(task.setting)
         self.device = task.device
         self.seed = task.seed

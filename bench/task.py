@@ -149,6 +149,7 @@ class CellTask(Task):
         self.classes = store.classes
         self.clip = clip
         self.ipc = cell.ipc or 0
+        self.budget = cell.budget
         self.setting = setting
         self.device = device
         self.seed = cell.seed or 0

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from bench import grid, tuning
+from bench.budget import PLAIN
+from bench.budget import written as written_bytes
 from bench.grid import PlannedCell, Resume
 from bench.plugins import Registries
 from bench.store.records import Record, Status
@@ -169,9 +171,18 @@ def _cells_of_row(planned: PlannedCell, name: str, seed: int | None, seconds: fl
 
     cell = planned.cell
     return [
-        name, cell.method, cell.dataset, "all" if cell.ipc is None else cell.ipc, cell.setting,
+        name, cell.method, cell.dataset, _amount(planned), cell.setting,
         "-" if seed is None else seed, cell.profile, f"{planned.stored_bytes / 2**20:.2f}", duration(seconds), state,
     ]  # fmt: skip
+
+
+def _amount(planned: PlannedCell) -> str:
+    """Clips a class; with a budget in bytes the most that can fit."""
+    cell = planned.cell
+    if cell.ipc is None:
+        return "all"
+    codec = f" {cell.storage}" if cell.storage != PLAIN else ""
+    return (str(cell.ipc) if cell.budget is None else f"up to {cell.ipc} in {written_bytes(cell.budget)}") + codec
 
 
 def print_summary(agenda: Agenda, estimates: Mapping[str, float], stream: TextIO) -> None:

@@ -4,6 +4,7 @@ The same command again goes on where it stopped and runs nothing twice.
 
   python -m bench run                                             every method on shapes-mixed, a few minutes on a CPU
   python -m bench run --datasets folder:clips --ipc 1,5 --seeds 0,1,2
+  python -m bench run --budget 1MiB,4MiB --storage float32,uint8  equal bytes: as many clips as fit
   python -m bench run --methods random,dm --set dm.lr=10 --dry-run
   python -m bench run --methods random,dm --tune                  search learning rates on a part of train first
 """
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from bench import grid, paths, plugins, tuning
 from bench.api import Dataset
+from bench.budget import PLAIN, STORAGES, check_storages, parse_bytes
 from bench.cli import agenda
 from bench.cli.agenda import Agenda
 from bench.config import Value
@@ -63,7 +65,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="D",
         help="datasets: name, name[option=value], folder:PATH (default: shapes-mixed)",
     )
-    axes.add_argument("--ipc", default="1", metavar="N,N", help="clips per class (default: 1)")
+    axes.add_argument("--ipc", metavar="N,N", help="clips per class (default: 1)")
+    axes.add_argument(
+        "--budget",
+        metavar="B,B",
+        help="bytes a set may take, such as 1MiB,4MiB, in the place of --ipc: as many clips a class as fit",
+    )
+    axes.add_argument(
+        "--storage",
+        default=PLAIN,
+        metavar="C,C",
+        help=f"how float tensors of a set are stored: {', '.join(STORAGES)} (default: {PLAIN})",
+    )
     axes.add_argument("--seeds", default="0", metavar="N,N", help="distillation seeds (default: 0)")
     axes.add_argument(
         "--settings",
@@ -190,24 +203,33 @@ def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
         raise BenchError(
             "--tune: with --judge-on validation the values would be judged on the clips that chose them; leave one of the two out"
         )
+    if args.budget is not None and args.ipc is not None:
+        raise BenchError(
+            "--budget: --ipc is given too; clips per class follow from the bytes, leave one of the two out"
+        )
+    budgets = tuple(dict.fromkeys(map(parse_bytes, split_list(args.budget or ""))))
+    if args.budget is not None and not budgets:
+        raise BenchError("--budget: none given (such as 500KB,1MiB)")
     return grid.Request(
-        methods=_methods(args.methods, registries),
+        methods=_methods(args.methods, registries, bool(budgets)),
         datasets=tuple(_stand_in(dataset) if args.stand_in else dataset for dataset in datasets),
-        ipcs=_numbers(args.ipc, "--ipc", 1),
+        ipcs=_numbers("1" if args.ipc is None else args.ipc, "--ipc", 1),
         seeds=_numbers(args.seeds, "--seeds", 0),
         settings=tuple(split_list(args.settings)) or ("dense",),
         profile=args.profile,
         overrides=_overrides(args.set),
         judged_on=args.judge_on,
         protocol=args.protocol,
+        budgets=budgets,
+        storages=check_storages(split_list(args.storage)),
     )
 
 
-def _methods(text: str, registries: Registries) -> tuple[str, ...]:
+def _methods(text: str, registries: Registries, in_bytes: bool) -> tuple[str, ...]:
     if text.strip() == "everything":
         return registries.methods.names()
     if text.strip() == "all":
-        return tuple(name for name, method in registries.methods if method.in_all)
+        return tuple(name for name, method in registries.methods if method.in_all or (in_bytes and method.fills_budget))
     names = tuple(dict.fromkeys(split_list(text)))
     if not names:
         raise BenchError(f"--methods: none given (valid: all, everything, {', '.join(registries.methods.names())})")

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from bench import bits, temporal
+from bench import bits, budget, temporal
 from bench.api import Evaluation
+from bench.budget import PLAIN, Storage
 from bench.config import Value
 from bench.errors import BenchError
 
@@ -31,6 +32,8 @@ Status = Literal["ok", "failed", "oom", "timeout", "skipped", "interrupted"]
 class Cell:
     """One point of the grid. Its identity is the SHA-256 of the canonical JSON of exactly these fields.
 
+    (Without budget and storage where these have their defaults: cells of before there were any keep their ids.)
+
     Attributes:
         method, config, source: the method's name, resolved hyper-parameters and the hash of its source.
         dataset, fingerprint: display name and data fingerprint (`ClipIndex`).
@@ -41,6 +44,8 @@ class Cell:
         seed: distillation seed, or None where nothing is random.
         judged_on: the split that evaluations test on.
         schema: version of this layout.
+        budget: bytes that the set may take, or None where IPC is the budget. IPC is then what fits by the plan.
+        storage: how float tensors are stored (`bench.synthetic.coded`).
     """
 
     method: str
@@ -57,16 +62,22 @@ class Cell:
     seed: int | None
     judged_on: Literal["test", "validation"] = "test"
     schema: int = SCHEMA
+    budget: int | None = None
+    storage: Storage = PLAIN
 
     def id(self) -> str:
         """64 hexadecimal digits."""
-        return hashlib.sha256(canonical_json(vars(self)).encode()).hexdigest()
+        later = {"budget": None, "storage": PLAIN}
+        identity = {name: value for name, value in vars(self).items() if name not in later or value != later[name]}
+        return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
 
     def title(self) -> str:
         """What the cell is, in a line."""
         parts = [self.method, self.dataset]
         parts += [] if self.setting == str(temporal.dense(self.geometry["frames"])) else [self.setting]
-        parts += [f"ipc {self.ipc}"] if self.ipc is not None else []
+        parts += [budget.written(self.budget)] if self.budget is not None else []
+        parts += [f"ipc {self.ipc}"] if self.ipc is not None and self.budget is None else []
+        parts += [self.storage] if self.storage != PLAIN else []
         parts += [f"seed {self.seed}"] if self.seed is not None else []
         parts += [f"on {self.judged_on}"] if self.judged_on != "test" else []
         return " · ".join(parts)
@@ -160,8 +171,9 @@ class Record:
         costs: by phase name.
         history: ``{"step": [...], "loss": [...]}`` of distillation, thinned.
         data: ``train``, ``test`` counts, ``digest`` of the decoded clips, ``test_keys_digest`` of the names of the test
-            clips in order (`bench.store.tested`), ``left_out`` as ``[key, reason]`` pairs, ``notes``,
-            ``upstream`` costs by artefact (``costs["upstream"]`` is their sum).
+            clips in order (`bench.store.tested`), ``left_out`` as ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by
+            artefact (``costs["upstream"]`` is their sum), ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over
+            rendered clips, in network units).
         provenance: commit, versions, hardware, times.
         motion: see `Motion`; None if it was not measured.
         tuning: how `bench.tuning` chose the config, or None; no part of what was asked, hence not of the id.

@@ -168,7 +168,7 @@ def _columns(board: Leaderboard, extra: Sequence[Extra]) -> list[_Shown]:
         _Shown(f"gain over {board.baseline}", "gain", lambda f: notation.percent(f.gain, signed=True)),
         _Shown("reported %", "reported", lambda f: "" if f.reported is None else notation.reported(f.reported)),
         _Shown("deviation", None, lambda f: "" if f.deviation is None else notation.points(f.deviation, signed=True)),
-        _Shown("MiB", None, lambda f: notation.mebibytes(f.stored)),
+        _Shown("MiB", "stored", lambda f: notation.mebibytes(f.stored)),
         _Shown("MiB float32", None, lambda f: notation.mebibytes(f.stored_fp32)),
         _Shown("distil s", None, lambda f: notation.seconds(f.distil_seconds)),
         _Shown("upstream s", "upstream", lambda f: notation.seconds(f.upstream_seconds)),
@@ -222,8 +222,10 @@ def _footnotes(row: Row, *columns: Column | None) -> list[str]:
 
 def _bytes_sheet(points: Sequence[views.Point]) -> Sheet:
     group = points[0].board.group
-    numbers = sheet.numbered(note for point in points for note in _footnotes(point.row, "accuracy"))
+    numbers = sheet.numbered(note for point in points for note in _footnotes(point.row, "accuracy", "stored"))
     accuracy = _Shown("accuracy %", "accuracy", lambda f: notation.percent(f.accuracy))
+    stored = _Shown("MiB", "stored", lambda f: notation.mebibytes(f.stored))
+    budgeted = any(point.board.budget is not None for point in points)
     rows = []
     for point in points:
         row, figures = point.row, point.row.figures
@@ -231,16 +233,39 @@ def _bytes_sheet(points: Sequence[views.Point]) -> Sheet:
             rows.append((
                 row.label,
                 "" if row.reference else setting_label(point.board.setting, group.frames()),
-                "" if row.reference else str(point.board.ipc),
-                notation.mebibytes(figures.stored), notation.mebibytes(figures.stored_fp32), _marked(row, accuracy, numbers),
+                *(["" if row.reference or point.board.budget is None else point.board.amount()] if budgeted else []),
+                "" if row.reference else _clips(point),
+                _marked(row, stored, numbers), notation.mebibytes(figures.stored_fp32), _marked(row, accuracy, numbers),
                 notation.trainings(figures), "yes" if point.optimal else "",
             ))  # fmt: skip
-    headers = ("method", "setting", "IPC", "MiB", "MiB float32", "accuracy %", "n × m", "Pareto")
+    headers = (
+        "method",
+        "setting",
+        *(["budget"] if budgeted else []),
+        "IPC",
+        "MiB",
+        "MiB float32",
+        "accuracy %",
+        "n × m",
+        "Pareto",
+    )
     return Sheet(_title("by bytes", group), headers, tuple(rows), names=2, footnotes=tuple(numbers))
 
 
+def _clips(point: views.Point) -> str:
+    """Clips a class: as asked for or, with a budget in bytes, as they fit."""
+    if point.board.budget is None:
+        return str(point.board.ipc)
+    counts = [
+        -(-record.set.clips // max(1, record.data.get("classes", 1)))
+        for record in point.row.cells
+        if record.set is not None
+    ]
+    return f"{min(counts)}–{max(counts)}" if len(set(counts)) > 1 else "".join(map(str, counts[:1]))
+
+
 def _setting_sheet(table: views.BySetting) -> Sheet:
-    group, ipc = table.boards[0].group, table.boards[0].ipc
+    group = table.boards[0].group
     rows_by_label = [{row.label: row for row in board.rows if not row.reference} for board in table.boards]
     found = [rows[label] for rows in rows_by_label for label in table.methods if label in rows]
     numbers = sheet.numbered(note for row in found for note in _footnotes(row, "accuracy"))
@@ -262,7 +287,7 @@ def _setting_sheet(table: views.BySetting) -> Sheet:
     sizes = sorted({notation.trainings(row.figures) for row in found if row.figures is not None})
     remarks += [f"distillation seeds × networks trained on each set: {', '.join(sizes)}"] if sizes else []
     return Sheet(
-        title=_title("any IPC" if ipc is None else f"IPC {ipc}", group, "by temporal setting"),
+        title=_title(table.boards[0].amount(), group, "by temporal setting"),
         headers=("setting", *table.methods),
         rows=tuple(rows),
         footnotes=tuple(numbers),
@@ -286,7 +311,7 @@ def _ranks_sheet(over: views.OverDatasets) -> Sheet:
     remarks += [f"left out, in several versions: {', '.join(over.ambiguous)}"] if over.ambiguous else []
     group = board.group
     parts = [
-        f"IPC {board.ipc}",
+        board.amount(),
         setting_label(board.setting, group.frames()),
         group.profile,
         group.protocol,

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench.api import Evaluation
+from bench.budget import PLAIN
+from bench.budget import written as written_bytes
 from bench.config import Value
 from bench.errors import BenchError
-from bench.store.records import Record, canonical_json
+from bench.store.records import Cell, Record, canonical_json
 from bench.tables import stats
 from bench.tables.comparisons import PairedTest, compare, untestable
 from bench.tables.ddranking import RelativeScores, relative_scores
@@ -32,6 +34,7 @@ Column = Literal[
     "gain",
     "reported",
     "ddranking",
+    "stored",
     "upstream",
     "tune",
     "memory",
@@ -164,7 +167,8 @@ class Row:
     """One method in one configuration.
 
     Attributes:
-        method, config, source: as in `Cell`; config and source are None for a method without any record here.
+        method, config, source: as in `Cell`; config and source are None for a method without any record here. The config
+            of a set under a storage codec names it, as ``storage``.
         label: the name, with what tells it from other rows of the same method.
         reference: whether it does not depend on the budget (``full``): one figure for every IPC.
         status: ``ok`` if every cell is finished, ``partial`` if some are, else how they ended, or ``missing``.
@@ -189,7 +193,7 @@ class Leaderboard:
     """Rows that may be compared.
 
     Attributes:
-        group, ipc, setting: what all rows have in common; ipc is None if no row has a budget, the setting is written out.
+        group, ipc, setting: what all rows have in common; ipc is None if no row has one, the setting is written out.
         title: a line that no other leaderboard of the same call has.
         baseline: the method that gains are over.
         chance: accuracy of guessing, or None if no cell is finished.
@@ -197,6 +201,7 @@ class Leaderboard:
         rows: the reference first, then by accuracy, partial rows, holes.
         tests: of every pair of complete rows but the reference, by their places in ``rows``; empty where none was possible.
         remarks: footnotes to the whole table, one sentence each.
+        budget: bytes that each set may take, where these and not IPC are the budget.
     """
 
     group: Group
@@ -209,6 +214,11 @@ class Leaderboard:
     rows: tuple[Row, ...]
     tests: tuple[PairedTest, ...]
     remarks: tuple[str, ...]
+    budget: int | None = None
+
+    def amount(self) -> str:
+        """How much each row may store."""
+        return _amount(self.ipc, self.budget)
 
 
 def leaderboards(
@@ -266,12 +276,22 @@ def _group_order(group: Group) -> tuple[Any, ...]:
     return dataclasses.astuple(dataclasses.replace(group, geometry=())), group.geometry
 
 
-def _boards_of(group: Group, records: Sequence[Record]) -> list[tuple[str, int | None]]:
-    every: set[tuple[str, int | None]] = {(record.cell.setting, record.cell.ipc) for record in records}
-    boards = {board for board in every if board[1] is not None} or every
+_Place = tuple[str, int | None, int | None]
+"""Setting, IPC, bytes; no IPC where bytes are the budget, and neither where there is no budget at all."""
+
+
+def _place(cell: Cell) -> _Place:
+    return cell.setting, cell.ipc if cell.budget is None else None, cell.budget
+
+
+def _boards_of(group: Group, records: Sequence[Record]) -> list[_Place]:
+    every = {_place(record.cell) for record in records}
+    boards = {place for place in every if place[1:] != (None, None)} or every
     names = [str(setting) for setting in presets(group.frames()).values()]
     order = {name: place for place, name in enumerate(names)}
-    return sorted(boards, key=lambda board: (order.get(board[0], len(order)), board[0], board[1] or 0))
+    return sorted(
+        boards, key=lambda place: (order.get(place[0], len(order)), place[0], place[2] or 0, place[1] or 0)
+    )  # fmt: skip
 
 
 def _with_distinct_titles(boards: Sequence[Leaderboard]) -> list[Leaderboard]:
@@ -287,11 +307,16 @@ def _with_distinct_titles(boards: Sequence[Leaderboard]) -> list[Leaderboard]:
     return titled
 
 
-def _title(group: Group, ipc: int | None, setting: str) -> str:
-    budget = "any IPC" if ipc is None else f"IPC {ipc}"
+def _amount(ipc: int | None, budget: int | None) -> str:
+    if budget is not None:
+        return written_bytes(budget)
+    return "any IPC" if ipc is None else f"IPC {ipc}"
+
+
+def _title(group: Group, amount: str, setting: str) -> str:
     parts = [
         group.dataset,
-        budget,
+        amount,
         setting_label(setting, group.frames()),
         group.profile,
         group.protocol,
@@ -358,30 +383,23 @@ class _Entry:
 
 def _boards(group: Group, members: Sequence[Record], context: _Context) -> list[Leaderboard]:
     """The leaderboards of a group; records without a budget are in all of them."""
-    by_budget: defaultdict[tuple[str, int | None], list[Record]] = defaultdict(list)
-    methods: defaultdict[str, set[str]] = defaultdict(set)
+    by_place: defaultdict[_Place, list[Record]] = defaultdict(list)
+    methods: defaultdict[tuple[str, bool], set[str]] = defaultdict(set)  # clips and bytes are budgets of their own
+    shared = [record for record in members if record.cell.ipc is None]
     for record in members:
         cell = record.cell
-        by_budget[(cell.setting, cell.ipc) if cell.ipc is not None else ("", None)].append(record)
-        methods[cell.setting] |= {cell.method} if cell.ipc is not None else set()
-    shared = by_budget["", None]
+        if cell.ipc is not None:
+            by_place[_place(cell)].append(record)
+            methods[cell.setting, cell.budget is None].add(cell.method)
     return [
-        _board(
-            group,
-            ipc,
-            setting,
-            [*(by_budget[setting, ipc] if ipc is not None else []), *shared],
-            methods[setting],
-            context,
-        )
-        for setting, ipc in _boards_of(group, members)
+        _board(group, place, [*by_place[place], *shared], methods[place[0], place[2] is None], context)
+        for place in _boards_of(group, members)
     ]
 
 
-def _board(
-    group: Group, ipc: int | None, setting: str, here: Sequence[Record], methods: set[str], context: _Context
-) -> Leaderboard:
+def _board(group: Group, place: _Place, here: Sequence[Record], methods: set[str], context: _Context) -> Leaderboard:
     """One leaderboard of its records; a method that has records of this setting, but none of this budget, is missing."""
+    setting, ipc, budget = place
     variants, superseded = _without_superseded(_variants(here))
     finished = [record for variant in variants for record in variant.ok().values()]
     design = _Design(
@@ -400,7 +418,8 @@ def _board(
     rows.sort(key=lambda pair: _order(pair[0]))
     ranked, tests, untested = _ranked(rows)
     missing = [_missing_row(name) for name in methods - {r.cell.method for r in here}]
-    ranked = _with_published(sorted([*ranked, *missing], key=_order), group, ipc, setting, context.published)
+    published = context.published if budget is None else ()  # papers report IPC
+    ranked = _with_published(sorted([*ranked, *missing], key=_order), group, ipc, setting, published)
     chance, majority = _trivial(finished)
     remarks = [
         *_about_comparison("share of the full data", "a method without budget (such as full)", len(references)),
@@ -415,9 +434,9 @@ def _board(
         *_disagreements(here),
         *dict.fromkeys(str(note) for record in here for note in record.data.get("notes", [])),
     ]
-    title = _title(group, ipc, setting)
+    title = _title(group, _amount(ipc, budget), setting)
     return Leaderboard(
-        group, ipc, setting, title, context.baseline, chance, majority, tuple(ranked), tests, tuple(remarks)
+        group, ipc, setting, title, context.baseline, chance, majority, tuple(ranked), tests, tuple(remarks), budget
     )  # fmt: skip
 
 
@@ -480,7 +499,8 @@ def _variants(records: Sequence[Record]) -> list[_Variant]:
     found: defaultdict[tuple[str, str, str, bool], dict[int | None, Record]] = defaultdict(dict)
     for record in records:
         cell = record.cell
-        found[cell.method, canonical_json(cell.config), cell.source, cell.ipc is None][cell.seed] = record
+        config = cell.config if cell.storage == PLAIN else {**cell.config, "storage": cell.storage}
+        found[cell.method, canonical_json(config), cell.source, cell.ipc is None][cell.seed] = record
     return [
         _Variant(method, json.loads(config), source, reference, dict(sorted(by_seed.items(), key=_seed_order)))
         for (method, config, source, reference), by_seed in sorted(found.items())
@@ -557,6 +577,7 @@ def _row(entry: _Entry, design: _Design, reference: _Entry | None, base: _Entry 
     searched = any(record.cell.dataset in context.leaks.leaked for record in variant.ok().values())
     notes += [Note("without_leaks", UNKNOWN)] if searched and figures.without_leaks is None and not holes else []
     notes += [Note("ddranking", SOFT)] if _soft(variant) else []
+    notes += [Note("stored", text) for text in _storage_losses(variant)]
     notes += [Note("upstream", SHARED)] if figures.upstream_shared and not holes else []
     notes += [Note("tune", TUNED_TOGETHER)] if figures.tune_shared and not holes else []
     notes += [Note("memory", HOST)] if figures.peak_host and not figures.peak_device else []
@@ -650,6 +671,17 @@ def _relative(
     if accuracy is None or whole is None or base is None or entry.variant.reference or _soft(entry.variant):
         return None
     return relative_scores(accuracy.mean, whole, stats.grand_mean(base.accuracies))
+
+
+def _storage_losses(variant: _Variant) -> list[str]:
+    """What the storage codec of its sets lost, the worst of the seeds."""
+    ok = variant.ok().values()
+    losses = [record.data["storage_loss"] for record in ok if "storage_loss" in record.data]
+    if not losses:
+        return []
+    rms, most = (max(loss[name] for loss in losses) for name in ("rms", "max"))
+    codec = next(iter(ok)).cell.storage
+    return [f"stored as {codec}: rendered clips are {rms:.2g} (rms), at most {most:.2g} off, in network units"]
 
 
 def _soft(variant: _Variant) -> bool:

@@ -18,7 +18,7 @@ from bench.tables.views import OverDatasets
 _INTERVALS = ("accuracy", "top5", "gain")
 _ENDS = ("", "_low", "_high", "_covers")
 _COLUMNS = (
-    "leaderboard", "dataset", "fingerprint", "profile", "network", "geometry", "protocol", "judged_on", "ipc", "setting",
+    "leaderboard", "dataset", "fingerprint", "profile", "network", "geometry", "protocol", "judged_on", "ipc", "budget", "setting",
     "setting_label", "method", "label", "config", "source", "reference", "status", "seeds", "networks", "trainings",
     *(f"{name}{end}" for name in _INTERVALS for end in _ENDS),
     "rank", "tied_with_best", "baseline", "share_of_full", "hlr", "ior", "lrs",
@@ -85,6 +85,7 @@ def _values(board: Leaderboard, row: Row, estimator: Estimator) -> dict[str, Any
         "protocol": group.protocol,
         "judged_on": group.judged_on,
         "ipc": board.ipc,
+        "budget": board.budget,
         "setting": board.setting,
         "setting_label": setting_label(board.setting, group.frames()),
         "method": row.method,
@@ -176,6 +177,7 @@ def _mean_ranks(board: Leaderboard, ranks: MeanRanks) -> dict[str, Any]:
         "protocol": group.protocol,
         "judged_on": group.judged_on,
         "ipc": board.ipc,
+        "budget": board.budget,
         "setting_label": setting_label(board.setting, group.frames()),
         "datasets": list(ranks.datasets),
         "mean_ranks": dict(ranks.ranks),

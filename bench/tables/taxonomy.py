@@ -21,7 +21,7 @@ class TaxonomyTable:
         context: what all columns have in common: profile, protocol, network, and ``judged on`` if not the test clips.
         frames: T.
         settings: written out, in the order of the leaderboards.
-        columns: dataset and IPC, in the order of the leaderboards.
+        columns: dataset and IPC or bytes, in the order of the leaderboards.
         rows: by setting and column; missing where there is no such row.
     """
 
@@ -29,8 +29,8 @@ class TaxonomyTable:
     context: tuple[str, ...]
     frames: int
     settings: tuple[str, ...]
-    columns: tuple[tuple[str, int | None], ...]
-    rows: dict[tuple[str, tuple[str, int | None]], TemporalRow]
+    columns: tuple[tuple[str, str], ...]
+    rows: dict[tuple[str, tuple[str, str]], TemporalRow]
 
 
 def taxonomy_tables(boards: Iterable[Leaderboard], estimator: Estimator = stats.interval) -> list[TaxonomyTable]:
@@ -59,6 +59,6 @@ def _table(
     label: str, context: tuple[str, ...], frames: int, members: Sequence[tuple[Leaderboard, TemporalRow]]
 ) -> TaxonomyTable:
     settings = tuple(dict.fromkeys(board.setting for board, _ in members))
-    columns = tuple(dict.fromkeys((board.group.dataset, board.ipc) for board, _ in members))
-    rows = {(board.setting, (board.group.dataset, board.ipc)): row for board, row in members}
+    columns = tuple(dict.fromkeys((board.group.dataset, board.amount()) for board, _ in members))
+    rows = {(board.setting, (board.group.dataset, board.amount())): row for board, row in members}
     return TaxonomyTable(label, context, frames, settings, columns, rows)

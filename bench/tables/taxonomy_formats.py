@@ -29,8 +29,8 @@ def _sheet(table: TaxonomyTable) -> Sheet:
     numbers = numbered(note for row in table.rows.values() for note in _notes(row))
     several = len({dataset for dataset, _ in table.columns}) > 1
     headers: list[str] = ["setting", "n", "r", "K", "I"]
-    for dataset, ipc in table.columns:
-        where = f"{dataset} IPC {ipc}" if several else f"IPC {ipc}"
+    for dataset, amount in table.columns:
+        where = f"{dataset} {amount}" if several else amount
         headers += [f"{where}: accuracy %", "MiB", "temporal gain"]
     rows = []
     for setting in table.settings:

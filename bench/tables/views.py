@@ -69,9 +69,9 @@ def by_bytes(boards: Iterable[Leaderboard]) -> list[tuple[Point, ...]]:
 
 def by_setting(boards: Iterable[Leaderboard]) -> list[BySetting]:
     """For each group and IPC the leaderboards of all its settings."""
-    found: defaultdict[tuple[Group, int | None], list[Leaderboard]] = defaultdict(list)
+    found: defaultdict[tuple[Group, str], list[Leaderboard]] = defaultdict(list)
     for board in boards:
-        found[board.group, board.ipc].append(board)
+        found[board.group, board.amount()].append(board)
     return [
         BySetting(
             tuple(members),
@@ -87,7 +87,7 @@ def over_datasets(boards: Iterable[Leaderboard]) -> list[OverDatasets]:
     comparable: defaultdict[tuple[object, ...], list[Leaderboard]] = defaultdict(list)
     for board in boards:
         group = board.group
-        shared = (group.profile, group.network, group.protocol, group.judged_on, board.ipc)
+        shared = (group.profile, group.network, group.protocol, group.judged_on, board.amount())
         comparable[(*shared, setting_label(board.setting, group.frames()))].append(board)
     found = []
     for members in comparable.values():
@@ -129,7 +129,7 @@ def _points(boards: Sequence[Leaderboard]) -> list[Point]:
     for board in boards:
         for row in board.rows:
             if row.figures is not None:
-                budget = () if row.reference else (board.setting, board.ipc)
+                budget = () if row.reference else (board.setting, board.ipc, board.budget)
                 places.setdefault((row.method, row.label, row.source, budget), (board, row))
     known = {
         key: (row.figures.stored.high, row.figures.accuracy.mean)
@@ -151,6 +151,7 @@ def _point_order(point: Point) -> tuple[object, ...]:
         0.0 if accuracy is None else -accuracy.mean,
         point.row.label,
         point.board.setting,
+        point.board.budget or 0,
         point.board.ipc or 0,
     )
 

@@ -362,3 +362,56 @@ def test_a_broken_plugin_is_a_warning(run, tmp_path):
     assert "warning: plugin 'broken'" in outcome.err
     assert "No module named 'no_such_module'" in outcome.err
     assert run("--plugin", broken, "--methods", "broken").code == 2
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Budgets in bytes
+
+
+def test_bytes_are_an_axis_with_boards_of_their_own(bench_main, tiny_plugin, tmp_path):
+    arguments = ["run", "--plugin", tiny_plugin, "--datasets", "tiny-nearest", "--out", tmp_path / "out", "--plain"]
+    methods = ["--methods", "full,random,tiny-noise,codec-h264"]
+    assert bench_main(*arguments, "--methods", "full,random", "--ipc", "2").code == 0
+    done = bench_main(*arguments, *methods, "--budget", "20KB,1MiB", "--storage", "float32,uint8")
+    assert done.code == 0
+    titles = [line for line in done.out.splitlines() if line.startswith("tiny-nearest · ")]
+    assert [title.split(" · ")[1] for title in titles] == ["20 KB", "1 MiB"]
+    assert "tiny-noise needs 36,864 bytes for one clip a class; the budget is 20,000 bytes" in done.out
+    assert "stored as uint8: rendered clips are 0.0" in done.out
+    everything = bench_main("table", "--out", tmp_path / "out")
+    titles = [line for line in everything.out.splitlines() if line.startswith("tiny-nearest · ")]
+    assert [title.split(" · ")[1] for title in titles] == ["IPC 2", "20 KB", "1 MiB"]
+    by_ipc = everything.out.partition("tiny-nearest · 20 KB")[0]
+    assert "codec" not in by_ipc
+    assert "tiny-noise" not in by_ipc
+    by_bytes = bench_main("table", "--by", "bytes", "--out", tmp_path / "out").out
+    rows = [line.split() for line in by_bytes.splitlines()]
+    assert ["random", "dense", "20", "KB", "2"] in [row[:5] for row in rows]
+    assert ["random", "dense", "1", "MiB", "5"] in [row[:5] for row in rows]  # 4, 5 and 6 clips: all there are
+    assert ["random", "dense", "2"] in [row[:3] for row in rows]
+    again = bench_main(*arguments, *methods, "--budget", "20KB,1MiB", "--storage", "float32,uint8")
+    assert "0 to run" in again.err
+
+
+def test_all_methods_of_a_byte_budget_are_those_of_a_leaderboard_and_the_codecs(bench_main, tiny_plugin):
+    in_bytes = bench_main("run", "--dry-run", "--plugin", tiny_plugin, "--datasets", "tiny", "--budget", "1MiB").out
+    in_clips = bench_main("run", "--dry-run", "--plugin", tiny_plugin, "--datasets", "tiny").out
+    assert "codec-h264" in in_bytes
+    assert "codec-av1" in in_bytes
+    assert "codec-" not in in_clips
+    assert "random-frozen" not in in_bytes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--budget", "1MiB", "--ipc", "1"], "--budget: --ipc is given too"),
+        (["--budget", "much"], "--budget: 'much' is not a number of bytes"),
+        (["--budget", ","], "--budget: none given"),
+        (["--storage", "int4"], "--storage: 'int4' is no storage codec (valid: float32, float16, uint8)"),
+    ],
+)
+def test_a_budget_that_makes_no_sense_ends_in_a_sentence(bench_main, arguments, sentence):
+    done = bench_main("run", "--dry-run", *arguments)
+    assert (done.code, sentence in done.err) == (2, True)
+    assert "Traceback" not in done.err

@@ -179,7 +179,8 @@ def test_the_bytes_planned_counted_recorded_and_on_disk_are_the_same(
     (planned,) = plan(name, dataset=dataset, ipcs=(IPC,), overrides={name: overrides(name)})
     record = run_cell(planned, registries, context, reporter)
     assert (record.status, record.reason) == ("ok", "")
-    assert record.set.storage_bytes == planned.stored_bytes
+    if not REGISTRY.get(name).fills_budget:  # what a codec takes is not known before
+        assert record.set.storage_bytes == planned.stored_bytes
     assert record.set.storage_bytes == sum(entry.bytes for entry in record.set.tensors.values())
     folder = context.out / "artefacts" / planned.cell.id()
     assert (record.set.artefact is None) == (not folder.exists())

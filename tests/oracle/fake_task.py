@@ -33,6 +33,7 @@ class FakeTask(Task):
         self.classes = tuple(f"class {label}" for label in range(classes))
         self.clip = ClipShape(3, 4, 16, 16)
         self.ipc = ipc
+        self.budget: int | None = None
         self.setting = temporal.dense(4)
         self.device = torch.device("cpu")
         self.seed = 0
