@@ -64,13 +64,9 @@ def test_where_the_class_is_in_the_look_the_motion_tells_nothing_of_it(probed):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_motion_separates_the_methods(probed):
-    """What stores still images, or learns from them alone, sits at chance; memories that learn motion are above it."""
-    _, rows = probed("shapes-motion", "static-only", "dm+sd", seeds=(0, 1, 2))
-    still, memories = rows["static-only"], rows["dm+sd"]
-    assert still.row.figures.accuracy.low <= CHANCE <= still.row.figures.accuracy.high
-    assert memories.row.figures.accuracy.low > still.row.figures.accuracy.mean
-    assert memories.gain.low > 0
-    _, rows = probed("shapes-motion", "random", "dm", settings=("static",), seeds=(0, 1, 2))
-    for row in rows.values():
+def test_still_images_sit_at_chance_where_the_class_is_in_the_movement(probed):
+    """Whether chosen or learned, and whichever objective learns them."""
+    _, rows = probed("shapes-motion", "static-only", seeds=(0, 1, 2))
+    _, still = probed("shapes-motion", "random", "dm", settings=("static",), seeds=(0, 1, 2))
+    for row in (*rows.values(), *still.values()):
         assert row.row.figures.accuracy.low <= CHANCE <= row.row.figures.accuracy.high
