@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar, final
 
 import torch
 
@@ -161,10 +161,13 @@ class Upstream(ABC):
     Attributes:
         name: what it is, for the record and the display.
         parts: how many parts it is made in; each is one file.
+        part_bytes: about what one part takes. Where all parts together take more than the cache may hold, none is kept:
+            each is made when it is asked for. 0 where this cannot be.
     """
 
     name: ClassVar[str]
     parts: int
+    part_bytes: int = 0
 
     @abstractmethod
     def key(self) -> Mapping[str, Value]:
@@ -234,12 +237,29 @@ class Task(ABC):
     def pixels(self, index: torch.Tensor) -> torch.Tensor:
         """The same clips as stored: uint8 ``(B, C, T, H, W)``, middle window."""
 
-    @abstractmethod
-    def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
-        """Random training clips of one class, random windows: ``(count, C, T, H, W)``.
+    @final
+    def draw(self, label: int, count: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Random positions and windows ``(count,)`` of training clips of one class, for `clips`.
 
         Without repetition unless the class has fewer than ``count``.
         """
+        own = self.indices(label)
+        if count > len(own):
+            own = own[torch.randint(len(own), (count,), generator=rng)]
+        else:
+            own = own[torch.randperm(len(own), generator=rng)[:count]]
+        return own, torch.randint(self.views(), (count,), generator=rng)
+
+    @final
+    def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
+        """Random training clips of one class, random windows, as `draw` gives them: ``(count, C, T, H, W)``."""
+        return self.clips(*self.draw(label, count, rng))
+
+    @final
+    def draw_classes(self, count: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same for all classes, class after class: ``(classes * count,)`` each."""
+        drawn = [self.draw(label, count, rng) for label in range(len(self.classes))]
+        return torch.cat([index for index, _ in drawn]), torch.cat([views for _, views in drawn])
 
     @abstractmethod
     def real_set(self) -> SyntheticSet:

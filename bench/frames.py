@@ -57,12 +57,6 @@ class FrameTask(Task):
         pixels = self._task.pixels(index // self._frames)
         return pixels[torch.arange(len(index)), :, index % self._frames].unsqueeze(2)
 
-    def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
-        """See `Task`."""
-        own = self.indices(label)
-        chosen = own[draw(len(own), count, rng)]
-        return self.clips(chosen, torch.randint(self.views(), (count,), generator=rng))
-
     def real_set(self) -> SyntheticSet:
         """Not to be had of single frames.
 
@@ -110,10 +104,3 @@ class FrameTask(Task):
     def log(self, message: str) -> None:
         """See `Task`."""
         self._task.log(message)
-
-
-def draw(available: int, count: int, rng: torch.Generator) -> torch.Tensor:
-    """``(count,)`` random positions below ``available``; without repetition unless there are fewer than ``count``."""
-    if count <= available:
-        return torch.randperm(available, generator=rng)[:count]
-    return torch.randint(available, (count,), generator=rng)

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import platformdirs
 
+from bench.errors import BenchError
+
+CACHE_LIMIT = 32 << 30
+"""Bytes that upstream artefacts may take in all, unless ``BENCH_CACHE_LIMIT`` says otherwise."""
+
 
 def cache_root() -> Path:
     """Clip stores, upstream artefacts and checkpoints: ``BENCH_CACHE``, or the user's cache folder."""
@@ -18,3 +23,16 @@ def data_root(dataset: str, root: str | None) -> Path:
     if root is not None:
         return Path(root)
     return Path(os.environ.get("BENCH_DATA") or "data") / dataset
+
+
+def cache_limit() -> int:
+    """Bytes that upstream artefacts may take in all: ``BENCH_CACHE_LIMIT``, such as ``8GiB``, or `CACHE_LIMIT`."""
+    from bench.budget import parse_bytes
+
+    text = os.environ.get("BENCH_CACHE_LIMIT")
+    if not text:
+        return CACHE_LIMIT
+    try:
+        return parse_bytes(text)
+    except BenchError as error:
+        raise BenchError(f"BENCH_CACHE_LIMIT{str(error).removeprefix('--budget')}") from error

@@ -115,10 +115,6 @@ class SegmentTask(Task):
         """See `Task`."""
         return self._own(self._task.pixels(index))
 
-    def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
-        """See `Task`: the same clips for every segment."""
-        return self._own(self._task.real(label, count, rng))
-
     def real_set(self) -> SyntheticSet:
         """Not to be had of segments.
 
@@ -193,6 +189,7 @@ class _OfSegment(Upstream):
         self._count = count
         self.name = f"{what.name}-of-segment-{number + 1}"  # type: ignore[misc]
         self.parts = what.parts
+        self.part_bytes = what.part_bytes
 
     def key(self) -> Mapping[str, Value]:
         """That of the artefact, its source, and which segment."""

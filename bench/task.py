@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 
+from bench import paths
 from bench import rng as named
 from bench.api import Artefact, ClipShape, Network, Protocol, Recipe, Split, SyntheticSet, Task, Upstream
 from bench.config import Value
 from bench.costs import PhaseMeter
 from bench.data.pixels import SplitClips, normalise
 from bench.errors import OutOfTime
-from bench.frames import draw
 from bench.plugins import source_hash
 from bench.store.artefacts import load_meta, load_tensors, save_tensors
 from bench.store.records import Cell, PhaseCost, canonical_json
 from bench.synthetic.keyframes import as_matched
 from bench.temporal import TemporalSetting
-from bench.upstream import open_or_make
+from bench.upstream import PassingArtefact, fits, open_or_make
 
 if TYPE_CHECKING:
     from bench.data.store import ClipStore
@@ -192,12 +192,6 @@ class CellTask(Task):
         """See `Task`."""
         return self._data.pixels(index, self._middle(index))
 
-    def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
-        """See `Task`."""
-        own = self._by_class[label]
-        chosen = own[draw(len(own), count, rng)]
-        return self.clips(chosen, torch.randint(self.views(), (count,), generator=rng))
-
     def real_set(self) -> SyntheticSet:
         """See `Task`."""
         from bench.synthetic.real import RealSet
@@ -243,9 +237,17 @@ class CellTask(Task):
         }
         if self.setting.n_real < self.clip.frames:  # real clips are not seen whole
             key["seen"] = [self.setting.n_real, self.setting.segments, self.setting.interpolation]
+        limit, expected = paths.cache_limit(), what.part_bytes * what.parts
+        if not fits(self._cache, expected, limit):
+            self.log(
+                f"{what.name} would take {expected / 2**30:.1f} GiB of the cache: made when needed, and not shared"
+            )
+            passing = self._checkpoint_path.with_name("passing.safetensors")
+            return PassingArtefact(lambda part: what.make(self._making(what, key, part, passing), part))
+        make = functools.partial(self._make_part, what, key)
         with self._meter.paused() if self._meter is not None else contextlib.nullcontext():
             artefact, cost = open_or_make(
-                self._cache, what.name, key, what.parts, functools.partial(self._make_part, what, key), self._wait
+                self._cache, what.name, key, what.parts, make, self._wait, room=limit - expected
             )
         self.journal.upstream.setdefault(what.name, cost)  # else this cell made it itself, before it was resumed
         return artefact
@@ -253,18 +255,24 @@ class CellTask(Task):
     def _make_part(
         self, what: Upstream, key: Mapping[str, Any], part: int, checkpoint: Path
     ) -> tuple[Mapping[str, torch.Tensor], PhaseCost]:
-        """One part, made by a copy of this task with a checkpoint, a meter and a journal of its own."""
+        """One part, and its cost."""
+        task = self._making(what, key, part, checkpoint)
+        task._meter = PhaseMeter(self.device, task.journal.distil)
+        self._reporter.log(f"making {what.name}" + (f", {part + 1} of {what.parts}" if what.parts > 1 else ""))
+        with task._meter as meter:
+            tensors = what.make(task, part)
+        return tensors, meter.cost
+
+    def _making(self, what: Upstream, key: Mapping[str, Any], part: int, checkpoint: Path) -> CellTask:
+        """A copy of this task that makes a part, with a checkpoint and a journal of its own."""
         task = copy.copy(self)
         task._owner = canonical_json({**key, "part": part})
         task._phase = "upstream"
         task._checkpoint_path = checkpoint
         task._last_checkpoint = time.monotonic()
         task.journal = load_journal(checkpoint, task._owner)
-        task._meter = PhaseMeter(self.device, task.journal.distil)
-        self._reporter.log(f"making {what.name}" + (f", {part + 1} of {what.parts}" if what.parts > 1 else ""))
-        with task._meter as meter:
-            tensors = what.make(task, part)
-        return tensors, meter.cost
+        task._meter = None
+        return task
 
     def _wait(self, message: str) -> None:
         self._reporter.log(message)

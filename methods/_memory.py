@@ -82,7 +82,7 @@ class StaticMemory(Upstream):
         """Stage one."""
         frames = FrameTask(task, self.spc)
         learner = Learner(real_initialisation(frames), {"clips": self.lr}, self.matching.momentum)
-        match_gradients(frames, learner, self.matching, unchanged)
+        match_gradients(frames, learner, self.matching, unchanged, share=False)
         counts = torch.bincount(learner.synthetic.labels, minlength=len(task.classes))
         if int(counts.min()) < self.spc:
             short = task.classes[int(counts.argmin())]
@@ -116,7 +116,7 @@ def memory(task: Task, config: MemoryConfig, static: bool = True, hallucinator: 
     dpc = config.dpc if config.dpc is not None else config.per_clip * task.ipc
     labels = memory_labels(task)
     _, frames, height, width = task.clip.dims()
-    shape = (len(labels), per_clip(dpc, task.ipc, "dpc"), 1, frames, height, width)
+    shape = (len(labels), per_clip(dpc, task.ipc, "dpc"), 1, task.setting.n_syn, height, width)
     return StaticDynamicSet(
         labels,
         frames,
@@ -124,6 +124,7 @@ def memory(task: Task, config: MemoryConfig, static: bool = True, hallucinator: 
         static=static_memory(task, config) if static else None,
         dynamic=torch.randn(shape, generator=task.rng("dynamic memory")).to(task.device),
         hallucinator=new_hallucinator(task, config, static) if hallucinator else None,
+        interpolation=task.setting.interpolation,
     )
 
 
@@ -175,11 +176,20 @@ def per_clip(per_class: int, ipc: int, name: str) -> int:
     return per_class // ipc
 
 
+def declines_memory(work: Workload, name: str) -> str | None:
+    """The dynamic memory can have fewer frames than the clip; it is one, from first to last."""
+    if work.setting.segments > 1:
+        return f"{name} stores one dynamic memory for the whole clip, not one a segment"
+    if work.setting.interpolation == "adaptive":
+        return f"{name} stores a dynamic memory of a fixed number of frames"
+    return None
+
+
 def memory_bytes(work: Workload, config: MemoryConfig, static: bool = True, hallucinator: bool = True) -> int:
     """Bytes of `memory`, float32."""
     pixels = work.clip.height * work.clip.width
     dpc = config.dpc if config.dpc is not None else config.per_clip * work.ipc
-    numbers = work.classes * dpc * work.clip.frames * pixels
+    numbers = work.classes * dpc * work.setting.n_syn * pixels
     numbers += 81 * hallucinator_channels(config, static) + 3 if hallucinator else 0
     return 4 * numbers + (static_bytes(work, config) if static else 0)
 

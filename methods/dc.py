@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, final
 
 import torch
 
-from bench.api import Method, Preset, SyntheticSet, Task, Workload
+from bench.api import Artefact, Method, Preset, SyntheticSet, Task, Upstream, Workload
 from bench.frames import FrameTask
+from bench.plugins import source_hash
 from bench.segments import learn_in_time
 from bench.synthetic.choose import pixel_bytes
 from bench.synthetic.keyframes import KeyframeSet
@@ -17,10 +19,15 @@ from bench.synthetic.learner import Learner
 from methods._presets import main_job, quick
 
 if TYPE_CHECKING:
+    from bench.config import Value
     from bench.nets.classifier import Classifier
 
 Augment = Callable[["torch.Tensor", "torch.Generator"], "torch.Tensor"]
 """Transforms clips ``(B, C, T, H, W)`` by one draw from the generator, the same for all of them."""
+
+
+BLOCK = 10
+"""Steps whose real gradients lie in one file, and are made by one process."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,8 @@ def learn_pixels(task: Task, config: DCConfig, augment: Augment) -> SyntheticSet
 
     def learn(part: Task, synthetic: SyntheticSet) -> None:
         rates = dict.fromkeys(synthetic.tensors(), config.lr)
-        match_gradients(part, Learner(synthetic, rates, config.momentum), config, augment)
+        learner = Learner(synthetic, rates, config.momentum)
+        match_gradients(part, learner, config, augment, share=config.match == "clips")
 
     updates = config.steps * config.outer_loops
     if config.match == "clips":
@@ -117,15 +125,27 @@ def declines_images(work: Workload, config: DCConfig, name: str) -> str | None:
     return f"{name}.match=frames stores one image a clip; it stands in the setting dense"
 
 
-def match_gradients(task: Task, learner: Learner, config: DCMatching, augment: Augment) -> None:
-    """Algorithm 1 of the paper, on any kind of set."""
+def match_gradients(task: Task, learner: Learner, config: DCMatching, augment: Augment, share: bool = True) -> None:
+    """Algorithm 1 of the paper, on any kind of set.
+
+    Args:
+        task, learner, config, augment: see there.
+        share: takes the real gradients of new networks, which depend on no set, from where all cells share them.
+    """
     total = config.steps * config.outer_loops
+    shared = None
+    if share:
+        shared = task.upstream(RealGradients(config.steps, config.outer_loops, config.batch_real, augment, task))
     for step in range(learner.resume(task), config.steps):
         network = task.network(task.rng("network", step))
         loss = torch.zeros(())
         for loop in range(config.outer_loops):
             draw = step * config.outer_loops + loop
-            loss = matching_loss(task, network, learner, config.batch_real, augment, draw)
+            if loop == 0 and shared is not None:
+                real = _row(shared, step).to(task.device)
+            else:
+                real = real_gradients(task, network, config.batch_real, augment, draw)
+            loss = matching_loss(task, network, learner, real, augment, draw)
             learner.update(loss)
             if loop + 1 < config.outer_loops:
                 train_network(task, network, learner.synthetic, config, augment, draw)
@@ -134,19 +154,84 @@ def match_gradients(task: Task, learner: Learner, config: DCMatching, augment: A
         task.checkpoint(step + 1, learner.state)
 
 
+@final
+class RealGradients(Upstream):
+    """The real gradients of every step's new network, ``gradients`` ``(BLOCK, classes, P)`` a part; see `real_gradients`.
+
+    They depend on the distillation seed and the step alone, hence serve every IPC, temporal setting and kind of set.
+
+    Args:
+        steps: newly initialised networks.
+        outer_loops: matchings per network, of which this is the first.
+        batch_real: real clips per class and matching.
+        augment: of the clips; a function of a module, by whose name it is known.
+        task: tells how large they are.
+    """
+
+    name = "real-gradients"
+
+    def __init__(self, steps: int, outer_loops: int, batch_real: int, augment: Augment, task: Task) -> None:
+        self._outer_loops = outer_loops
+        self._batch_real = batch_real
+        self._augment = augment
+        self.parts = -(-steps // BLOCK)
+        weights = _weights(task.network(task.rng("size")))
+        self.part_bytes = BLOCK * len(task.classes) * sum(w.numel() * w.element_size() for w in weights)
+
+    def key(self) -> Mapping[str, Value]:
+        """All but the number of steps: asking for more of them makes only the new ones."""
+        loops, batch, transform = self._outer_loops, self._batch_real, self._augment
+        source = source_hash(sys.modules[transform.__module__])
+        return {"outer_loops": loops, "batch_real": batch, "augment": transform.__name__, "source of it": source}
+
+    def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
+        """The gradients of one block of steps."""
+        found = []
+        for step in range(part * BLOCK, (part + 1) * BLOCK):
+            network = task.network(task.rng("network", step))
+            found.append(real_gradients(task, network, self._batch_real, self._augment, step * self._outer_loops).cpu())
+            task.progress(step + 1, self.parts * BLOCK)
+        return {"gradients": torch.stack(found)}
+
+
+def _row(shared: Artefact, step: int) -> torch.Tensor:
+    return shared.rows(step // BLOCK, "gradients", slice(step % BLOCK, step % BLOCK + 1))[0]
+
+
+def _weights(network: Classifier) -> list[torch.nn.Parameter]:
+    """What gradients are matched in: biases and other 1-D parameters are left out."""
+    return [parameter for parameter in network.parameters() if parameter.dim() > 1]
+
+
+def real_gradients(task: Task, network: Classifier, batch_real: int, augment: Augment, draw: int) -> torch.Tensor:
+    """Each class's gradient on its real batch, in all weights, flattened: ``(classes, P)``, without graph."""
+    rng, rows = task.rng("real", draw), []
+    for label in range(len(task.classes)):
+        count = min(batch_real, len(task.indices(label)))
+        real = augment(task.real(label, count, rng), task.rng(f"augment {label}", draw))
+        rows.append(torch.cat([g.flatten() for g in class_gradient(network, real, label, create_graph=False)]))
+    return torch.stack(rows)
+
+
 def matching_loss(
-    task: Task, network: Classifier, learner: Learner, batch_real: int, augment: Augment, draw: int
+    task: Task, network: Classifier, learner: Learner, real: torch.Tensor, augment: Augment, draw: int
 ) -> torch.Tensor:
-    """The distance of real and synthetic gradients, summed over classes (eq. 9)."""
-    rng_real, rng_render = task.rng("real", draw), task.rng("render", draw)
+    """The distance of real and synthetic gradients, summed over classes (eq. 9).
+
+    Args:
+        task, network, learner, augment: see there.
+        real: `real_gradients` of the same draw.
+        draw: number of the matching.
+    """
+    rng = task.rng("render", draw)
     loss = torch.zeros((), device=task.device)
+    shapes = [weight.shape for weight in _weights(network)]
     for label in range(len(task.classes)):
         own = (learner.synthetic.labels == label).nonzero().flatten()
-        count = min(batch_real, len(task.indices(label)))
-        # Both draws start from the same generator: one transform, shared by real and synthetic clips (DSA's "siamese").
-        real = augment(task.real(label, count, rng_real), task.rng(f"augment {label}", draw))
-        fake = augment(learner.render(own, rng_render), task.rng(f"augment {label}", draw))
-        target = [gradient.detach() for gradient in class_gradient(network, real, label, create_graph=False)]
+        # The real clips were drawn through the same generator: one transform for both (DSA's "siamese").
+        fake = augment(learner.render(own, rng), task.rng(f"augment {label}", draw))
+        parts = torch.split_with_sizes(real[label], [shape.numel() for shape in shapes])
+        target = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
         loss = loss + gradient_distance(target, class_gradient(network, fake, label, create_graph=True))
     return loss
 
@@ -154,25 +239,24 @@ def matching_loss(
 def class_gradient(
     network: Classifier, clips: torch.Tensor, label: int, create_graph: bool
 ) -> tuple[torch.Tensor, ...]:
-    """The gradient of the mean cross-entropy of clips of one class in the network's parameters."""
+    """The gradient of the mean cross-entropy of clips of one class in each of the network's weights."""
     labels = torch.full((len(clips),), label, device=clips.device)
     loss = torch.nn.functional.cross_entropy(network(clips), labels)
-    return torch.autograd.grad(loss, list(network.parameters()), create_graph=create_graph)
+    return torch.autograd.grad(loss, _weights(network), create_graph=create_graph)
 
 
 def gradient_distance(real: Sequence[torch.Tensor], synthetic: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Sum over layers and output units of ``1 - cosine`` (eq. 10); biases and other 1-D tensors are left out.
+    """Sum over layers and output units of ``1 - cosine`` (eq. 10).
 
     Args:
-        real, synthetic: one gradient per parameter; those of weights are flattened to ``(out, rest)``.
+        real, synthetic: one gradient per weight, flattened to ``(out, rest)``.
     """
     total = torch.zeros((), device=synthetic[0].device, dtype=synthetic[0].dtype)
     for a, b in zip(real, synthetic, strict=True):
-        if a.dim() > 1:
-            a, b = a.flatten(1), b.flatten(1)
-            # 1e-6 beside the norms, as in the authors' code: a unit without gradient then counts 1.
-            cosine = (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6)
-            total = total + (1 - cosine).sum()
+        a, b = a.flatten(1), b.flatten(1)
+        # 1e-6 beside the norms, as in the authors' code: a unit without gradient then counts 1.
+        cosine = (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6)
+        total = total + (1 - cosine).sum()
     return total
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 import torch
 
-from bench.api import Method, SyntheticSet, Task, Workload
+from bench.api import Method, SyntheticSet, Task, Upstream, Workload
 from bench.segments import learn_in_time
 from bench.synthetic.choose import pixel_bytes
 from bench.synthetic.learner import Learner
 from methods._presets import main_job, quick, released
 
 if TYPE_CHECKING:
+    from bench.config import Value
     from bench.nets.classifier import Classifier
+
+BLOCK = 20
+"""Steps whose real mean features lie in one file, and are made by one process."""
 
 _REAL_CHUNK = 64  # clips per gradient-free forward pass; changes memory, not results
 
@@ -87,9 +92,10 @@ class DM(Method[DMConfig]):
 def match_distribution(task: Task, learner: Learner, config: DMMatching) -> None:
     """Algorithm 1 of the paper, on any kind of set."""
     everything = torch.arange(len(learner.synthetic))
+    means = task.upstream(RealMeans(config.steps, config.batch_real, _mean_bytes(task)))
     for step in range(learner.resume(task), config.steps):
         network = task.network(task.rng("network", step)).requires_grad_(False)
-        real = real_means(task, network, config.batch_real, step)
+        real = means.rows(step // BLOCK, "means", slice(step % BLOCK, step % BLOCK + 1))[0].to(task.device)
         found = network.features(learner.render(everything, task.rng("render", step)))
         loss = dm_loss(real, found, learner.synthetic.labels)
         learner.update(loss)
@@ -97,14 +103,65 @@ def match_distribution(task: Task, learner: Learner, config: DMMatching) -> None
         task.checkpoint(step + 1, learner.state)
 
 
+@final
+@dataclass(frozen=True)
+class RealMeans(Upstream):
+    """The real side of every step, ``means`` ``(BLOCK, classes, F)`` a part: most of the work, and none of it the set's.
+
+    It depends on the distillation seed and the step alone, hence serves every IPC, temporal setting and kind of set.
+
+    Attributes:
+        steps: how many are asked for.
+        batch_real: real clips per class and step.
+        mean_bytes: of one step's mean features.
+    """
+
+    steps: int
+    batch_real: int
+    mean_bytes: int
+
+    name = "real-means"
+
+    @property
+    def parts(self) -> int:  # type: ignore[override]
+        """One per `BLOCK` steps."""
+        return -(-self.steps // BLOCK)
+
+    @property
+    def part_bytes(self) -> int:  # type: ignore[override]
+        """See `Upstream`."""
+        return BLOCK * self.mean_bytes
+
+    def key(self) -> Mapping[str, Value]:
+        """All but the number of steps: asking for more of them makes only the new ones."""
+        return {"batch_real": self.batch_real}
+
+    def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
+        """The mean features of one block of steps."""
+        means = []
+        for step in range(part * BLOCK, (part + 1) * BLOCK):
+            network = task.network(task.rng("network", step)).requires_grad_(False)
+            means.append(real_means(task, network, self.batch_real, step).cpu())
+            task.progress(step + 1, self.parts * BLOCK)
+        return {"means": torch.stack(means)}
+
+
+def _mean_bytes(task: Task) -> int:
+    """Bytes of the mean features of all classes."""
+    with torch.no_grad():
+        features = task.network(task.rng("size")).features(task.clips(task.indices(0)[:1]))
+    return len(task.classes) * features.shape[1] * features.element_size()
+
+
 def real_means(task: Task, network: Classifier, batch_real: int, step: int) -> torch.Tensor:
     """Mean feature of ``batch_real`` random real clips of each class, ``(classes, F)``, without gradient."""
-    rng = task.rng("real", step)
-    classes = len(task.classes)
-    clips = torch.cat([task.real(label, batch_real, rng) for label in range(classes)])
+    index, views = task.draw_classes(batch_real, task.rng("real", step))
     with torch.no_grad():
-        found = [network.features(clips[i : i + _REAL_CHUNK]) for i in range(0, len(clips), _REAL_CHUNK)]
-    return torch.cat(found).view(classes, batch_real, -1).mean(dim=1)
+        found = [
+            network.features(task.clips(index[i : i + _REAL_CHUNK], views[i : i + _REAL_CHUNK]))
+            for i in range(0, len(index), _REAL_CHUNK)
+        ]
+    return torch.cat(found).view(len(task.classes), batch_real, -1).mean(dim=1)
 
 
 def dm_loss(real: torch.Tensor, synthetic: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

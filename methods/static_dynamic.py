@@ -8,7 +8,7 @@ hallucinator by any objective, through the same function that learns whole clips
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import TypeVar, final
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
 from bench.synthetic.learner import Learner
@@ -17,6 +17,7 @@ from methods import frepo, mtt
 from methods._memory import (
     MemoryConfig,
     StaticConfig,
+    declines_memory,
     memory,
     memory_bytes,
     memory_labels,
@@ -39,6 +40,8 @@ SD_QUICK: Values = {"start": "identity", **STATIC_QUICK}
 MTT_RELEASE: Values = {"lr_dynamic": 1e4, "lr_hallucinator": 1e-3, "steps": 10000, "max_start_epoch": 10, "experts": 30}
 
 
+C = TypeVar("C", bound=MemoryConfig)
+
 # ----------------------------------------------------------------------------------------------------------------------
 # The method, with each objective
 
@@ -50,8 +53,17 @@ class DMSDConfig(DMMatching, MemoryConfig):
     momentum: float = 0.95
 
 
+class _WithMemories(Method[C]):
+    """What learns static and dynamic memory."""
+
+    @final
+    def declines(self, work: Workload) -> str | None:
+        """See `Method`."""
+        return declines_memory(work, self.name)
+
+
 @final
-class DMSD(Method[DMSDConfig]):
+class DMSD(_WithMemories[DMSDConfig]):
     """Static memory, then dynamic memory and hallucinator learned by distribution matching."""
 
     name = "dm+sd"
@@ -94,7 +106,7 @@ class DCSDConfig(DCMatching, MemoryConfig):
 
 
 @final
-class DCSD(Method[DCSDConfig]):
+class DCSD(_WithMemories[DCSDConfig]):
     """Static memory, then dynamic memory and hallucinator learned by gradient matching."""
 
     name = "dc+sd"
@@ -133,7 +145,7 @@ class MTTSDConfig(MTTMatching, MemoryConfig):
 
 
 @final
-class MTTSD(Method[MTTSDConfig]):
+class MTTSD(_WithMemories[MTTSDConfig]):
     """Static memory, then dynamic memory and hallucinator learned by trajectory matching."""
 
     name = "mtt+sd"
@@ -176,7 +188,7 @@ class FRePoSDConfig(FRePoMatching, MemoryConfig):
 
 
 @final
-class FRePoSD(Method[FRePoSDConfig]):
+class FRePoSD(_WithMemories[FRePoSDConfig]):
     """Static memory, then dynamic memory, hallucinator and labels learned by neural feature regression."""
 
     name = "frepo+sd"
@@ -238,7 +250,7 @@ class StaticOnly(Method[StaticConfig]):
 
 
 @final
-class DMDynamicOnly(Method[DMSDConfig]):
+class DMDynamicOnly(_WithMemories[DMSDConfig]):
     """`dm+sd` without the static memory: the hallucinator makes clips of the dynamic one alone."""
 
     name = "dm+dynamic-only"
@@ -262,7 +274,7 @@ class DMDynamicOnly(Method[DMSDConfig]):
 
 
 @final
-class DMNoHallucinator(Method[DMSDConfig]):
+class DMNoHallucinator(_WithMemories[DMSDConfig]):
     """`dm+sd` without the hallucinator: a clip is the sum of its static and its dynamic memory."""
 
     name = "dm+no-hallucinator"

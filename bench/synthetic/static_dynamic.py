@@ -9,6 +9,8 @@ import torch
 
 from bench.api import SyntheticSet
 from bench.config import Value
+from bench.synthetic.keyframes import expand
+from bench.temporal import Interpolation
 
 Mode = Literal["concat", "add"]
 
@@ -20,14 +22,15 @@ class StaticDynamicSet(SyntheticSet):
     Rendered is ``hallucinator([static repeated over time ; dynamic])``, a Conv3d with kernel 3 and padding 1 on the
     concatenated four channels, or (mode ``add``) on their sum. What is None is left out: without dynamic memory a clip is its
     still image, without static memory the hallucinator reads the dynamic memory alone, and without hallucinator (mode ``add``)
-    the sum is the clip.
+    the sum is the clip. A dynamic memory of fewer than T frames makes a clip of as many, which is then expanded.
 
     Attributes:
         static: ``(N, s, 3, H, W)`` float32 in network units, or None.
-        dynamic: ``(N, d, 1, T, H, W)`` float32, or None.
+        dynamic: ``(N, d, 1, n, H, W)`` float32, n at most T, or None.
         hallucinator: its weight and bias, ``(3, 4 | 3 | 1, 3, 3, 3)`` and ``(3,)``, or None.
         frames: T.
         mode: how static and dynamic meet.
+        interpolation: how n frames become T; see `bench.synthetic.keyframes.expand`.
     """
 
     name = "static-dynamic"
@@ -40,6 +43,7 @@ class StaticDynamicSet(SyntheticSet):
         static: torch.Tensor | None = None,
         dynamic: torch.Tensor | None = None,
         hallucinator: tuple[torch.Tensor, torch.Tensor] | None = None,
+        interpolation: Interpolation = "nearest",
     ) -> None:
         self.labels = labels
         self.frames = frames
@@ -47,6 +51,7 @@ class StaticDynamicSet(SyntheticSet):
         self.static = static
         self.dynamic = dynamic
         self.hallucinator = hallucinator
+        self.interpolation: Interpolation = interpolation
 
     @classmethod
     def restore(
@@ -60,11 +65,12 @@ class StaticDynamicSet(SyntheticSet):
         frames = options["frames"]
         if not isinstance(frames, int):
             raise TypeError(f"frames must be a whole number, not {frames!r}")
-        return cls(labels, frames, mode, tensors.get("static"), tensors.get("dynamic"), hallucinator)
+        how = options.get("interpolation", "nearest")
+        return cls(labels, frames, mode, tensors.get("static"), tensors.get("dynamic"), hallucinator, how)  # type: ignore[arg-type]  # `expand` checks it
 
     def options(self) -> dict[str, Value]:
-        """Clip length and mode."""
-        return {"frames": self.frames, "mode": self.mode}
+        """Clip length, mode and interpolation."""
+        return {"frames": self.frames, "mode": self.mode, "interpolation": self.interpolation}
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The memories and the hallucinator."""
@@ -77,16 +83,17 @@ class StaticDynamicSet(SyntheticSet):
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips, each of a random one of its static and a random one of its dynamic memories."""
         parts = []
+        frames = self.frames if self.dynamic is None else self.dynamic.shape[3]
         if self.static is not None:
             image = _one_of_each(self.static, index, rng)  # (B, 3, H, W)
-            parts.append(image.unsqueeze(2).expand(-1, -1, self.frames, -1, -1))
+            parts.append(image.unsqueeze(2).expand(-1, -1, frames, -1, -1))
         if self.dynamic is not None:
-            parts.append(_one_of_each(self.dynamic, index, rng))  # (B, 1, T, H, W)
+            parts.append(_one_of_each(self.dynamic, index, rng))  # (B, 1, n, H, W)
         both = torch.cat(parts, dim=1) if self.mode == "concat" or len(parts) == 1 else parts[0] + parts[1]
-        if self.hallucinator is None:
-            return both
-        weight, bias = self.hallucinator
-        return torch.nn.functional.conv3d(both, weight, bias, padding=1)
+        if self.hallucinator is not None:
+            weight, bias = self.hallucinator
+            both = torch.nn.functional.conv3d(both, weight, bias, padding=1)
+        return expand(both, self.frames, self.interpolation)
 
 
 def _one_of_each(memory: torch.Tensor, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:

@@ -60,9 +60,6 @@ class FakeTask(Task):
     def pixels(self, index: torch.Tensor) -> torch.Tensor:
         return (self.data[index] * 50 + 100).clamp(0, 255).to(torch.uint8)
 
-    def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
-        return self.clips(self.indices(label)[torch.randperm(self.per_class, generator=rng)[:count]])
-
     def real_set(self) -> SyntheticSet:
         raise AssertionError("not needed here")
 

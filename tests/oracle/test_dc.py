@@ -10,15 +10,32 @@ from bench.rng import generator
 from bench.synthetic.choose import real_initialisation
 from bench.synthetic.dense import DenseSet
 from bench.synthetic.learner import Learner
-from methods.dc import DC, DCConfig, class_gradient, gradient_distance, match_gradients, matching_loss, unchanged
+from methods.dc import (
+    DC,
+    DCConfig,
+    class_gradient,
+    gradient_distance,
+    match_gradients,
+    matching_loss,
+    real_gradients,
+    unchanged,
+)
 from tests.oracle.fake_task import FakeTask
 
 
 def test_distance_on_gradients_made_by_hand() -> None:
-    real = [torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]]), torch.tensor([1.0, -1.0, 1.0])]
-    fake = [torch.tensor([[5.0, 0.0], [0.0, -1.0], [0.0, 1.0]]), torch.tensor([-1.0, 1.0, -1.0])]
-    # parallel 0, opposite 2, orthogonal 1; the opposite bias does not count
-    assert gradient_distance(real, fake).item() == pytest.approx(3.0, abs=1e-5)
+    real = [torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]])]
+    fake = [torch.tensor([[5.0, 0.0], [0.0, -1.0], [0.0, 1.0]])]
+    assert gradient_distance(real, fake).item() == pytest.approx(3.0, abs=1e-5)  # parallel 0, opposite 2, orthogonal 1
+
+
+def test_gradients_are_matched_in_weights_and_not_in_biases() -> None:
+    task = FakeTask(classes=2, per_class=3, ipc=1)
+    network = task.network(generator("network"))
+    found = class_gradient(network, task.clips(torch.arange(3)), 0, create_graph=False)
+    weights = [weight for name, weight in network.named_parameters() if "weight" in name and weight.dim() > 1]
+    assert [gradient.shape for gradient in found] == [weight.shape for weight in weights]
+    assert len(found) == 4
 
 
 def test_a_unit_is_an_output_channel_of_a_convolution() -> None:
@@ -61,7 +78,9 @@ def test_matching_a_set_with_itself_costs_nothing() -> None:
     """With as many synthetic clips as real ones, the same ones, both gradients are the same."""
     task = FakeTask(classes=2, per_class=3, ipc=3)
     learner = Learner(real_initialisation(task), {"clips": 1.0}, 0.0)
-    assert matching_loss(task, task.network(generator("n")), learner, 3, unchanged, 0).item() < 0.1  # of about 70
+    network = task.network(generator("n"))
+    real = real_gradients(task, network, 3, unchanged, 0)
+    assert matching_loss(task, network, learner, real, unchanged, 0).item() < 0.1  # of about 70
 
 
 def test_a_run_with_outer_and_inner_loops_is_algorithm_1_written_out() -> None:
@@ -106,7 +125,9 @@ def test_small_steps_in_one_network_lower_the_distance() -> None:
 
     def distance(clips: torch.Tensor) -> float:
         learner = Learner(DenseSet(clips.clone(), torch.tensor([0, 1])), {"clips": 0.0}, 0.0)
-        return matching_loss(task, task.network(task.rng("network", 0)), learner, 8, unchanged, 0).item()
+        network = task.network(task.rng("network", 0))
+        real = real_gradients(task, network, 8, unchanged, 0)
+        return matching_loss(task, network, learner, real, unchanged, 0).item()
 
     before = distance(real_initialisation(task).clips)
     learner = Learner(real_initialisation(task), {"clips": config.lr}, config.momentum)

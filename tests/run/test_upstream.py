@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
 import time
 
 import pytest
 import torch
+from filelock import FileLock
 
 from bench.cell import run_cell
+from bench.store.artefacts import load_set
 from bench.store.records import PhaseCost
 from bench.task import Reporter
-from bench.upstream import open_or_make, part_path
+from bench.upstream import PassingArtefact, fits, open_or_make, part_path, trim
 
 MTT = {"steps": 1, "syn_steps": 1, "max_start_epoch": 2, "experts": 3, "expert_batch": 4, "expert_lr": 0.1}
 COST = PhaseCost(2.0, 1.5, 0, 7)
@@ -77,14 +80,14 @@ def test_another_key_is_another_artefact(tmp_path):
     assert other.made == [0, 1, 2]
 
 
-def slow_maker(cache, log):
+def slow_maker(cache, log, parts=2):
     def make(part, checkpoint):
         with log.open("a") as file:
-            file.write(f"{part}\n")
+            file.write(f"{part} {os.getpid()}\n")
         time.sleep(0.2)
         return {"value": torch.tensor([part])}, COST
 
-    ask(cache, make, parts=2)
+    ask(cache, make, parts=parts)
 
 
 def test_ten_that_ask_at_once_make_it_once(tmp_path):
@@ -95,11 +98,98 @@ def test_ten_that_ask_at_once_make_it_once(tmp_path):
     for process in asking:
         process.join(60)
         assert process.exitcode == 0
-    assert sorted((tmp_path / "log").read_text().split()) == ["0", "1"]
+    assert sorted(line.split()[0] for line in (tmp_path / "log").read_text().splitlines()) == ["0", "1"]
+
+
+def test_parts_that_someone_else_makes_are_waited_for_while_the_others_are_made(tmp_path):
+    fork = multiprocessing.get_context("fork")
+    asking = [fork.Process(target=slow_maker, args=(tmp_path, tmp_path / "log", 6)) for _ in range(2)]
+    for process in asking:
+        process.start()
+    for process in asking:
+        process.join(60)
+    lines = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
+    assert sorted(part for part, _ in lines) == list("012345")
+    assert len({maker for _, maker in lines}) == 2  # both worked
+
+
+def test_those_unused_for_longest_make_room(tmp_path):
+    old, new, current = (ask(tmp_path, Maker(), key={"a": name})[0] for name in ("old", "new", "current"))
+    for age, artefact in ((300, old), (200, new), (100, current)):
+        os.utime(artefact.folder, (time.time() - age,) * 2)
+    size = sum(path.stat().st_size for path in old.folder.glob("*"))
+    trim(tmp_path, 2 * size, current.folder)
+    assert old.folder.exists()  # two beside the current one may stay
+    trim(tmp_path, 2 * size - 1, current.folder)
+    assert (old.folder.exists(), new.folder.exists(), current.folder.exists()) == (False, True, True)
+    with FileLock(new.folder / "001.lock"):
+        trim(tmp_path, 0, current.folder)
+        assert new.folder.exists()  # a part of it is being made
+    trim(tmp_path, 0, current.folder)
+    assert not new.folder.exists()
+    assert new.part(1)["value"][0].tolist() == [1, 2]  # made again
+    assert old.rows(2, "value", slice(0, 1)).tolist() == [[2, 3]]
+
+
+def test_what_does_not_fit_is_not_kept(tmp_path):
+    assert fits(tmp_path / "new", 1000, 1000)
+    assert not fits(tmp_path, 1001, 1000)
+    assert not fits(tmp_path, 1 << 60, 1 << 62)  # no disk is as large
+    made = []
+
+    def make(part):
+        made.append(part)
+        return {"value": torch.arange(3) + part}
+
+    passing = PassingArtefact(make)
+    assert [passing.rows(number, "value", slice(1, 2)).item() for number in (0, 0, 1, 1, 0)] == [1, 1, 2, 2, 1]
+    assert made == [0, 1, 0]
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # As cells use it
+
+
+@pytest.mark.parametrize(
+    ("method", "shared"), [("dm", "real-means"), ("dc", "real-gradients"), ("dsa", "real-gradients")]
+)
+def test_the_real_side_is_made_once_and_serves_every_kind_of_set(plan, registries, context, reporter, method, shared):
+    """A cell in company has the record, to the bit, that it has alone."""
+    values = {"steps": "3", "batch_real": "4"}
+    memory = {"static_steps": "1", "static_batch": "4"}
+    kinds = {method: values} | ({f"{method}+sd": {**values, **memory}} if method != "dsa" else {})
+    cells = plan(*kinds, overrides=kinds, ipcs=(1, 2), settings=("dense", "keyframes-2"))
+    assert len(cells) == 4 * len(kinds)
+    company = [run_cell(cell, registries, context, reporter) for cell in cells]
+    assert [record.status for record in company] == ["ok"] * len(cells)
+    assert [record.data["upstream"][shared]["shared"] for record in company] == [False] + [True] * (len(cells) - 1)
+    assert len(list((context.cache / "upstream").glob(f"{shared}-*"))) == 1
+    for number, (cell, record) in enumerate(zip(cells, company, strict=True)):
+        apart = dataclasses.replace(context, cache=context.cache / str(number), out=context.out / str(number))
+        alone = run_cell(cell, registries, apart, reporter)
+        assert alone.evaluations == record.evaluations
+        assert alone.history == record.history
+        assert alone.set == record.set
+        sets = [load_set(where.out / "artefacts" / cell.cell.id(), registries)[0] for where in (context, apart)]
+        for name, tensor in sets[0].tensors().items():
+            assert torch.equal(tensor, sets[1].tensors()[name]), name
+
+
+def test_a_real_side_that_is_too_large_for_the_cache_changes_nothing(plan, registries, context, reporter, monkeypatch):
+    said = []
+    values = {"dm": {"steps": "3", "batch_real": "4"}, "dc": {"steps": "3", "batch_real": "4"}}
+    for cell in plan("dm", "dc", overrides=values):
+        kept = run_cell(cell, registries, context, reporter)
+        monkeypatch.setenv("BENCH_CACHE_LIMIT", "100")
+        apart = dataclasses.replace(context, cache=context.cache / "small", out=context.out / "small")
+        passing = run_cell(cell, registries, apart, Reporter(lambda *_: None, said.append))
+        assert passing.evaluations == kept.evaluations
+        assert passing.history == kept.history
+        assert "upstream" not in passing.data
+        assert list((apart.cache / "upstream").glob("real-*")) == []
+        monkeypatch.delenv("BENCH_CACHE_LIMIT")
+    assert "real-means would take" in said[0]
+    assert "not shared" in said[0]
 
 
 def test_experts_are_charged_to_every_cell_and_made_by_one(plan, registries, context, reporter):
