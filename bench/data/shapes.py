@@ -2,17 +2,19 @@
 
 ``shapes-motion``: the class is only in the movement. ``shapes-appearance``: only in the look. ``shapes-mixed``: in both.
 
-Why no single frame of ``shapes-motion`` tells anything. The state of a shape is a point of a torus (centre, turn, phase of
-the log-size, all modulo 1), and a movement of class c is a constant random step s on it: ``state(t) = start + t * s mod 1``.
-The start is uniform on the torus and independent of the step, hence for every fixed t and every s the state at t is uniform
-too: given the class it has the same distribution, and so do the states of all shapes together, since their starts are
-independent. (Two shapes of one clip share the class, hence the law of their steps; given the steps their states are still
-independent and uniform.) Number, outline, texture, tones, background and noise are drawn alike for every class. A frame is
-a function of just these at one t, without motion blur, therefore its distribution is the same for all classes, exactly.
-For this to hold shapes wrap around the borders, and a shape that has grown to the largest size starts again at the smallest.
+Why no single frame of ``shapes-motion`` tells anything. The place of a shape is a point of a torus (x and y modulo 1), and a
+movement of class c is a constant random step s on it: ``place(t) = start + t * s mod 1``. The start is uniform on the torus
+and independent of the step, hence for every fixed t and every s the place at t is uniform too: given the class it has the
+same distribution. All else that is drawn (in ``shapes-motion`` only the noise) is drawn alike for every class. A frame is a
+function of just these at one t, without motion blur, therefore its distribution is the same for all classes, exactly. For this
+to hold shapes wrap around the borders. (Varied shapes also have a turn and a log-size, two more coordinates of which the same
+is true; shapes of one clip share the direction, and given their steps their places are independent and uniform.)
 
 Played backwards, a clip of one movement is a clip of its opposite: step s becomes -s, and the noise of frames is
 independent. No movement is its own opposite, so a network that has learned the movements is wrong on every reversed clip.
+
+Clips of ``shapes-motion`` and ``shapes-mixed`` are plain: one shape in two tones on grey, so that what sets classes apart is
+not drowned by what sets clips apart, and a handful of clips a class can teach it. Those of ``shapes-appearance`` are varied.
 """
 
 from __future__ import annotations
@@ -33,10 +35,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Rises whenever the same key would give other pixels; part of every fingerprint."""
 
-MOVEMENTS = ("right", "left", "up", "down", "clockwise", "counter-clockwise", "expand", "shrink")
+MOVEMENTS = ("right", "left", "up", "down", "up-right", "down-left", "up-left", "down-right")
 KINDS = ("disc", "square", "triangle", "cross", "ring", "star", "bar", "moon")
 TEXTURES = ("spot", "checks", "hole", "quarter", "halves", "shade", "stripes", "notch")
 USUAL_TEXTURE = dict(zip(KINDS, TEXTURES, strict=True))
@@ -60,7 +62,7 @@ class Traits:
     movement: str | None
 
     def name(self) -> str:
-        """The class's name: ``right``, ``disc``, ``disc-right``; with the texture if it is not the outline's usual one."""
+        """``disc``, ``disc-right``; with the texture if it is not the outline's usual one."""
         unusual = None if self.kind is None or self.texture == USUAL_TEXTURE[self.kind] else self.texture
         return "-".join(trait for trait in (self.kind, unusual, self.movement) if trait is not None)
 
@@ -101,6 +103,8 @@ class ShapesDataset(Dataset[ShapesOptions]):
     """What the three variants share; they differ in their class table."""
 
     Config: ClassVar[type] = ShapesOptions
+    plain: ClassVar[bool]
+    """Whether clips of a class differ in place, speed and noise alone."""
 
     @abstractmethod
     def table(self) -> tuple[Traits, ...]:
@@ -122,7 +126,7 @@ class ShapesDataset(Dataset[ShapesOptions]):
         train, test = [options.train] * len(table), [options.test] * len(table)
         return ClipIndex(
             dataset=self.name,
-            classes=tuple(traits.name() for traits in table),
+            classes=class_names(table),
             clips=list_clips(table, train, test),
             fingerprint=fingerprint(self.name, as_dict(options)),
             notes=(ceiling_note(table, test),),
@@ -130,23 +134,25 @@ class ShapesDataset(Dataset[ShapesOptions]):
 
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
         """Draws a clip: uint8 ``(views, T, H, W, 3)``, a function of variant, seed, key and geometry alone."""
-        return draw(self.table()[clip.label], (self.name, self.options.seed, clip.key), geometry)
+        return draw(self.table()[clip.label], (self.name, self.options.seed, clip.key), geometry, self.plain)
 
 
 class ShapesMotion(ShapesDataset):
-    """Eight movements; the look is chance."""
+    """Eight directions of movement; every clip shows the same shape."""
 
     name: ClassVar[str] = "shapes-motion"
+    plain: ClassVar[bool] = True
 
     def table(self) -> tuple[Traits, ...]:
         """A class per movement."""
-        return tuple(Traits(None, None, movement) for movement in MOVEMENTS)
+        return tuple(Traits("disc", "halves", movement) for movement in MOVEMENTS)
 
 
 class ShapesAppearance(ShapesDataset):
     """Eight looks; the movement is chance."""
 
     name: ClassVar[str] = "shapes-appearance"
+    plain: ClassVar[bool] = False
 
     def table(self) -> tuple[Traits, ...]:
         """A class per outline with its usual texture."""
@@ -157,10 +163,11 @@ class ShapesMixed(ShapesDataset):
     """Three looks times two opposite pairs of movements."""
 
     name: ClassVar[str] = "shapes-mixed"
+    plain: ClassVar[bool] = True
 
     def table(self) -> tuple[Traits, ...]:
         """A class per pair of look and movement."""
-        pairs = product(("disc", "cross", "bar"), ("right", "left", "expand", "shrink"))
+        pairs = product(("disc", "cross", "bar"), ("right", "left", "up", "down"))
         return tuple(Traits(kind, USUAL_TEXTURE[kind], movement) for kind, movement in pairs)
 
 
@@ -168,18 +175,25 @@ class ShapesMixed(ShapesDataset):
 # What every procedural dataset is made of
 
 
-def draw(traits: Traits, key: tuple[str | int, ...], geometry: Geometry) -> NDArray[np.uint8]:
+def draw(traits: Traits, key: tuple[str | int, ...], geometry: Geometry, plain: bool) -> NDArray[np.uint8]:
     """Draws the clip named ``key``: uint8 ``(views, T, H, W, 3)``; views are consecutive windows of time.
 
     The geometry is no part of the random seed: a clip shows the same scene at every resolution.
     """
     import numpy as np
 
-    from bench.data.shapes_render import draw_clip
+    from bench.data.shapes_render import Window, draw_clip
 
     seed = int.from_bytes(hashlib.sha256(json.dumps(key).encode()).digest(), "big")
     rng = np.random.Generator(np.random.PCG64(seed))
-    return draw_clip(rng, traits.kind, traits.texture, traits.movement, geometry.views, geometry.frames, geometry.size)
+    shape = Window(geometry.views, geometry.frames, geometry.size)
+    return draw_clip(rng, traits.kind, traits.texture, traits.movement, plain, shape)
+
+
+def class_names(table: Sequence[Traits]) -> tuple[str, ...]:
+    """A name for each class: that of its movement where all look alike."""
+    alike = len({traits.look() for traits in table}) == 1
+    return tuple(traits.movement if alike and traits.movement is not None else traits.name() for traits in table)
 
 
 def list_clips(table: Sequence[Traits], train: Sequence[int], test: Sequence[int]) -> tuple[ClipRef, ...]:
@@ -193,9 +207,9 @@ def list_clips(table: Sequence[Traits], train: Sequence[int], test: Sequence[int
 
 
 def _list_split(table: Sequence[Traits], split: Literal["train", "test"], counts: Sequence[int]) -> Iterator[ClipRef]:
-    for label, (traits, count) in enumerate(zip(table, counts, strict=True)):
+    for label, (name, count) in enumerate(zip(class_names(table), counts, strict=True)):
         for number in range(count):
-            key = f"{split}/{traits.name()}/{number:04d}"
+            key = f"{split}/{name}/{number:04d}"
             yield ClipRef(key, label, split, group=key)
 
 

@@ -1,13 +1,13 @@
 """Draws one procedural clip: which shapes there are, how they move, and their pixels.
 
 A shape's state is a point of a four-dimensional torus: its centre (x, y), its turn, and the phase of its log-size, each
-counted in cycles, modulo 1. A movement is a constant step on that torus: ``state(t) = (start + t * step) mod 1``.
+counted in cycles, modulo 1. It moves by a constant step on that torus: ``state(t) = (start + t * step) mod 1``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,29 +17,40 @@ Floats = NDArray[np.float32]
 
 AXES = ("x", "y", "turn", "log-size")
 
-MOVEMENTS: dict[str, tuple[int, int]] = {
-    "right": (0, 1),
-    "left": (0, -1),
-    "up": (1, -1),
-    "down": (1, 1),
-    "clockwise": (2, 1),
-    "counter-clockwise": (2, -1),
-    "expand": (3, 1),
-    "shrink": (3, -1),
-}
-"""Name to (axis, direction). Image rows count downwards, so +y is down and +turn is clockwise on the screen."""
+_DIAGONAL = 0.5**0.5
 
-SPEEDS = ((0.07, 0.14), (0.07, 0.14), (0.07, 0.11), (0.15, 0.28))
-"""Range of the step per frame on each axis, in cycles: 2-5 pixels of 32, 25-40 degrees, factors 1.13-1.25 in size."""
+MOVEMENTS: dict[str, tuple[float, float]] = {
+    "right": (1, 0),
+    "left": (-1, 0),
+    "up": (0, -1),
+    "down": (0, 1),
+    "up-right": (_DIAGONAL, -_DIAGONAL),
+    "down-left": (-_DIAGONAL, _DIAGONAL),
+    "up-left": (-_DIAGONAL, -_DIAGONAL),
+    "down-right": (_DIAGONAL, _DIAGONAL),
+}
+"""Name to direction in x and y, of length 1. Image rows count downwards, so +y is down."""
+
+SPEED = (0.16, 0.24)
+"""Range of the step per frame, in cycles: 5 to 8 pixels of 32. Below half a cycle, or a step would look like its opposite."""
 
 DRIFT = 0.012
-"""Largest step, either way, on the axes a movement is not about: variation that is the same for every movement."""
+"""Largest turn and growth per frame of varied shapes, either way and in cycles: the same for every movement."""
 
 RADII = (0.15, 0.33)
 """Smallest and largest radius as a share of the picture's side; the log-size runs through it and starts again."""
 
 SHAPES = (2, 3)
-"""Fewest and most shapes in a clip."""
+"""Fewest and most shapes in a varied clip; a plain one has one."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The shape of a clip: windows of time, one after the other; T frames in each; pixels of a side."""
+
+    views: int
+    frames: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -69,48 +80,42 @@ class Scene:
 
 
 def draw_clip(
-    rng: np.random.Generator,
-    kind: str | None,
-    texture: str | None,
-    movement: str | None,
-    views: int,
-    frames: int,
-    size: int,
+    rng: np.random.Generator, kind: str | None, texture: str | None, movement: str | None, plain: bool, shape: Window
 ) -> NDArray[np.uint8]:
     """Draws a clip; whatever is None is drawn at random.
 
     Args:
         rng: all randomness of the clip. The scene is drawn first, so the same stream gives the same scene at any size.
         kind, texture: of every shape; names of `KINDS` and `TEXTURES`. None: each shape has its own.
-        movement: a name of `MOVEMENTS`. None: one for all shapes of the clip.
-        views: windows of time, one after the other.
-        frames: T, frames in a window.
-        size: H = W in pixels.
+        movement: a name of `MOVEMENTS`, of all shapes of the clip.
+        plain: whether clips differ in where the shape starts, how fast it is and their noise, and in nothing else.
+        shape: of the clip.
 
     Returns:
         uint8 ``(views, T, H, W, 3)``.
     """
-    scene = sample_scene(rng, kind, texture, movement)
-    pixels = render(scene, np.arange(views * frames), size)
+    scene = sample_scene(rng, kind, texture, movement, plain)
+    pixels = render(scene, np.arange(shape.views * shape.frames), shape.size)
     pixels += scene.noise * rng.standard_normal(pixels.shape, dtype=np.float32)
     levels: NDArray[np.uint8] = np.clip(pixels * 255 + 0.5, 0, 255).astype(np.uint8)
-    return levels.reshape(views, frames, size, size, 3)
+    return levels.reshape(shape.views, shape.frames, shape.size, shape.size, 3)
 
 
-def sample_scene(rng: np.random.Generator, kind: str | None, texture: str | None, movement: str | None) -> Scene:
-    """Draws everything but the noise. Nothing but ``step`` depends on the movement, and ``start`` is uniform."""
-    count = int(rng.integers(SHAPES[0], SHAPES[1] + 1))
+def sample_scene(
+    rng: np.random.Generator, kind: str | None, texture: str | None, movement: str | None, plain: bool
+) -> Scene:
+    """Draws everything but the noise. Nothing but ``step`` depends on the movement, and the starting place is uniform."""
+    count = 1 if plain else int(rng.integers(SHAPES[0], SHAPES[1] + 1))
     kinds = rng.integers(len(KINDS), size=count)
     textures = rng.integers(len(TEXTURES), size=count)
-    axis, direction = list(MOVEMENTS.values())[rng.integers(len(MOVEMENTS))]
-    if movement is not None:
-        axis, direction = MOVEMENTS[movement]
+    direction = MOVEMENTS[movement or list(MOVEMENTS)[rng.integers(len(MOVEMENTS))]]
+    start = rng.random((count, len(AXES)))
     step = rng.uniform(-DRIFT, DRIFT, (count, len(AXES)))
-    step[:, axis] = direction * rng.uniform(*SPEEDS[axis], count)
-    return Scene(
+    step[:, :2] = rng.uniform(*SPEED, (count, 1)) * direction
+    varied = Scene(
         kinds=tuple(kind or list(KINDS)[i] for i in kinds),
         textures=tuple(texture or list(TEXTURES)[i] for i in textures),
-        start=rng.random((count, len(AXES))),
+        start=start,
         step=step,
         light=rng.uniform(0.65, 1.0, (count, 3)).astype(np.float32),
         dark=rng.uniform(0.0, 0.25, (count, 3)).astype(np.float32),
@@ -118,6 +123,22 @@ def sample_scene(rng: np.random.Generator, kind: str | None, texture: str | None
         waves=np.column_stack([rng.integers(-2, 3, (3, 2)), rng.random(3)]).astype(np.float32),
         tints=rng.normal(0.0, 0.04, (3, 3)).astype(np.float32),
         noise=float(rng.uniform(0.0, 0.05)),
+    )
+    return _plain(varied) if plain else varied
+
+
+def _plain(scene: Scene) -> Scene:
+    """The scene with an upright shape of medium size in two tones on grey."""
+    start, step = scene.start.copy(), scene.step.copy()
+    start[:, 2:], step[:, 2:] = (0.0, 0.5), 0.0
+    return replace(
+        scene,
+        start=start,
+        step=step,
+        light=np.full_like(scene.light, 0.95),
+        dark=np.full_like(scene.dark, 0.05),
+        base=np.full_like(scene.base, 0.45),
+        tints=np.zeros_like(scene.tints),
     )
 
 

@@ -6,7 +6,17 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
-from bench.data.shapes import KINDS, MOVEMENTS, TEXTURES, Traits, ceiling_note, draw, fingerprint, list_clips
+from bench.data.shapes import (
+    KINDS,
+    MOVEMENTS,
+    TEXTURES,
+    Traits,
+    ceiling_note,
+    class_names,
+    draw,
+    fingerprint,
+    list_clips,
+)
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -68,7 +78,7 @@ class StandIn(Dataset[Any]):
         test = spread(size.test, size.classes)
         return ClipIndex(
             dataset=f"{name} (stand-in)",
-            classes=tuple(traits.name() for traits in self.table),
+            classes=class_names(self.table),
             clips=list_clips(self.table, spread(size.train, size.classes), test),
             fingerprint=fingerprint("stand-in", name, size.classes, size.train, size.test),
             notes=(
@@ -79,7 +89,7 @@ class StandIn(Dataset[Any]):
 
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
         """Draws a clip: uint8 ``(views, T, H, W, 3)``."""
-        return draw(self.table[clip.label], ("stand-in", self.dataset.name, clip.key), geometry)
+        return draw(self.table[clip.label], ("stand-in", self.dataset.name, clip.key), geometry, plain=False)
 
 
 def traits_table(classes: int) -> tuple[Traits, ...]:

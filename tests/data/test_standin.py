@@ -98,7 +98,7 @@ def test_classes_are_distinct_pairs_of_look_and_movement_up_to_the_most():
     assert MOST_CLASSES >= 400
     assert len(set(table)) == len({traits.name() for traits in table}) == MOST_CLASSES
     assert traits_table(101) == table[:101]
-    assert [traits.name() for traits in table[7:9]] == ["disc-shrink", "square-right"]
+    assert [traits.name() for traits in table[7:9]] == ["disc-down-right", "square-right"]
     assert table[64].name() == "disc-checks-right"
 
 
