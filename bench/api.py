@@ -560,9 +560,16 @@ class Protocol(ABC):
 
 
 class Network(ABC):
-    """An architecture."""
+    """An architecture.
+
+    Attributes:
+        name: how users ask for it.
+        channels_last: whether it is given clips whose channels lie together in memory, as they do in the clip store, or else
+            in PyTorch's own order; a matter of speed alone.
+    """
 
     name: ClassVar[str]
+    channels_last: ClassVar[bool] = True
 
     @abstractmethod
     def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:

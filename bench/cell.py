@@ -23,6 +23,7 @@ from bench.data.pixels import SplitClips
 from bench.data.store import ClipStore, open_or_build
 from bench.errors import BenchError, DoesNotFit, OutOfTime
 from bench.grid import PlannedCell
+from bench.kept import kept_clips, kept_set
 from bench.plugins import Registries
 from bench.probes import PROBES, probed
 from bench.profiles import PROFILES
@@ -331,6 +332,9 @@ def evaluate_set(
         probes: temporal probes under which the networks are tested too.
     """
     evaluations = list(done or [])
+    if len(evaluations) < protocol.networks:
+        layout = torch.channels_last_3d if network.channels_last else torch.contiguous_format
+        synthetic, test = kept_set(synthetic, device, layout), kept_clips(test, layout)
 
     def build(rng: torch.Generator) -> Any:
         return network.build(len(classes), clip, rng).to(device)

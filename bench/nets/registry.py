@@ -54,6 +54,7 @@ class SmallConvNet3DNetwork(Network):
     """A small ConvNet3D with instance norm (16-32-32, kernel 3), for clips of about 32 pixels on a CPU."""
 
     name = "convnet3d-small"
+    channels_last = False
 
     def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
         """A new network.

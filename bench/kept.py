@@ -1,0 +1,104 @@
+"""What is computed again and again while networks are judged, computed once and kept in memory where it fits."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+
+from bench.api import Clips, SyntheticSet
+from bench.rng import generator
+from bench.synthetic.unarchived import UnarchivedSet
+
+MOST_BYTES = 1 << 30
+"""Clips that would take more are computed anew each time."""
+
+_BATCH = 64
+
+
+def kept_clips(clips: Clips, layout: torch.memory_format) -> Clips:
+    """The same clips, normalised once; the clips themselves if that takes more than `MOST_BYTES`.
+
+    Args:
+        clips: what networks are tested on.
+        layout: the memory layout that they are kept in; the numbers are the same.
+    """
+    if len(clips) == 0:
+        return clips
+    first = clips.batch(torch.zeros(1, dtype=torch.int64), 0)
+    if len(clips) * clips.views() * first.numel() * first.itemsize > MOST_BYTES:
+        return clips
+    return KeptClips(clips, layout)
+
+
+def kept_set(data: SyntheticSet, device: torch.device, layout: torch.memory_format) -> SyntheticSet:
+    """The same set, rendered once; the set itself if it renders at random or its clips take more than `MOST_BYTES`.
+
+    A set renders at random if it draws from the generator that it is handed.
+
+    Args:
+        data: the set.
+        device: where the clips are kept.
+        layout: their memory layout; the numbers are the same.
+    """
+    rng = generator("kept", "render")
+    untouched = rng.get_state()
+    rendered: list[torch.Tensor] = []
+    for index in torch.arange(len(data)).split(_BATCH):  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            batch = data.render(index, rng)
+        if not torch.equal(rng.get_state(), untouched):
+            return data
+        if len(data) * batch[0].numel() * batch.itemsize > MOST_BYTES:
+            return data
+        rendered.append(batch.to(device).contiguous(memory_format=layout))
+    return RenderedSet(data, torch.cat(rendered).contiguous(memory_format=layout))
+
+
+@final
+class KeptClips(Clips):
+    """Clips that are kept as networks see them.
+
+    Args:
+        clips: the clips.
+        layout: see `kept_clips`.
+    """
+
+    def __init__(self, clips: Clips, layout: torch.memory_format) -> None:
+        self.labels = clips.labels
+        every = torch.arange(len(clips)).split(_BATCH)  # type: ignore[no-untyped-call]
+        self._views = [
+            torch.cat([clips.batch(index, view).contiguous(memory_format=layout) for index in every])
+            for view in range(clips.views())
+        ]
+
+    def views(self) -> int:
+        """Stored windows per clip."""
+        return len(self._views)
+
+    def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
+        """See `Clips`."""
+        kept = self._views[view]
+        return kept[index.to(kept.device)]
+
+
+@final
+class RenderedSet(UnarchivedSet):
+    """Another set, by reference, with its clips ``(N, C, T, H, W)`` as it renders them."""
+
+    name = "rendered"
+
+    def __init__(self, base: SyntheticSet, clips: torch.Tensor) -> None:
+        self.base = base
+        self.clips = clips
+        self.labels = base.labels
+        self.label_loss = base.label_loss
+        self.rate = base.rate
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Those of the set."""
+        return self.base.tensors()
+
+    def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """The kept clips; draws nothing, as the set draws nothing."""
+        return self.clips[index.to(self.clips.device)]
