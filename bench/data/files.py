@@ -34,7 +34,7 @@ class Listing:
 
     folder: Path
     classes: tuple[str, ...]
-    clips: tuple[ClipRef, ...]
+    clips: Sequence[ClipRef]
     missing: frozenset[str]
     notes: tuple[str, ...] = ()
 
@@ -92,8 +92,12 @@ def group_of(key: str) -> str:
 
 def fingerprint(classes: Sequence[str], clips: Sequence[ClipRef]) -> str:
     """SHA-256 over class names and every clip's key, size, label, split and group. Contents are not read."""
-    rows = [[clip.key, clip.size, clip.label, clip.split, clip.group] for clip in clips]
-    return hashlib.sha256(json.dumps([list(classes), rows]).encode()).hexdigest()
+    digest = hashlib.sha256(f"[{json.dumps(list(classes))}, [".encode())
+    for place, clip in enumerate(clips):  # one at a time: a large dataset's text takes more memory than its index
+        row = json.dumps([clip.key, clip.size, clip.label, clip.split, clip.group])
+        digest.update((", " * (place > 0) + row).encode())
+    digest.update(b"]]")
+    return digest.hexdigest()
 
 
 def read_file(folder: Path, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
+from bench.data.cliptable import ClipTable
 from bench.data.shapes import KINDS, MOVEMENTS, TEXTURES, Traits, ceiling_note, draw, fingerprint, list_clips
 from bench.errors import BenchError
 
@@ -69,7 +70,7 @@ class StandIn(Dataset[Any]):
         return ClipIndex(
             dataset=f"{name} (stand-in)",
             classes=tuple(traits.name() for traits in self.table),
-            clips=list_clips(self.table, spread(size.train, size.classes), test),
+            clips=ClipTable(list_clips(self.table, spread(size.train, size.classes), test)),
             fingerprint=fingerprint("stand-in", name, size.classes, size.train, size.test),
             notes=(
                 f"procedural clips stand in for {name}: these figures say nothing about {name} itself",
