@@ -32,6 +32,7 @@ CORE_MODULES = (
     "bench.data.shapes",
     "bench.data.folder",
     "bench.data.ucf101",
+    "bench.data.hmdb51",
     "bench.nets.registry",
     "bench.synthetic.adaptive",
     "bench.synthetic.coded",

@@ -22,7 +22,7 @@ from typing import Any
 
 from bench import paths, plugins
 from bench.api import ClipRef, Dataset, Geometry
-from bench.data.files import Archive, Fetchable, Listed, Listing, some
+from bench.data.files import Archive, ByHand, Fetchable, Listed, Listing, some
 from bench.data.spec import parse_dataset
 from bench.errors import BenchError, MissingData, UnreadableClip
 from bench.profiles import profile
@@ -195,6 +195,8 @@ def _table(listing: Listing, unreadable: dict[str, str]) -> str:
 
 
 def _fetch(dataset: Dataset[Any]) -> int:
+    if isinstance(dataset, ByHand):
+        raise BenchError(f"data fetch: {dataset.how_to_get()}")
     if not isinstance(dataset, Fetchable):
         raise BenchError(f"data fetch: '{dataset.name}' has no public archive; nothing to fetch")
     from bench.data import download
@@ -215,7 +217,7 @@ def _fetch(dataset: Dataset[Any]) -> int:
             except BenchError as error:
                 raise BenchError(f"{error}{_also_wanted(dataset, archive, root)}") from error
         print(f"unpacking {path}")
-        download.unpack(path, root, archive.folder)
+        dataset.unpack(archive, path)
         if not dataset.holds(archive):
             raise BenchError(f"{path} was unpacked, but {_lacking(dataset)}; delete it to fetch it again")
     print(f"{dataset.name} is complete in {root}: {len(dataset.listing().clips):,} clips")

@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from bench.api import ClipRef, Geometry
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,16 +61,18 @@ class Archive:
         url: where it is.
         folder: the top folder it unpacks to.
         what: what is in it, for people.
+        name: the file name here, where that of the URL is not enough.
     """
 
     url: str
     folder: str
     what: str
+    name: str = ""
 
     @property
     def file(self) -> str:
         """Its file name."""
-        return self.url.rpartition("/")[2]
+        return self.name or self.url.rpartition("/")[2]
 
 
 class Fetchable(Listed):
@@ -80,8 +83,74 @@ class Fetchable(Listed):
         """What to fetch, in this order."""
 
     @abstractmethod
+    def unpack(self, archive: Archive, path: Path) -> None:
+        """Puts what an archive, fetched to ``path``, holds in its place.
+
+        Raises:
+            BenchError: it cannot be unpacked, or tries to reach outside its folder.
+        """
+
+    @abstractmethod
     def holds(self, archive: Archive) -> bool:
         """Whether all that the archive has to give is there already."""
+
+
+class ByHand(Listed):
+    """A dataset that nobody may fetch for the user: its licence has to be accepted by hand."""
+
+    @abstractmethod
+    def how_to_get(self) -> str:
+        """Where to get it, and where to put it: whole sentences."""
+
+
+class ClassFolders:
+    """The files in the class folders of a dataset, found whatever the case of their names.
+
+    Args:
+        root: where keys start.
+        below: the folder of the class folders, relative to it; ``.`` is the root itself.
+    """
+
+    def __init__(self, root: Path, below: str) -> None:
+        self._root = root
+        self._below = below
+        self._folders = {path.name.lower(): path for path in _sorted_entries(root / below) if path.is_dir()}
+        self._files: dict[str, dict[str, tuple[str, int]]] = {}
+
+    def __contains__(self, action: str) -> bool:
+        return action.lower() in self._folders
+
+    def find(self, action: str, file: str) -> tuple[str, int | None]:
+        """A clip's key and size; as listed and None where there is no such file."""
+        folder = action.lower()
+        if folder not in self._files:
+            paths = _sorted_entries(self._folders[folder]) if folder in self._folders else ()
+            self._files[folder] = {
+                path.name.lower(): (path.name, path.stat().st_size) for path in paths if path.is_file()
+            }
+        found = self._files[folder].get(file.lower())
+        if found is None:
+            return PurePosixPath(self._below, action, file).as_posix(), None
+        return PurePosixPath(self._below, self._folders[folder].name, found[0]).as_posix(), found[1]
+
+
+def _sorted_entries(folder: Path) -> Iterable[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else ()
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a list that hold something; line ends of any kind.
+
+    Raises:
+        BenchError: it cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error.strerror})") from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield number, line.strip()
 
 
 def group_of(key: str) -> str:
