@@ -33,6 +33,8 @@ CORE_MODULES = (
     "bench.data.folder",
     "bench.data.ucf101",
     "bench.data.hmdb51",
+    "bench.data.kinetics400",
+    "bench.data.ssv2",
     "bench.nets.registry",
     "bench.synthetic.adaptive",
     "bench.synthetic.coded",

@@ -220,7 +220,12 @@ def _fetch(dataset: Dataset[Any]) -> int:
         dataset.unpack(archive, path)
         if not dataset.holds(archive):
             raise BenchError(f"{path} was unpacked, but {_lacking(dataset)}; delete it to fetch it again")
-    print(f"{dataset.name} is complete in {root}: {len(dataset.listing().clips):,} clips")
+    listing = dataset.listing()
+    if listing.missing:
+        present = len(listing.clips) - len(listing.missing)
+        print(f"{dataset.name} is in {root}: {present:,} of {len(listing.clips):,} clips; no archive holds the others")
+    else:
+        print(f"{dataset.name} is complete in {root}: {len(listing.clips):,} clips")
     return 0
 
 
@@ -228,7 +233,7 @@ def _also_wanted(dataset: Fetchable, failed: Archive, root: Path) -> str:
     """What else has to be got by hand where one archive could not be had, so that one message says it all."""
     others = [archive for archive in dataset.archives() if archive != failed and not _holds(dataset, archive)]
     wanted = [f"{other.url} at {root / other.file}" for other in others if not (root / other.file).exists()]
-    return f"; wanted beside it: {', '.join(wanted)}" if wanted else ""
+    return f"; wanted beside it: {some(wanted)}" if wanted else ""
 
 
 def _holds(dataset: Fetchable, archive: Archive) -> bool:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from bench.api import ClipRef, Geometry
+from bench.data.cliptable import Texts
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+SUFFIXES = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+"""Of video files."""
 
 _CLIP_OF_GROUP = re.compile(r"(.+_g\d+)_c\d+")
 
@@ -132,6 +138,60 @@ class ClassFolders:
         if found is None:
             return PurePosixPath(self._below, action, file).as_posix(), None
         return PurePosixPath(self._below, self._folders[folder].name, found[0]).as_posix(), found[1]
+
+
+class VideosByName:
+    """The videos below some folders, found by their file name without its ending.
+
+    Of two with the same name the one in the folder that is named first counts.
+
+    Args:
+        root: where keys start.
+        folders: folders below it; those that are not there are passed over.
+        depth: how many levels of folders below these are looked into.
+    """
+
+    def __init__(self, root: Path, folders: Sequence[str], depth: int) -> None:
+        self._places: dict[str, int] = {}
+        self._keys = Texts()
+        self._sizes = array("q")
+        for folder in folders:
+            self._scan(root / folder, "" if folder == "." else f"{folder}/", depth)
+
+    def find(self, name: str) -> tuple[str, int] | None:
+        """Key and size of the video of that name, or None."""
+        place = self._places.get(name)
+        return None if place is None else (self._keys[place], self._sizes[place])
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def _scan(self, folder: Path, key: str, depth: int) -> None:
+        if not folder.is_dir():
+            return
+        with os.scandir(folder) as scanned:
+            entries = sorted(scanned, key=lambda entry: entry.name)
+        for entry in entries:
+            stem, suffix = os.path.splitext(entry.name)  # noqa: PTH122 (a path a file would take as long as all the rest)
+            if suffix.lower() in SUFFIXES and not entry.name.startswith("."):
+                if stem not in self._places and entry.is_file():
+                    self._places[stem] = len(self._keys)
+                    self._keys.append(key + entry.name)
+                    self._sizes.append(entry.stat().st_size)
+            elif depth and entry.is_dir() and not entry.name.startswith("."):
+                self._scan(folder / entry.name, f"{key}{entry.name}/", depth - 1)
+
+
+def capped(profile: Geometry, frames: int, size: int, gap: int) -> Geometry:
+    """A profile's geometry for a dataset that is published with fewer and smaller frames, one window a video.
+
+    Args:
+        profile: the profile's; a smaller one stays as small.
+        frames, size: the most frames and pixels of a side.
+        gap: source frames from one frame to the next.
+    """
+    scale = profile.scale if profile.size <= size else size
+    return Geometry(min(profile.frames, frames), gap, scale, min(profile.size, size), 1)
 
 
 def _sorted_entries(folder: Path) -> Iterable[Path]:
