@@ -144,6 +144,10 @@ class SyntheticSet(ABC):
             kept["rate"] = self.rate
         return kept
 
+    def streamed(self) -> bool:
+        """Whether rendering reads the disk, so that reading ahead pays. Default: no."""
+        return False
+
     def __len__(self) -> int:
         return int(self.labels.shape[0])
 
@@ -491,6 +495,10 @@ class Clips(ABC):
     @abstractmethod
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """Clips ``(B, C, T, H, W)``, float32, normalised, on the device, of one window each."""
+
+    def streamed(self) -> bool:
+        """Whether a batch reads the disk, so that reading ahead pays. Default: no."""
+        return False
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
