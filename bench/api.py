@@ -12,7 +12,7 @@ without loading it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar, final
 
@@ -143,6 +143,10 @@ class SyntheticSet(ABC):
         if self.rate is not None:
             kept["rate"] = self.rate
         return kept
+
+    def streamed(self) -> bool:
+        """Whether rendering reads the disk, so that reading ahead pays. Default: no."""
+        return False
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
@@ -512,6 +516,10 @@ class Clips(ABC):
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """Clips ``(B, C, T, H, W)``, float32, normalised, on the device, of one window each."""
 
+    def streamed(self) -> bool:
+        """Whether a batch reads the disk, so that reading ahead pays. Default: no."""
+        return False
+
     def __len__(self) -> int:
         return int(self.labels.shape[0])
 
@@ -588,7 +596,7 @@ class Network(ABC):
 # Data
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClipRef:
     """One video of a dataset, not yet decoded.
 
@@ -614,14 +622,14 @@ class ClipIndex:
     Attributes:
         dataset: the name shown in tables; holds ``(stand-in)`` where clips are procedural ones in a real dataset's place.
         classes: class names in label order.
-        clips: all videos, in a fixed order.
+        clips: all videos, in a fixed order: a tuple, or a `bench.data.cliptable.ClipTable` where there are many.
         fingerprint: SHA-256 that changes when the data do.
         notes: what the user should know (a split that was drawn, a ceiling that was computed), one sentence each.
     """
 
     dataset: str
     classes: tuple[str, ...]
-    clips: tuple[ClipRef, ...]
+    clips: Sequence[ClipRef]
     fingerprint: str
     notes: tuple[str, ...] = ()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from bench import config, temporal
 from bench.api import ClipIndex, Dataset, Geometry, Method, Workload
 from bench.budget import PLAIN, Storage, does_not_fit, largest, needed_bytes, stores_float32
 from bench.config import Value
+from bench.data.cliptable import number, per_class
 from bench.errors import BenchError
 from bench.plugins import Registries
 from bench.probes import PROBES
@@ -135,7 +135,7 @@ def check_tested(index: ClipIndex, judged_on: JudgedOn) -> None:
     Raises:
         BenchError: there is none.
     """
-    if judged_on == "test" and not any(clip.split == "test" for clip in index.clips):
+    if judged_on == "test" and not number(index.clips, "test"):
         raise BenchError(
             f"{index.dataset}: no test clip; give some the split 'test', or more than one group to a class, "
             "or use --judge-on validation"
@@ -154,7 +154,7 @@ def _fitting(
 
     Hyper-parameters may depend on IPC, so those of each number are asked.
     """
-    counts = Counter(clip.label for clip in index.clips if clip.split == "train")
+    counts = per_class(index.clips, "train")
     most = max(counts.values(), default=1)
     if method_type.fills_budget or not method_type.uses_ipc:
         return most
@@ -267,7 +267,7 @@ def _workload(
 
 
 def _sizes(index: ClipIndex, judged_on: str) -> tuple[int, int]:
-    train = sum(clip.split == "train" for clip in index.clips)
+    train = number(index.clips, "train")
     if judged_on == "test":
         return train, len(index.clips) - train
     return train - train // 5, train // 5

@@ -88,6 +88,10 @@ class RearrangedClips(Clips):
         """Stored windows per clip."""
         return self.clips.views()
 
+    def streamed(self) -> bool:
+        """As the clips are."""
+        return self.clips.streamed()
+
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """See `Clips`."""
         clips = self.clips.batch(index, view)

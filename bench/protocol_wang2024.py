@@ -164,12 +164,13 @@ def _epoch(
     loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
 ) -> float:
     """One pass over the set in a new order; the loss of its last batch."""
+    from bench import training
+
     device = next(network.parameters()).device
     network.train()
     loss = torch.zeros(())
-    for index in torch.randperm(len(data), generator=order).split(batch):  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            clips = data.render(index, rendering).to(device)
+    batches = torch.randperm(len(data), generator=order).split(batch)  # type: ignore[no-untyped-call]
+    for index, clips in training.rendered(data, batches, rendering, device):
         loss = loss_of(network(clips), data.labels[index.to(data.labels.device)].to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -206,6 +207,10 @@ class DrawnClips(Clips):
     def views(self) -> int:
         """One: the drawn one."""
         return 1
+
+    def streamed(self) -> bool:
+        """As the clips are."""
+        return self.clips.streamed()
 
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """See `Clips`."""

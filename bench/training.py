@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 
 from bench import bits
 from bench.api import Clips, LabelLoss, Recipe, SyntheticSet
+from bench.data.ahead import ahead
 from bench.nets.classifier import Classifier
 
 # Clips per forward pass where no gradient is needed; changes memory and speed, not results. So few that on a CPU what one layer
@@ -48,11 +49,10 @@ def train(
     cuts = [int(fraction * total) for fraction in recipe.milestones]
     network.train()
     loss = torch.zeros(())
-    for update, index in enumerate(_batches(len(data), recipe.batch, order, total)):
+    batches = rendered(data, _batches(len(data), recipe.batch, order, total), rendering, device)
+    for update, (index, clips) in enumerate(batches):
         for group in optimiser.param_groups:
             group["lr"] = recipe.lr * recipe.decay ** sum(update >= cut for cut in cuts)
-        with torch.no_grad():
-            clips = data.render(index, rendering).to(device)
         loss = _loss(network(clips), labels[index.to(device)], data.label_loss)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -61,6 +61,20 @@ def train(
             progress(update + 1, total, float(loss.detach()))
     network.eval()
     return float(loss.detach())
+
+
+def rendered(
+    data: SyntheticSet, batches: Iterable[torch.Tensor], rng: torch.Generator, device: torch.device
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Each batch of positions with its clips on the device, without gradient; read ahead if they come from the disk."""
+
+    def made() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for index in batches:
+            with torch.no_grad():  # here, for it holds for one thread only
+                clips = data.render(index, rng).to(device)
+            yield index, clips
+
+    return ahead(made(), data.streamed())
 
 
 def _loss(logits: torch.Tensor, labels: torch.Tensor, kind: LabelLoss) -> torch.Tensor:
@@ -112,9 +126,11 @@ def test(network: Classifier, clips: Clips, classes: int, batch: int = TEST_BATC
     confusion = torch.zeros(classes, classes, dtype=torch.int64)
     top5 = 0
     correct: list[bool] = []
-    for index in _chunks(torch.arange(len(clips)), batch):
+    chunks = _chunks(torch.arange(len(clips)), batch)
+    windows = ahead((clips.batch(index, view) for index in chunks for view in range(clips.views())), clips.streamed())
+    for index in chunks:
         scores = sum(
-            (network(clips.batch(index, view)).softmax(dim=1) for view in range(clips.views())),
+            (network(next(windows)).softmax(dim=1) for _ in range(clips.views())),
             start=torch.zeros(()),
         )
         truth = clips.labels[index]
@@ -134,7 +150,7 @@ def training_accuracy(network: Classifier, data: SyntheticSet, rendering: torch.
     device = next(network.parameters()).device
     truth = data.labels if data.labels.dim() == 1 else data.labels.argmax(dim=1)
     correct = 0
-    for index in _chunks(torch.arange(len(data)), TEST_BATCH):
-        predicted = network(data.render(index, rendering).to(device)).argmax(dim=1).cpu()
+    for index, clips in rendered(data, _chunks(torch.arange(len(data)), TEST_BATCH), rendering, device):
+        predicted = network(clips).argmax(dim=1).cpu()
         correct += int((predicted == truth[index].cpu()).sum())
     return correct / len(data)

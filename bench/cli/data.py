@@ -22,7 +22,7 @@ from typing import Any
 
 from bench import paths, plugins
 from bench.api import ClipRef, Dataset, Geometry
-from bench.data.files import Archive, Fetchable, Listed, Listing, some
+from bench.data.files import Archive, ByHand, Fetchable, Listed, Listing, some
 from bench.data.spec import parse_dataset
 from bench.errors import BenchError, MissingData, UnreadableClip
 from bench.profiles import profile
@@ -195,6 +195,8 @@ def _table(listing: Listing, unreadable: dict[str, str]) -> str:
 
 
 def _fetch(dataset: Dataset[Any]) -> int:
+    if isinstance(dataset, ByHand):
+        raise BenchError(f"data fetch: {dataset.how_to_get()}")
     if not isinstance(dataset, Fetchable):
         raise BenchError(f"data fetch: '{dataset.name}' has no public archive; nothing to fetch")
     from bench.data import download
@@ -215,10 +217,15 @@ def _fetch(dataset: Dataset[Any]) -> int:
             except BenchError as error:
                 raise BenchError(f"{error}{_also_wanted(dataset, archive, root)}") from error
         print(f"unpacking {path}")
-        download.unpack(path, root, archive.folder)
+        dataset.unpack(archive, path)
         if not dataset.holds(archive):
             raise BenchError(f"{path} was unpacked, but {_lacking(dataset)}; delete it to fetch it again")
-    print(f"{dataset.name} is complete in {root}: {len(dataset.listing().clips):,} clips")
+    listing = dataset.listing()
+    if listing.missing:
+        present = len(listing.clips) - len(listing.missing)
+        print(f"{dataset.name} is in {root}: {present:,} of {len(listing.clips):,} clips; no archive holds the others")
+    else:
+        print(f"{dataset.name} is complete in {root}: {len(listing.clips):,} clips")
     return 0
 
 
@@ -226,7 +233,7 @@ def _also_wanted(dataset: Fetchable, failed: Archive, root: Path) -> str:
     """What else has to be got by hand where one archive could not be had, so that one message says it all."""
     others = [archive for archive in dataset.archives() if archive != failed and not _holds(dataset, archive)]
     wanted = [f"{other.url} at {root / other.file}" for other in others if not (root / other.file).exists()]
-    return f"; wanted beside it: {', '.join(wanted)}" if wanted else ""
+    return f"; wanted beside it: {some(wanted)}" if wanted else ""
 
 
 def _holds(dataset: Fetchable, archive: Archive) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import http.client
 import json
 import os
@@ -10,11 +11,13 @@ import shutil
 import ssl
 import stat
 import subprocess
+import tarfile
 import tempfile
 import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -228,20 +231,64 @@ def unpack(archive: Path, root: Path, folder: str) -> None:
     Raises:
         BenchError: damaged, of an unknown kind, no tool can open it, or it tries to reach outside its folder.
     """
-    with _disk(root), tempfile.TemporaryDirectory(dir=root, prefix=".unpacking-") as name:
-        fresh = Path(name)
-        if zipfile.is_zipfile(archive):
-            _unzip(archive, fresh)
-        elif archive.suffix.lower() == ".rar":
-            _unrar(archive, fresh, root / folder)
-        else:
-            raise BenchError(f"{archive} is neither a zip nor a RAR archive; delete it and fetch it again")
-        _check_tree(archive, fresh)
+    with _unpacked(archive, root, root / folder) as fresh:
         if not (fresh / folder).is_dir():
             raise BenchError(
                 f"{archive} holds no folder '{folder}' but {some(sorted(p.name for p in fresh.iterdir()))}"
             )
         _merge(fresh / folder, root / folder)
+
+
+def unpack_files(archive: Path, folder: Path) -> None:
+    """Unpacks a zip, RAR or tar.gz archive and moves its files, whatever folders they are in, into ``folder``.
+
+    Raises:
+        BenchError: as `unpack`, or two of its files have the same name.
+    """
+    with _unpacked(archive, folder, folder) as fresh:
+        files = [Path(parent, name) for parent, _, names in os.walk(fresh) for name in names]
+        if len({path.name for path in files}) < len(files):
+            raise BenchError(f"{archive} holds two files of the same name in different folders; nothing was unpacked")
+        for path in files:
+            os.replace(path, folder / path.name)
+
+
+@contextmanager
+def _unpacked(archive: Path, root: Path, wanted: Path) -> Iterator[Path]:
+    """A temporary folder below ``root`` with what an archive holds, nothing but files and folders."""
+    with _disk(root), tempfile.TemporaryDirectory(dir=root, prefix=".unpacking-") as name:
+        fresh = Path(name)
+        if zipfile.is_zipfile(archive):
+            _unzip(archive, fresh)
+        elif archive.suffix.lower() == ".rar":
+            _unrar(archive, fresh, wanted)
+        elif archive.suffix.lower() in (".gz", ".tgz"):
+            _untar(archive, fresh)
+        else:
+            raise BenchError(f"{archive} is not a zip, RAR or tar.gz archive; delete it and fetch it again")
+        _check_tree(archive, fresh)
+        yield fresh
+
+
+def _untar(archive: Path, into: Path) -> None:
+    """Writes the files of a compressed tar archive one by one; nothing else in it is ever made."""
+    try:
+        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as opened:
+            for member in opened:
+                _check_names(archive, [member.name])
+                if member.isdir():
+                    continue
+                source = opened.extractfile(member) if member.isreg() else None
+                if source is None:
+                    raise BenchError(f"{archive} holds a link or device ('{member.name}'); nothing was unpacked")
+                target = into / PurePosixPath(member.name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as file:
+                    shutil.copyfileobj(source, file, BLOCK)
+            while stream.read(BLOCK):  # its checksum stands at its very end
+                pass
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BenchError(f"{archive} is damaged ({error}); delete it and fetch it again") from error
 
 
 def _unzip(archive: Path, into: Path) -> None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from bench.api import ClipRef, Geometry
+from bench.data.cliptable import Texts
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+SUFFIXES = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+"""Of video files."""
 
 _CLIP_OF_GROUP = re.compile(r"(.+_g\d+)_c\d+")
 
@@ -34,7 +41,7 @@ class Listing:
 
     folder: Path
     classes: tuple[str, ...]
-    clips: tuple[ClipRef, ...]
+    clips: Sequence[ClipRef]
     missing: frozenset[str]
     notes: tuple[str, ...] = ()
 
@@ -60,16 +67,18 @@ class Archive:
         url: where it is.
         folder: the top folder it unpacks to.
         what: what is in it, for people.
+        name: the file name here, where that of the URL is not enough.
     """
 
     url: str
     folder: str
     what: str
+    name: str = ""
 
     @property
     def file(self) -> str:
         """Its file name."""
-        return self.url.rpartition("/")[2]
+        return self.name or self.url.rpartition("/")[2]
 
 
 class Fetchable(Listed):
@@ -80,8 +89,128 @@ class Fetchable(Listed):
         """What to fetch, in this order."""
 
     @abstractmethod
+    def unpack(self, archive: Archive, path: Path) -> None:
+        """Puts what an archive, fetched to ``path``, holds in its place.
+
+        Raises:
+            BenchError: it cannot be unpacked, or tries to reach outside its folder.
+        """
+
+    @abstractmethod
     def holds(self, archive: Archive) -> bool:
         """Whether all that the archive has to give is there already."""
+
+
+class ByHand(Listed):
+    """A dataset that nobody may fetch for the user: its licence has to be accepted by hand."""
+
+    @abstractmethod
+    def how_to_get(self) -> str:
+        """Where to get it, and where to put it: whole sentences."""
+
+
+class ClassFolders:
+    """The files in the class folders of a dataset, found whatever the case of their names.
+
+    Args:
+        root: where keys start.
+        below: the folder of the class folders, relative to it; ``.`` is the root itself.
+    """
+
+    def __init__(self, root: Path, below: str) -> None:
+        self._root = root
+        self._below = below
+        self._folders = {path.name.lower(): path for path in _sorted_entries(root / below) if path.is_dir()}
+        self._files: dict[str, dict[str, tuple[str, int]]] = {}
+
+    def __contains__(self, action: str) -> bool:
+        return action.lower() in self._folders
+
+    def find(self, action: str, file: str) -> tuple[str, int | None]:
+        """A clip's key and size; as listed and None where there is no such file."""
+        folder = action.lower()
+        if folder not in self._files:
+            paths = _sorted_entries(self._folders[folder]) if folder in self._folders else ()
+            self._files[folder] = {
+                path.name.lower(): (path.name, path.stat().st_size) for path in paths if path.is_file()
+            }
+        found = self._files[folder].get(file.lower())
+        if found is None:
+            return PurePosixPath(self._below, action, file).as_posix(), None
+        return PurePosixPath(self._below, self._folders[folder].name, found[0]).as_posix(), found[1]
+
+
+class VideosByName:
+    """The videos below some folders, found by their file name without its ending.
+
+    Of two with the same name the one in the folder that is named first counts.
+
+    Args:
+        root: where keys start.
+        folders: folders below it; those that are not there are passed over.
+        depth: how many levels of folders below these are looked into.
+    """
+
+    def __init__(self, root: Path, folders: Sequence[str], depth: int) -> None:
+        self._places: dict[str, int] = {}
+        self._keys = Texts()
+        self._sizes = array("q")
+        for folder in folders:
+            self._scan(root / folder, "" if folder == "." else f"{folder}/", depth)
+
+    def find(self, name: str) -> tuple[str, int] | None:
+        """Key and size of the video of that name, or None."""
+        place = self._places.get(name)
+        return None if place is None else (self._keys[place], self._sizes[place])
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def _scan(self, folder: Path, key: str, depth: int) -> None:
+        if not folder.is_dir():
+            return
+        with os.scandir(folder) as scanned:
+            entries = sorted(scanned, key=lambda entry: entry.name)
+        for entry in entries:
+            stem, suffix = os.path.splitext(entry.name)  # noqa: PTH122 (a path a file would take as long as all the rest)
+            if suffix.lower() in SUFFIXES and not entry.name.startswith("."):
+                if stem not in self._places and entry.is_file():
+                    self._places[stem] = len(self._keys)
+                    self._keys.append(key + entry.name)
+                    self._sizes.append(entry.stat().st_size)
+            elif depth and entry.is_dir() and not entry.name.startswith("."):
+                self._scan(folder / entry.name, f"{key}{entry.name}/", depth - 1)
+
+
+def capped(profile: Geometry, frames: int, size: int, gap: int) -> Geometry:
+    """A profile's geometry for a dataset that is published with fewer and smaller frames, one window a video.
+
+    Args:
+        profile: the profile's; a smaller one stays as small.
+        frames, size: the most frames and pixels of a side.
+        gap: source frames from one frame to the next.
+    """
+    scale = profile.scale if profile.size <= size else size
+    return Geometry(min(profile.frames, frames), gap, scale, min(profile.size, size), 1)
+
+
+def _sorted_entries(folder: Path) -> Iterable[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else ()
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a list that hold something; line ends of any kind.
+
+    Raises:
+        BenchError: it cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error.strerror})") from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield number, line.strip()
 
 
 def group_of(key: str) -> str:
@@ -92,8 +221,12 @@ def group_of(key: str) -> str:
 
 def fingerprint(classes: Sequence[str], clips: Sequence[ClipRef]) -> str:
     """SHA-256 over class names and every clip's key, size, label, split and group. Contents are not read."""
-    rows = [[clip.key, clip.size, clip.label, clip.split, clip.group] for clip in clips]
-    return hashlib.sha256(json.dumps([list(classes), rows]).encode()).hexdigest()
+    digest = hashlib.sha256(f"[{json.dumps(list(classes))}, [".encode())
+    for place, clip in enumerate(clips):  # one at a time: a large dataset's text takes more memory than its index
+        row = json.dumps([clip.key, clip.size, clip.label, clip.split, clip.group])
+        digest.update((", " * (place > 0) + row).encode())
+    digest.update(b"]]")
+    return digest.hexdigest()
 
 
 def read_file(folder: Path, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:

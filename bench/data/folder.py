@@ -20,15 +20,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.api import ClipIndex, ClipRef, Dataset, Geometry
-from bench.data.files import Listed, Listing, fingerprint, group_of, read_file, some
+from bench.data.files import SUFFIXES, Listed, Listing, fingerprint, group_of, read_file, some
 from bench.data.splits import draw_split
 from bench.errors import BenchError, MissingData
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-SUFFIXES = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 
 _LABELS = "labels.csv"
 _SPLITS = {"train": "train", "test": "test", "val": "val", "validation": "val", "": ""}

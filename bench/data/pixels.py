@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import final
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 
@@ -15,8 +16,10 @@ from bench.data.store import ClipStore
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
-# A split that takes at most this much is copied to the device once; a larger one is gathered from the memory map.
-RESIDENT_BYTES = 4 << 30
+SHARE = 0.25
+"""The part of the free memory that the clips of a split may take: networks and other cells need the rest."""
+
+_BLOCK = 64 << 20  # bytes copied to a device at a time
 
 
 def normalise(pixels: torch.Tensor) -> torch.Tensor:
@@ -26,38 +29,64 @@ def normalise(pixels: torch.Tensor) -> torch.Tensor:
     return torch.addcmul(shift, pixels.float(), scale)
 
 
+def fits(needed: int, free: int, share: float = SHARE) -> bool:
+    """Whether so many bytes of clips find a place in the memory that is free, without crowding out the work on them."""
+    return needed <= share * free
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device now; on a CPU those that the system could give, its file cache included."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
 @final
 class SplitClips(Clips):
     """The clips of one split of a store, on a device.
+
+    A GPU keeps them if they fit; else they are read from the memory map, only those asked for. On a CPU they are always read
+    from there: what fits into memory stays in the system's file cache, and a copy would only be one more.
+
+    Args:
+        store: the decoded clips.
+        split: which of them.
+        device: where tensors go.
+        free: bytes that are free on the device; None: asked for now.
 
     Attributes:
         positions: ``(N,)`` where the clips lie in the store.
         labels: ``(N,)`` int64, on the CPU.
     """
 
-    def __init__(self, store: ClipStore, split: Split, device: torch.device) -> None:
+    def __init__(self, store: ClipStore, split: Split, device: torch.device, free: int | None = None) -> None:
         self.store = store
         self.device = device
         self.positions: NDArray[np.int64] = store.positions(split)
-        self.labels = torch.from_numpy(store.labels[self.positions].copy())
-        bytes_needed = int(np.prod(store.clips.shape[1:], dtype=np.int64)) * len(self.positions)
-        self._resident = self._gather(np.arange(len(self.positions))) if bytes_needed <= RESIDENT_BYTES else None
+        self.labels = torch.from_numpy(store.labels[self.positions])
+        self._stored = np.asarray(store.clips)  # rows of a plain array are had ten times as fast as those of a memmap
+        needed = int(np.prod(store.clips.shape[1:], dtype=np.int64)) * len(self.positions)
+        fitting = fits(needed, free_memory(device) if free is None else free)
+        self._kept = copied(self._stored, self.positions, device) if fitting and device.type != "cpu" else None
+        self._streamed = not fitting
 
     def views(self) -> int:
         """Stored windows per clip."""
         return int(self.store.clips.shape[1])
+
+    def streamed(self) -> bool:
+        """Whether there are more clips than memory holds, so that they come from the disk."""
+        return self._streamed
 
     def pixels(self, index: torch.Tensor, view: torch.Tensor, frame: torch.Tensor | None = None) -> torch.Tensor:
         """uint8 clips ``(B, C, T, H, W)`` (channels last in memory) of windows ``view`` ``(B,)``.
 
         With ``frame`` ``(B,)`` only that frame of each, ``(B, C, 1, H, W)``.
         """
-        if self._resident is not None:
-            clips, first = self._resident, index.to(self.device)
+        if self._kept is not None:
+            chosen = picked(self._kept, index, view, frame)
         else:
-            clips, first = self._gather(index.numpy()), torch.arange(len(index), device=self.device)
-        view = view.to(self.device)
-        chosen = clips[first, view] if frame is None else clips[first, view, frame.to(self.device)].unsqueeze(1)
+            chosen = gathered(self._stored, self.positions[index.numpy()], view, frame, self.device)
         return chosen.permute(0, 4, 1, 2, 3)
 
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
@@ -68,6 +97,40 @@ class SplitClips(Clips):
         """The view nearest the middle of the videos."""
         return self.views() // 2
 
-    def _gather(self, index: NDArray[np.int64]) -> torch.Tensor:
-        # Fancy indexing of a memory map copies just the clips asked for.
-        return torch.from_numpy(np.ascontiguousarray(self.store.clips[self.positions[index]])).to(self.device)
+
+def gathered(
+    stored: NDArray[np.uint8],
+    positions: NDArray[np.int64],
+    view: torch.Tensor,
+    frame: torch.Tensor | None,
+    device: torch.device,
+) -> torch.Tensor:
+    """Windows ``(B, T, H, W, 3)`` of some stored clips ``(N, views, T, H, W, 3)`` on a device; T is 1 with ``frame``.
+
+    Nothing but these windows is read. To a GPU they go through pinned memory, without this thread waiting for them.
+    """
+    length = stored.shape[2] if frame is None else 1
+    found = torch.empty(
+        (len(positions), length, *stored.shape[3:]), dtype=torch.uint8, pin_memory=device.type == "cuda"
+    )
+    rows = found.numpy()
+    windows = view.tolist()
+    frames = [slice(None)] * len(windows) if frame is None else [slice(t, t + 1) for t in frame.tolist()]
+    for row, (position, window, times) in enumerate(zip(positions.tolist(), windows, frames, strict=True)):
+        rows[row] = stored[position, window, times]
+    return found.to(device, non_blocking=True)
+
+
+def copied(stored: NDArray[np.uint8], positions: NDArray[np.int64], device: torch.device) -> torch.Tensor:
+    """All windows of some stored clips, ``(B, views, T, H, W, 3)``, as a tensor on a device; copied block by block."""
+    kept = torch.empty((len(positions), *stored.shape[1:]), dtype=torch.uint8, device=device)
+    block = max(1, _BLOCK // max(1, int(np.prod(stored.shape[1:], dtype=np.int64))))
+    for start in range(0, len(positions), block):
+        kept[start : start + block] = torch.from_numpy(stored[positions[start : start + block]]).to(device)
+    return kept
+
+
+def picked(kept: torch.Tensor, index: torch.Tensor, view: torch.Tensor, frame: torch.Tensor | None) -> torch.Tensor:
+    """The same windows as `gathered` has, from what `copied` has."""
+    index, view = index.to(kept.device), view.to(kept.device)
+    return kept[index, view] if frame is None else kept[index, view, frame.to(kept.device)].unsqueeze(1)

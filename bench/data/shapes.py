@@ -127,7 +127,7 @@ class ShapesDataset(Dataset[ShapesOptions]):
         return ClipIndex(
             dataset=self.name,
             classes=class_names(table),
-            clips=list_clips(table, train, test),
+            clips=tuple(list_clips(table, train, test)),
             fingerprint=fingerprint(self.name, as_dict(options)),
             notes=(ceiling_note(table, test),),
         )
@@ -196,14 +196,15 @@ def class_names(table: Sequence[Traits]) -> tuple[str, ...]:
     return tuple(traits.movement if alike and traits.movement is not None else traits.name() for traits in table)
 
 
-def list_clips(table: Sequence[Traits], train: Sequence[int], test: Sequence[int]) -> tuple[ClipRef, ...]:
+def list_clips(table: Sequence[Traits], train: Sequence[int], test: Sequence[int]) -> Iterator[ClipRef]:
     """Every clip, training clips first, class by class; each is its own group.
 
     Args:
         table: the classes in label order.
         train, test: number of clips of each class.
     """
-    return (*_list_split(table, "train", train), *_list_split(table, "test", test))
+    yield from _list_split(table, "train", train)
+    yield from _list_split(table, "test", test)
 
 
 def _list_split(table: Sequence[Traits], split: Literal["train", "test"], counts: Sequence[int]) -> Iterator[ClipRef]:

@@ -6,6 +6,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
+from bench.data.cliptable import ClipTable
 from bench.data.shapes import (
     KINDS,
     MOVEMENTS,
@@ -79,7 +80,7 @@ class StandIn(Dataset[Any]):
         return ClipIndex(
             dataset=f"{name} (stand-in)",
             classes=class_names(self.table),
-            clips=list_clips(self.table, spread(size.train, size.classes), test),
+            clips=ClipTable(list_clips(self.table, spread(size.train, size.classes), test)),
             fingerprint=fingerprint("stand-in", name, size.classes, size.train, size.test),
             notes=(
                 f"procedural clips stand in for {name}: these figures say nothing about {name} itself",

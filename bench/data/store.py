@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, final, overload
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from bench.api import ClipIndex, ClipRef, Dataset, Geometry, Split
 from bench.data import workers as processes
+from bench.data.cliptable import ClipTable, Texts, as_table, number, per_class
 from bench.data.splits import validation_groups
 from bench.errors import BenchError, UnreadableClip
 from bench.store.records import canonical_json
@@ -47,32 +48,37 @@ class ClipStore:
     Attributes:
         classes: class names in label order.
         clips: ``(N, views, T, H, W, 3)`` uint8, memory-mapped.
-        labels: ``(N,)`` int64.
-        keys, splits, groups: of each clip, as in `ClipRef`.
+        refs: what each clip is.
         left_out: ``(key, reason)`` of each clip that could not be used.
         digest: SHA-256 of the pixels, labels and splits.
     """
 
     classes: tuple[str, ...]
     clips: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    keys: tuple[str, ...]
-    splits: tuple[str, ...]
-    groups: tuple[str, ...]
+    refs: ClipTable
     left_out: tuple[tuple[str, str], ...]
     digest: str
 
+    @property
+    def keys(self) -> Texts:
+        """The key of each clip."""
+        return self.refs.keys
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """``(N,)`` int64."""
+        return np.asarray(self.refs.labels, dtype=np.int64)
+
     def positions(self, split: Split) -> NDArray[np.int64]:
         """Positions of a split's clips, ascending."""
-        splits = np.array(self.splits, dtype=object)
         if split == "test":
-            return np.flatnonzero(splits == "test")
-        train: NDArray[np.int64] = np.flatnonzero(splits == "train")
+            return np.asarray(self.refs.positions("test"), dtype=np.int64)
+        train = np.asarray(self.refs.positions("train"), dtype=np.int64)
         if split == "train":
             return train
-        groups = [self.groups[i] for i in train]
+        groups = Texts(self.refs.group(i) for i in train)
         held = validation_groups(self.labels[train].tolist(), groups)
-        validation = np.array([group in held for group in groups], dtype=bool)
+        validation = np.fromiter((group in held for group in groups), bool, len(groups))
         positions: NDArray[np.int64] = train[validation if split == "validation" else ~validation]
         return positions
 
@@ -161,7 +167,7 @@ def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
         raise _Damaged(f"cannot be read: {error}") from error
     if not all(0 <= i < len(index.clips) for i in stored["positions"]):
         raise _Damaged(f"{_INDEX} is of other data")
-    kept = [index.clips[i] for i in stored["positions"]]
+    kept = _kept(index, stored["positions"])
     shape = (len(kept), *_clip_shape(geometry))
     if clips.shape != shape or clips.dtype != np.uint8:
         raise _Damaged(f"{_PIXELS} holds {clips.dtype} {clips.shape} instead of uint8 {shape}")
@@ -170,13 +176,16 @@ def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
     return ClipStore(
         classes=index.classes,
         clips=clips,
-        labels=np.array([clip.label for clip in kept], np.int64),
-        keys=tuple(clip.key for clip in kept),
-        splits=tuple(clip.split for clip in kept),
-        groups=tuple(clip.group for clip in kept),
+        refs=kept,
         left_out=tuple((key, reason) for key, reason in stored["left_out"]),
         digest=stored["digest"],
     )
+
+
+def _kept(index: ClipIndex, positions: Sequence[int]) -> ClipTable:
+    """The clips at some positions of an index; where they are all of its clips, its own table."""
+    table = as_table(index.clips)
+    return table if len(positions) == len(table) else table.take(positions)
 
 
 def _sample(clips: NDArray[np.uint8]) -> str:
@@ -214,7 +223,7 @@ def _build(
             _allocate(pixels, (len(index.clips), *_clip_shape(geometry)))
         job = partial(_read_clips, processes.Portable.of(dataset), geometry, str(pixels))
         stop = partial(pixels.unlink, missing_ok=True)
-        reasons: list[str | None] = processes.run(job, list(enumerate(index.clips)), workers, CRASHED, progress, stop)
+        reasons: list[str | None] = processes.run(job, _Rows(index.clips), workers, CRASHED, progress, stop)
         kept = [i for i, reason in enumerate(reasons) if reason is None]
         left_out = [(clip.key, reason) for clip, reason in zip(index.clips, reasons, strict=True) if reason is not None]
         _check_enough(index, kept, left_out)
@@ -225,7 +234,7 @@ def _build(
                 "geometry": dataclasses.asdict(geometry),
                 "positions": kept,
                 "left_out": left_out,
-                "digest": _digest(clips, [index.clips[i] for i in kept]),
+                "digest": _digest(clips, _kept(index, kept)),
                 "sample": _sample(clips),
             }
             body = {"store": stored, "sha256": hashlib.sha256(canonical_json(stored).encode()).hexdigest()}
@@ -282,12 +291,32 @@ def _compact(pixels: Path, kept: Sequence[int]) -> NDArray[np.uint8]:
     return compacted
 
 
-def _digest(clips: NDArray[np.uint8], kept: Sequence[ClipRef]) -> str:
+@final
+class _Rows(Sequence[tuple[int, ClipRef]]):
+    """The clips with their rows in the array, made when they are asked for."""
+
+    def __init__(self, clips: Sequence[ClipRef]) -> None:
+        self._clips = clips
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[int, ClipRef]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[tuple[int, ClipRef]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[int, ClipRef] | Sequence[tuple[int, ClipRef]]:
+        rows = range(len(self))[index]
+        return (rows, self._clips[rows]) if isinstance(rows, int) else [(row, self._clips[row]) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+
+def _digest(clips: NDArray[np.uint8], kept: ClipTable) -> str:
     """SHA-256 of pixels, labels and splits."""
     digest = hashlib.sha256()
     for clip in clips:
         digest.update(np.ascontiguousarray(clip).data)
-    digest.update(canonical_json([[clip.label, clip.split] for clip in kept]).encode())
+    rows = (f'[{label},"{kept.split(place)}"]' for place, label in enumerate(kept.labels))
+    digest.update(f"[{','.join(rows)}]".encode())
     return digest.hexdigest()
 
 
@@ -315,16 +344,13 @@ def _check_space(folder: Path, needed: int) -> None:
 def _check_enough(index: ClipIndex, kept: Sequence[int], left_out: Sequence[tuple[str, str]]) -> None:
     """Every class must have a training clip left, and the test split a clip, if they had any."""
 
-    def labels(clips: Sequence[ClipRef]) -> set[int]:
-        return {clip.label for clip in clips if clip.split == "train"}
-
-    usable = [index.clips[i] for i in kept]
+    usable = _kept(index, kept)
     why = "; ".join(f"{name}: {reason}" for name, reason in left_out[:3])
-    lost = sorted(labels(index.clips) - labels(usable))
+    lost = sorted(set(per_class(index.clips, "train")) - set(usable.per_class("train")))
     if lost:
         names = ", ".join(index.classes[label] for label in lost[:5]) + (" ..." if len(lost) > 5 else "")
         raise BenchError(f"{index.dataset}: no training clip of class {names} can be used ({why})")
-    if not any(clip.split == "test" for clip in usable) and any(clip.split == "test" for clip in index.clips):
+    if not usable.number("test") and number(index.clips, "test"):
         raise BenchError(f"{index.dataset}: no test clip can be used ({why})")
 
 

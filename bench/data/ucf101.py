@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
-from bench.data.files import Archive, Fetchable, Listing, fingerprint, group_of, read_file, some
+from bench.data.files import (
+    Archive,
+    ClassFolders,
+    Fetchable,
+    Listing,
+    fingerprint,
+    group_of,
+    numbered_lines,
+    read_file,
+    some,
+)
 from bench.errors import BenchError, MissingData
 
 if TYPE_CHECKING:
@@ -93,6 +102,12 @@ class UCF(Dataset[UCFOptions], Fetchable):
         """The lists, then the clips they name."""
         return ARCHIVES
 
+    def unpack(self, archive: Archive, path: Path) -> None:
+        """Each archive holds one folder."""
+        from bench.data.download import unpack
+
+        unpack(path, Path(self.root), archive.folder)
+
     def holds(self, archive: Archive) -> bool:
         """Whether the lists of this split are there, or all the clips they name."""
         if archive.folder == LISTS:
@@ -151,12 +166,12 @@ def list_clips(name: str, root: Path, split: int, only: frozenset[str] | None) -
     class_list, train_list, test_list = files
     classes = tuple(spelling for spelling in _classes(class_list) if only is None or spelling in only)
     labels = {spelling.lower(): label for label, spelling in enumerate(classes)}
-    present = _Present(root)
+    present = ClassFolders(root, CLIPS)
     clips: list[ClipRef] = []
     missing: set[str] = set()
     parts: tuple[tuple[Path, Literal["train", "test"]], ...] = ((train_list, "train"), (test_list, "test"))
     for path, part in parts:
-        for number, line in _lines(path):
+        for number, line in numbered_lines(path):
             match = _CLIP_LINE.fullmatch(line)
             if match is None:
                 raise BenchError(f"{path}: line {number}: '{line}' is not Class/clip.avi")
@@ -187,42 +202,10 @@ def how_to_get(name: str, root: Path) -> str:
     )
 
 
-class _Present:
-    """The files there are, found whatever the case of their names (the archive spells one class in two ways)."""
-
-    def __init__(self, root: Path) -> None:
-        self._folders = {path.name.lower(): path for path in _sorted_entries(root / CLIPS) if path.is_dir()}
-        self._files: dict[str, dict[str, tuple[str, int]]] = {}
-
-    def find(self, action: str, file: str) -> tuple[str, int | None]:
-        """A clip's key and size; as listed and None where there is no such file."""
-        folder = action.lower()
-        if folder not in self._files:
-            paths = _sorted_entries(self._folders[folder]) if folder in self._folders else ()
-            self._files[folder] = {
-                path.name.lower(): (path.name, path.stat().st_size) for path in paths if path.is_file()
-            }
-        found = self._files[folder].get(file.lower())
-        if found is None:
-            return f"{CLIPS}/{action}/{file}", None
-        return f"{CLIPS}/{self._folders[folder].name}/{found[0]}", found[1]
-
-
-def _sorted_entries(folder: Path) -> Iterable[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else ()
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines that hold something; line ends of any kind."""
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
-        if line.strip():
-            yield number, line.strip()
-
-
 def _classes(path: Path) -> list[str]:
     """Class names of ``classInd.txt`` (``1 ApplyEyeMakeup``) in label order."""
     classes: list[str] = []
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         fields = line.split()
         if len(fields) != 2 or fields[0] != str(len(classes) + 1):
             raise BenchError(f"{path}: line {number}: '{line}' is not '{len(classes) + 1} ClassName'")

@@ -27,6 +27,10 @@ class FrozenSet(UnarchivedSet):
         """Those of the set."""
         return self.base.tensors()
 
+    def streamed(self) -> bool:
+        """As the set is."""
+        return self.base.streamed()
+
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """The set's clips with their time frozen; draws what the set draws."""
         clips = self.base.render(index, rng)

@@ -27,6 +27,10 @@ class RealSet(UnarchivedSet):
         shape = (len(self.clips), *self.clips.store.clips.shape[1:])
         return {"clips": torch.empty(shape, dtype=torch.uint8, device="meta")}
 
+    def streamed(self) -> bool:
+        """As the clips are."""
+        return self.clips.streamed()
+
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Normalised clips, one random window each."""
         from bench.data.pixels import normalise

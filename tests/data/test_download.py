@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from bench.data import download as module
-from bench.data.download import download, unpack
+from bench.data.download import download, unpack, unpack_files
 from bench.errors import BenchError
 
 BODY = np.random.default_rng(0).bytes(300_000)
@@ -274,7 +274,7 @@ def test_a_damaged_zip_is_one_sentence(tmp_path):
     with pytest.raises(BenchError, match=r"is damaged .*delete it and fetch it again"):
         unpack(archive, tmp_path / "root", "top")
     archive.write_bytes(b"<html>not an archive</html>")
-    with pytest.raises(BenchError, match="neither a zip nor a RAR archive"):
+    with pytest.raises(BenchError, match=r"is not a zip, RAR or tar\.gz archive"):
         unpack(archive, tmp_path / "root", "top")
 
 
@@ -287,6 +287,52 @@ def test_a_zip_larger_than_the_disk_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 99))
     with pytest.raises(BenchError, match="unpacks to 100 bytes, 99 are free"):
         unpack(make_zip(tmp_path / "a.zip", {"top/x": b"x" * 100}), tmp_path / "root", "top")
+
+
+def make_tar(path, members, kind=tarfile.REGTYPE):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, body in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.type, info.linkname = len(body), kind, "/etc/passwd"
+            archive.addfile(info, io.BytesIO(body))
+    return path
+
+
+def test_the_files_of_a_tar_are_put_into_one_folder(tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "mine").write_bytes(b"mine")
+    archive = make_tar(tmp_path / "a.tar.gz", {"./x.mp4": b"x", "deep/er/y.mp4": b"y" * 3000, "z": b""})
+    unpack_files(archive, tmp_path / "root")
+    assert below(tmp_path / "root") == {"mine": b"mine", "x.mp4": b"x", "y.mp4": b"y" * 3000, "z": b""}
+    with pytest.raises(BenchError, match="holds two files of the same name"):
+        unpack_files(make_tar(tmp_path / "b.tgz", {"a/x": b"1", "b/x": b"2"}), tmp_path / "root")
+
+
+@pytest.mark.parametrize("name", ["../evil", "top/../../evil", "/tmp/evil", "C:\\evil"])
+def test_a_tar_that_reaches_outside_is_refused_whole(tmp_path, name):
+    archive = make_tar(tmp_path / "a.tar.gz", {"fine": b"fine", name: b"evil"})
+    with pytest.raises(BenchError, match="tries to write outside its folder"):
+        unpack_files(archive, tmp_path / "root")
+    assert below(tmp_path / "root") == {}
+    assert [path.name for path in tmp_path.iterdir() if "evil" in path.name] == []
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_a_tar_with_a_link_or_a_device_is_refused(tmp_path, kind):
+    with pytest.raises(BenchError, match=r"holds a link or device \('it'\); nothing was unpacked"):
+        unpack_files(make_tar(tmp_path / "a.tar.gz", {"it": b""}, kind), tmp_path / "root")
+    assert below(tmp_path / "root") == {}
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "other"])
+def test_a_damaged_tar_is_one_sentence(tmp_path, damage):
+    archive = make_tar(tmp_path / "a.tar.gz", {"x": os.urandom(50_000)})
+    body = bytearray(archive.read_bytes())
+    body[25_000] ^= 1
+    archive.write_bytes({"cut": body[:25_000], "flipped": body, "other": b"<html>no</html>"}[damage])
+    with pytest.raises(BenchError, match=r"is damaged .*delete it and fetch it again"):
+        unpack_files(archive, tmp_path / "root")
+    assert below(tmp_path / "root") == {}
 
 
 @pytest.fixture

@@ -46,8 +46,8 @@ def test_every_clip_lies_where_the_index_says(tmp_path, workers):
     assert store.clips.shape == (60, 2, 2, 4, 4, 3)
     for position, clip in enumerate(wanted.clips):
         np.testing.assert_array_equal(store.clips[position], pixels(clip.key))
+        assert store.refs[position] == clip
         assert (store.labels[position], store.keys[position]) == (clip.label, clip.key)
-        assert (store.splits[position], store.groups[position]) == (clip.split, clip.group)
     assert store.classes == wanted.classes
     assert store.left_out == ()
     assert not store.clips.flags.writeable
@@ -128,7 +128,7 @@ def test_splits(tmp_path):
     np.testing.assert_array_equal(np.sort([*fit, *validation]), train)
     groups = validation_groups([wanted.clips[i].label for i in train], [wanted.clips[i].group for i in train])
     assert validation.tolist() == [i for i in train if wanted.clips[i].group in groups]
-    assert not {store.groups[i] for i in fit} & {store.groups[i] for i in validation}
+    assert not {store.refs.group(i) for i in fit} & {store.refs.group(i) for i in validation}
     assert len(validation) >= 6
     assert all((np.diff(part) > 0).all() for part in (test, train, fit, validation))
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from bench import motion
+from bench.api import ClipRef
+from bench.data.cliptable import ClipTable
 from bench.data.pixels import normalise
 from bench.data.store import ClipStore
 from bench.motion import evenly, measure, motion_energy
@@ -27,8 +29,8 @@ def energy(clip: np.ndarray) -> float:
 
 
 def store(pixels: np.ndarray, labels: list[int], splits: list[str]) -> ClipStore:
-    names = tuple(f"clip {i}" for i in range(len(pixels)))
-    return ClipStore(("a", "b", "c"), pixels, np.array(labels), names, tuple(splits), names, (), "")
+    refs = ClipTable(ClipRef(f"clip {i}", labels[i], splits[i], f"clip {i}") for i in range(len(pixels)))
+    return ClipStore(("a", "b", "c"), pixels, refs, (), "")
 
 
 def to_tensor(pixels: np.ndarray) -> torch.Tensor:

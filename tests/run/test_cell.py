@@ -74,7 +74,11 @@ def test_probes_are_counts_of_the_same_networks_and_gain_of_networks_trained_on_
     # in it depends on the frames that are shown.
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (3, 4, 16, 16, 3), np.uint8)
-    takes = np.where((np.array(store.splits) == "test")[:, None], rng.integers(3, size=(105, 4)), store.labels[:, None])
+    takes = np.where(
+        np.isin(np.arange(len(store.refs)), store.positions("test"))[:, None],
+        rng.integers(3, size=(105, 4)),
+        store.labels[:, None],
+    )
     store = dataclasses.replace(store, clips=pictures[takes, np.arange(4)][:, None])
     monkeypatch.setattr(cells, "open_store", lambda *_: store)
     record = run("random", dataset="tiny[test=30]", ipcs=(4,))

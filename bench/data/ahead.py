@@ -1,0 +1,40 @@
+"""Reading ahead: a thread of its own makes the next items while the present one is used."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+DEPTH = 2
+"""Items that are made in advance: one in the making, one ready."""
+
+
+def ahead(items: Iterable[T], wanted: bool = True, depth: int = DEPTH) -> Iterator[T]:
+    """The same items in the same order, made in advance by one background thread.
+
+    They are made one after another, so that what they draw from a generator is drawn as without the thread, to the bit; nobody
+    else may draw from it meanwhile. An error in making an item is raised in that item's place. If nobody asks for more, up to
+    ``depth`` items were made in vain.
+
+    Args:
+        items: made by being iterated; whatever holds for a thread only, such as ``torch.no_grad``, they set themselves.
+        wanted: False passes the items on as they are, without a thread.
+        depth: how many are made in advance, at least 1.
+    """
+    if not wanted:
+        yield from items
+        return
+    end = object()
+    iterator: Iterator[T | object] = iter(items)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+    try:
+        pending = deque(pool.submit(next, iterator, end) for _ in range(depth))
+        while (item := pending.popleft().result()) is not end:
+            pending.append(pool.submit(next, iterator, end))
+            yield item  # type: ignore[misc]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
