@@ -16,8 +16,10 @@ from typing import Any
 import torch
 
 from bench import config, motion
-from bench.api import Clips, ClipShape, Evaluation, Method, Network, Protocol, Split, SyntheticSet
+from bench import task as tasks
+from bench.api import Checkpoints, Clips, ClipShape, Evaluation, Method, Network, Protocol, Split, SyntheticSet
 from bench.budget import PLAIN
+from bench.checkpoints import FileCheckpoints
 from bench.costs import PhaseMeter, count_set
 from bench.data.pixels import SplitClips
 from bench.data.store import ClipStore, open_or_build
@@ -29,7 +31,7 @@ from bench.profiles import PROFILES
 from bench.provenance import environment
 from bench.rng import generator
 from bench.store import tested
-from bench.store.artefacts import load_set, save_set
+from bench.store.artefacts import load_meta, load_set, save_set
 from bench.store.records import Motion, PhaseCost, Record, SetReport, Status, total, write_atomic
 from bench.synthetic.coded import coded, loss_of
 from bench.synthetic.frozen import FrozenSet
@@ -128,6 +130,7 @@ class _CellRun:
         self.reporter = reporter
         self.device = torch.device(context.device)
         self.checkpoints = context.out / "checkpoints" / self.cell.id()
+        self.training = self.checkpoints / "training.safetensors"
         self.artefact = context.out / "artefacts" / self.cell.id()
         self.journal = Journal()
         self.report: SetReport | None = None
@@ -227,11 +230,12 @@ class _CellRun:
     ) -> None:
         clip = self.planned.geometry.shape()
         partial = _PartialEvaluations(self.checkpoints / "evaluations.json")
-        meter = PhaseMeter(self.device, partial.cost)
+        meter = PhaseMeter(self.device, self._cost_so_far("evaluate", partial))
         with meter:
             self.evaluations += evaluate_set(
                 synthetic, test, classes, clip, network, protocol, self.device, self.reporter,
-                done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), probes=PROBES,
+                done=partial.evaluations, keep=self._keeping(partial, meter), probes=PROBES,
+                saved=self._saving("evaluate", meter),
             )  # fmt: skip
         self.costs["evaluate"] = meter.cost
 
@@ -247,19 +251,51 @@ class _CellRun:
         """Measures the set's motion and what it is worth: the same networks, trained with the set's time frozen."""
         clip = self.planned.geometry.shape()
         partial = _PartialEvaluations(self.checkpoints / "frozen.json")
-        meter = PhaseMeter(self.device, partial.cost)
+        meter = PhaseMeter(self.device, self._cost_so_far("probe", partial))
         with meter:
             self.motion = motion.measure(synthetic, store, split)
             if protocol.frozen_training and (synthetic.archived or self.context.gain_of_full):
                 frozen = evaluate_set(
                     FrozenSet(synthetic), test, store.classes, clip, network, protocol, self.device, self.reporter,
-                    done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), phase="probe", probes=("frozen",),
+                    done=partial.evaluations, keep=self._keeping(partial, meter), phase="probe", probes=("frozen",),
+                    saved=self._saving("probe", meter),
                 )  # fmt: skip
                 self.evaluations = [
                     replace(entry, frozen_trained=still.correct(), frozen_both=still.probes.get("frozen"))
                     for entry, still in zip(self.evaluations, frozen, strict=True)
                 ]
         self.costs["probe"] = meter.cost
+
+    def _owner(self, phase: str, number: int) -> str:
+        """Whose state the file of the training under way holds. States are not shared between versions of PyTorch."""
+        return f"{self.cell.id()} {phase} {number} torch {torch.__version__}"
+
+    def _saving(self, phase: str, meter: PhaseMeter) -> Callable[[int], Checkpoints]:
+        """Gives each of a phase's trainings its checkpoints: all in one file, with the cost of the phase so far."""
+
+        def saving(number: int) -> Checkpoints:
+            return FileCheckpoints(
+                self.training, self._owner(phase, number), self.device, self.reporter, tasks.CHECKPOINT_SECONDS,
+                lambda: {"cost": asdict(meter.so_far())},
+            )  # fmt: skip
+
+        return saving
+
+    def _keeping(self, partial: _PartialEvaluations, meter: PhaseMeter) -> Callable[[list[Evaluation]], None]:
+        """Keeps finished evaluations; the state of the training that led to the last one is not needed any more."""
+
+        def keep(done: list[Evaluation]) -> None:
+            partial.keep(done, meter.so_far())
+            self.training.unlink(missing_ok=True)
+
+        return keep
+
+    def _cost_so_far(self, phase: str, partial: _PartialEvaluations) -> PhaseCost | None:
+        """What earlier parts of this cell spent on a phase: up to the training under way, else up to the last finished one."""
+        meta = load_meta(self.training)
+        if meta is not None and meta.get("cell") == self._owner(phase, len(partial.evaluations)):
+            return PhaseCost(**meta["cost"])
+        return partial.cost
 
 
 class _PartialEvaluations:
@@ -317,6 +353,7 @@ def evaluate_set(
     keep: Callable[[list[Evaluation]], None] = lambda done: None,
     phase: str = "evaluate",
     probes: Sequence[str] = (),
+    saved: Callable[[int], Checkpoints] | None = None,
 ) -> list[Evaluation]:
     """Trains and tests each of the protocol's networks on a set.
 
@@ -329,6 +366,7 @@ def evaluate_set(
         keep: called with all finished evaluations after each network.
         phase: what the reporter is told.
         probes: temporal probes under which the networks are tested too.
+        saved: gives the checkpoints of the training of each network, by its number.
     """
     evaluations = list(done or [])
 
@@ -342,7 +380,8 @@ def evaluate_set(
     for number in range(len(evaluations), protocol.networks):
         altered = probed(test, number, probes)
         told = functools.partial(progress, number)
-        evaluations.append(protocol.evaluate(synthetic, test, len(classes), build, number, told, altered))
+        states = None if saved is None else saved(number)
+        evaluations.append(protocol.evaluate(synthetic, test, len(classes), build, number, told, altered, states))
         keep(evaluations)
     return evaluations
 

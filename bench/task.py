@@ -16,13 +16,14 @@ import torch
 
 from bench import rng as named
 from bench.api import Artefact, ClipShape, Network, Protocol, Recipe, Split, SyntheticSet, Task, Upstream
+from bench.checkpoints import FileCheckpoints
 from bench.config import Value
 from bench.costs import PhaseMeter
 from bench.data.pixels import SplitClips, normalise
 from bench.errors import OutOfTime
 from bench.frames import draw
 from bench.plugins import source_hash
-from bench.store.artefacts import load_meta, load_tensors, save_tensors
+from bench.store.artefacts import load_meta
 from bench.store.records import Cell, PhaseCost, canonical_json
 from bench.synthetic.keyframes import as_matched
 from bench.temporal import TemporalSetting
@@ -50,11 +51,15 @@ class Reporter:
     log: Callable[[str], None]
     deadline: float | None = None
 
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and time.time() > self.deadline
+
     def check_time(self) -> None:
         """Raises:
         OutOfTime: the deadline has passed.
         """
-        if self.deadline is not None and time.time() > self.deadline:
+        if self.is_late():
             raise OutOfTime("the run's time limit passed")
 
 
@@ -106,7 +111,7 @@ class TrainedNetwork(Upstream):
 
         network = task.network(task.rng("trained network"))
         order, rendering = task.rng("trained network order"), task.rng("trained network render")
-        train(network, task.real_set(), self.recipe, task.device, order, rendering, _as_progress(task))
+        train(network, task.real_set(), self.recipe, task.device, order, rendering, _as_progress(task), task)
         return network.state_dict()
 
 
@@ -164,11 +169,9 @@ class CellTask(Task):
         self._cache = cache
         self._reporter = reporter
         # What differs between the cell itself and the parts of its upstream artefacts:
-        self._owner = cell.id()
         self._phase = "distil"
-        self._checkpoint_path = checkpoint_path
         self._meter: PhaseMeter | None = None
-        self._last_checkpoint = time.monotonic()
+        self._saved = self._file(checkpoint_path, cell.id())
 
     # ------------------------------------------------------------------------------------------------------------------
     # Real clips
@@ -255,11 +258,9 @@ class CellTask(Task):
     ) -> tuple[Mapping[str, torch.Tensor], PhaseCost]:
         """One part, made by a copy of this task with a checkpoint, a meter and a journal of its own."""
         task = copy.copy(self)
-        task._owner = canonical_json({**key, "part": part})
         task._phase = "upstream"
-        task._checkpoint_path = checkpoint
-        task._last_checkpoint = time.monotonic()
-        task.journal = load_journal(checkpoint, task._owner)
+        task._saved = task._file(checkpoint, canonical_json({**key, "part": part}))
+        task.journal = load_journal(checkpoint, task._saved.owner)
         task._meter = PhaseMeter(self.device, task.journal.distil)
         self._reporter.log(f"making {what.name}" + (f", {part + 1} of {what.parts}" if what.parts > 1 else ""))
         with task._meter as meter:
@@ -279,22 +280,20 @@ class CellTask(Task):
 
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
         """See `Task`. Due after `CHECKPOINT_SECONDS`, and when the time is up."""
-        late = self._reporter.deadline is not None and time.time() > self._reporter.deadline
-        if late or time.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS:
-            if self._meter is not None:
-                self.journal.distil = self._meter.so_far()
-            meta = {"cell": self._owner, "step": step, "journal": self.journal.to_meta()}
-            save_tensors(self._checkpoint_path, state(), meta)
-            self._last_checkpoint = time.monotonic()
-        self._reporter.check_time()
+        self._saved.checkpoint(step, state)
 
     def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
         """See `Task`."""
-        kept = load_tensors(self._checkpoint_path)
-        if kept is None or kept[1].get("cell") != self._owner:
-            return None
-        tensors, meta = kept
-        return int(meta["step"]), {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        return self._saved.resume()
+
+    def _file(self, path: Path, owner: str) -> FileCheckpoints:
+        return FileCheckpoints(path, owner, self.device, self._reporter, CHECKPOINT_SECONDS, self._about)
+
+    def _about(self) -> dict[str, Any]:
+        """What a checkpoint holds beside the state: the journal, with the cost up to it."""
+        if self._meter is not None:
+            self.journal.distil = self._meter.so_far()
+        return {"journal": self.journal.to_meta()}
 
     def progress(self, step: int, total: int, **metrics: float) -> None:
         """See `Task`."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from bench import bits
-from bench.api import Clips, LabelLoss, Recipe, SyntheticSet
+from bench import bits, snapshots
+from bench.api import Checkpoints, Clips, LabelLoss, Recipe, SyntheticSet
 from bench.nets.classifier import Classifier
 
 # Clips per forward pass where no gradient is needed; changes memory, not results.
 TEST_BATCH = 128
+
+_LOSS = "loss"
 
 
 def train(
@@ -23,6 +26,7 @@ def train(
     order: torch.Generator,
     rendering: torch.Generator,
     progress: Callable[[int, int, float], None],
+    saved: Checkpoints | None = None,
 ) -> float:
     """Trains ``network`` in place by the recipe; each batch is rendered anew.
 
@@ -35,31 +39,103 @@ def train(
         order: draws the order of clips, a permutation per epoch.
         rendering: handed to ``data.render``.
         progress: called with (updates done, updates in all, loss) about every twentieth of the training.
+        saved: keeps the state of the training, and gives back what an interrupted one kept.
 
     Returns:
         The loss of the last update.
     """
     total = recipe.updates(len(data))
-    labels = data.labels.to(device)
     optimiser = torch.optim.SGD(
         network.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )
     cuts = [int(fraction * total) for fraction in recipe.milestones]
-    network.train()
-    loss = torch.zeros(())
-    for update, index in enumerate(_batches(len(data), recipe.batch, order, total)):
+
+    def set_rate(update: int) -> None:
         for group in optimiser.param_groups:
             group["lr"] = recipe.lr * recipe.decay ** sum(update >= cut for cut in cuts)
-        with torch.no_grad():
-            clips = data.render(index, rendering).to(device)
-        loss = _loss(network(clips), labels[index.to(device)], data.label_loss)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        if (update + 1) % max(1, total // 20) == 0:
-            progress(update + 1, total, float(loss.detach()))
+
+    course = Course(recipe.batch, total, optimiser, set_rate, functools.partial(_loss, kind=data.label_loss))
+    loss = torch.zeros(())
+    for done, loss in updates(network, data, course, order, rendering, saved):
+        if done % max(1, total // 20) == 0:
+            progress(done, total, float(loss))
     network.eval()
-    return float(loss.detach())
+    return float(loss)
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a network is trained, update by update.
+
+    Attributes:
+        batch: clips per update.
+        total: updates in all.
+        optimiser: of the network's parameters.
+        before: called with the number of each update (from 0) before it, to set the optimiser's rate.
+        loss: mean loss of logits ``(B, classes)`` and labels.
+        prepare: what the network sees of a rendered batch.
+    """
+
+    batch: int
+    total: int
+    optimiser: torch.optim.Optimizer
+    before: Callable[[int], None]
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    prepare: Callable[[torch.Tensor], torch.Tensor] = lambda clips: clips
+
+
+def updates(
+    network: Classifier,
+    data: SyntheticSet,
+    course: Course,
+    order: torch.Generator,
+    rendering: torch.Generator,
+    saved: Checkpoints | None = None,
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Trains ``network`` in place; gives (updates done, loss) after each, and goes on from what ``saved`` kept.
+
+    The network may be tested between two updates. A training that goes on gives the update that it was kept after once more:
+    what its user did then may have been lost.
+    """
+    device = next(network.parameters()).device
+    labels = data.labels.to(device)
+    kept = None if saved is None else saved.resume()
+    done = 0
+    if kept is not None:
+        done, state = kept
+        snapshots.restore(state, network, course.optimiser, (order, rendering))
+        yield done, state[_LOSS]
+    epoch = -(-len(data) // course.batch)
+    while done < course.total:
+        drawn = order.get_state()
+        for index in _chunks(torch.randperm(len(data), generator=order), course.batch)[done % epoch :]:
+            if done == course.total:
+                return
+            network.train()
+            course.before(done)
+            with torch.no_grad():
+                clips = course.prepare(data.render(index, rendering).to(device))
+            loss = _step(network, course, clips, labels[index.to(device)])
+            done += 1
+            if saved is not None:
+                states = (order.get_state() if done % epoch == 0 else drawn, rendering.get_state())
+                saved.checkpoint(done, functools.partial(_state, network, course.optimiser, states, loss))
+            yield done, loss
+
+
+def _state(
+    network: Classifier, optimiser: torch.optim.Optimizer, draws: Sequence[torch.Tensor], loss: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    return {**snapshots.snapshot(network, optimiser, draws), _LOSS: loss}
+
+
+def _step(network: Classifier, course: Course, clips: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """One update; the loss before it."""
+    course.optimiser.zero_grad(set_to_none=True)
+    loss = course.loss(network(clips), labels)
+    loss.backward()  # type: ignore[no-untyped-call]
+    course.optimiser.step()
+    return loss.detach()
 
 
 def _loss(logits: torch.Tensor, labels: torch.Tensor, kind: LabelLoss) -> torch.Tensor:
@@ -67,16 +143,6 @@ def _loss(logits: torch.Tensor, labels: torch.Tensor, kind: LabelLoss) -> torch.
     if kind == "squared":
         return 0.5 * (logits - labels).square().sum(dim=1).mean()
     return torch.nn.functional.cross_entropy(logits, labels)
-
-
-def _batches(clips: int, batch: int, order: torch.Generator, total: int) -> Iterator[torch.Tensor]:
-    done = 0
-    while done < total:
-        for index in _chunks(torch.randperm(clips, generator=order), batch):
-            if done == total:
-                return
-            yield index
-            done += 1
 
 
 def _chunks(index: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
