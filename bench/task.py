@@ -22,6 +22,7 @@ from bench.costs import PhaseMeter
 from bench.data.pixels import SplitClips, normalise
 from bench.errors import OutOfTime
 from bench.frames import draw
+from bench.microbatch import limit
 from bench.plugins import source_hash
 from bench.store.artefacts import load_meta
 from bench.store.records import Cell, PhaseCost, canonical_json
@@ -133,6 +134,7 @@ class CellTask(Task):
         checkpoint_path: file of this cell's checkpoint.
         cache: folder of upstream artefacts.
         reporter, journal: see there.
+        most_clips: clips that networks are given at a time where memory is short, or None (`bench.microbatch`).
     """
 
     def __init__(
@@ -150,6 +152,7 @@ class CellTask(Task):
         cache: Path,
         reporter: Reporter,
         journal: Journal,
+        most_clips: int | None = None,
     ) -> None:
         self.classes = store.classes
         self.clip = clip
@@ -168,6 +171,7 @@ class CellTask(Task):
         self._protocol = protocol
         self._cache = cache
         self._reporter = reporter
+        self._most_clips = most_clips
         # What differs between the cell itself and the parts of its upstream artefacts:
         self._phase = "distil"
         self._meter: PhaseMeter | None = None
@@ -215,7 +219,7 @@ class CellTask(Task):
 
     def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
         """See `Task`."""
-        return self._network.build(len(self.classes), clip or self.clip, rng).to(self.device)
+        return limit(self._network.build(len(self.classes), clip or self.clip, rng).to(self.device), self._most_clips)
 
     def rng(self, name: str, step: int = 0) -> torch.Generator:
         """See `Task`. Not keyed by the method: what two methods both draw under one name, they draw alike."""
@@ -224,7 +228,7 @@ class CellTask(Task):
     def frame_network(self, rng: torch.Generator) -> Classifier:
         """See `Task`."""
         image = replace(self.clip, frames=1)
-        return self._frame_network.build(len(self.classes), image, rng).to(self.device)
+        return limit(self._frame_network.build(len(self.classes), image, rng).to(self.device), self._most_clips)
 
     def trained_network(self) -> Classifier:
         """See `Task`."""
@@ -263,8 +267,12 @@ class CellTask(Task):
         task.journal = load_journal(checkpoint, task._saved.owner)
         task._meter = PhaseMeter(self.device, task.journal.distil)
         self._reporter.log(f"making {what.name}" + (f", {part + 1} of {what.parts}" if what.parts > 1 else ""))
-        with task._meter as meter:
-            tensors = what.make(task, part)
+        try:
+            with task._meter as meter:
+                tensors = what.make(task, part)
+        except BaseException:
+            self.journal.upstream[what.name] = meter.cost  # what a cell that ends here took
+            raise
         return tensors, meter.cost
 
     def _wait(self, message: str) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from bench import bits, snapshots
 from bench.api import Checkpoints, Clips, LabelLoss, Recipe, SyntheticSet
+from bench.microbatch import parts
 from bench.nets.classifier import Classifier
 
 # Clips per forward pass where no gradient is needed; changes memory, not results.
@@ -130,10 +131,18 @@ def _state(
 
 
 def _step(network: Classifier, course: Course, clips: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """One update; the loss before it."""
+    """One update; the loss before it. Where memory is short gradients are added up over parts of the batch."""
     course.optimiser.zero_grad(set_to_none=True)
-    loss = course.loss(network(clips), labels)
-    loss.backward()  # type: ignore[no-untyped-call]
+    size = parts(network, len(clips))
+    if size == len(clips):
+        loss = course.loss(network(clips), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+    else:
+        loss = torch.zeros((), device=clips.device)
+        for some, wanted in zip(_chunks(clips, size), _chunks(labels, size), strict=True):
+            share = course.loss(network(some), wanted) * (len(some) / len(clips))
+            share.backward()  # type: ignore[no-untyped-call]
+            loss = loss + share.detach()
     course.optimiser.step()
     return loss.detach()
 
@@ -145,8 +154,8 @@ def _loss(logits: torch.Tensor, labels: torch.Tensor, kind: LabelLoss) -> torch.
     return torch.nn.functional.cross_entropy(logits, labels)
 
 
-def _chunks(index: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
-    chunks: tuple[torch.Tensor, ...] = torch.split(index, size)
+def _chunks(whole: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
+    chunks: tuple[torch.Tensor, ...] = torch.split(whole, size)
     return chunks
 
 
