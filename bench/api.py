@@ -194,7 +194,24 @@ class Artefact(ABC):
         """Some rows of one tensor of one part, on the CPU; no other is read."""
 
 
-class Task(ABC):
+class Checkpoints(ABC):
+    """Where a long computation keeps its state, from which it goes on after an interruption."""
+
+    @abstractmethod
+    def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+        """Offers a state to be kept. ``state`` is called, and written atomically, only when a checkpoint is due.
+
+        Args:
+            step: the number of finished steps.
+            state: gives the tensors from which step ``step`` can go on.
+        """
+
+    @abstractmethod
+    def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
+        """The last kept ``(step, state)`` of this computation, or None."""
+
+
+class Task(Checkpoints):
     """All that a method may see: training clips, the budget, networks and named random generators. Never the test split.
 
     Attributes:
@@ -292,19 +309,6 @@ class Task(ABC):
     @abstractmethod
     def rng(self, name: str, step: int = 0) -> torch.Generator:
         """The generator for one purpose (and step): the same in a fresh and in a resumed run."""
-
-    @abstractmethod
-    def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
-        """Offers a state to be kept. ``state`` is called, and written atomically, only when a checkpoint is due.
-
-        Args:
-            step: the number of finished steps.
-            state: gives the tensors from which step ``step`` can go on.
-        """
-
-    @abstractmethod
-    def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
-        """The last kept ``(step, state)`` of this cell, or None."""
 
     @abstractmethod
     def progress(self, step: int, total: int, **metrics: float) -> None:
@@ -552,6 +556,7 @@ class Protocol(ABC):
         network: int,
         progress: Callable[[int, int, float], None],
         probes: Mapping[str, Clips] | None = None,
+        saved: Checkpoints | None = None,
     ) -> Evaluation:
         """Trains network number ``network`` on ``train`` and tests it.
 
@@ -564,6 +569,8 @@ class Protocol(ABC):
             progress: called with (updates done, updates in all, loss).
             probes: altered test clips by name, on which the trained network is tested in the same way; nothing else may
                 depend on them.
+            saved: keeps the state of this training, so that a killed one goes on to the same figures; a protocol that does
+                without starts this network again.
         """
 
 

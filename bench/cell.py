@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime
 import functools
+import gc
 import json
 import shutil
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,24 @@ from typing import Any
 import torch
 
 from bench import config, motion
-from bench.api import Clips, ClipShape, Evaluation, Method, Network, Protocol, Split, SyntheticSet
+from bench import task as tasks
+from bench.api import Checkpoints, Clips, ClipShape, Evaluation, Method, Network, Protocol, Split, SyntheticSet
 from bench.budget import PLAIN
+from bench.checkpoints import FileCheckpoints
 from bench.costs import PhaseMeter, count_set
 from bench.data.pixels import SplitClips
 from bench.data.store import ClipStore, open_or_build
 from bench.errors import BenchError, DoesNotFit, OutOfTime
 from bench.grid import PlannedCell
 from bench.kept import kept_clips, kept_set
+from bench.microbatch import MICRO_BATCH, limit
 from bench.plugins import Registries
 from bench.probes import PROBES, probed
 from bench.profiles import PROFILES
 from bench.provenance import environment
 from bench.rng import generator
 from bench.store import tested
-from bench.store.artefacts import load_set, save_set
+from bench.store.artefacts import load_meta, load_set, save_set
 from bench.store.records import Motion, PhaseCost, Record, SetReport, Status, total, write_atomic
 from bench.synthetic.coded import coded, loss_of
 from bench.synthetic.frozen import FrozenSet
@@ -72,12 +76,13 @@ def run_cell(planned: PlannedCell, registries: Registries, context: Context, rep
         return Record(planned.cell, "skipped", planned.declined)
     started = datetime.datetime.now(datetime.timezone.utc)
     run = _CellRun(planned, registries, context, reporter)
-    status: Status = "ok"
-    reason = ""
-    try:
-        run.carry_out()
-    except (Exception, SystemExit) as error:  # whatever a method does, the record says it
-        status, reason = _classify(error)
+    status, reason = run.attempt()
+    if status == "oom" and run.retried is None:
+        reporter.log(f"{reason}; once more with at most {MICRO_BATCH} clips at a time")
+        run.note_retry(reason)
+        run = _CellRun(planned, registries, context, reporter)
+        _free(run.device)
+        status, reason = run.attempt()
     ended = datetime.datetime.now(datetime.timezone.utc)
     provenance = {
         **environment(context.device),
@@ -96,10 +101,17 @@ def run_cell(planned: PlannedCell, registries: Registries, context: Context, rep
         tuple(run.evaluations),
         run.costs,
         run.journal.history,
-        run.data,
+        run.data if run.retried is None else {**run.data, "retried": run.retried},
         provenance,
         run.motion,
     )
+
+
+def _free(device: torch.device) -> None:
+    """Gives memory back: what an error held in its frames is gone with the error."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _classify(error: BaseException) -> tuple[Status, str]:
@@ -129,6 +141,7 @@ class _CellRun:
         self.reporter = reporter
         self.device = torch.device(context.device)
         self.checkpoints = context.out / "checkpoints" / self.cell.id()
+        self.training = self.checkpoints / "training.safetensors"
         self.artefact = context.out / "artefacts" / self.cell.id()
         self.journal = Journal()
         self.report: SetReport | None = None
@@ -136,6 +149,36 @@ class _CellRun:
         self.costs: dict[str, PhaseCost] = {}
         self.data: dict[str, Any] = {}
         self.motion: Motion | None = None
+        self.retried = _read_json(self.checkpoints / "retried.json")
+        self.most_clips: int | None = None if self.retried is None else MICRO_BATCH
+
+    def attempt(self) -> tuple[Status, str]:
+        """Carries the cell out; how it ended, and why."""
+        try:
+            self.carry_out()
+        except (Exception, SystemExit) as error:  # whatever a method does, the record says it
+            status, reason = _classify(error)
+            return status, f"{reason}{self._peaks()}" if status == "oom" else reason
+        return "ok", ""
+
+    def _peaks(self) -> str:
+        """The most memory that any phase had in use, in brackets."""
+        whole = total(list(self.costs.values()))
+        sizes = {"GPU memory": whole.peak_device_bytes, "memory of the process": whole.peak_host_bytes}
+        told = [f"{size / 2**30:.2f} GiB {what}" for what, size in sizes.items() if size]
+        also = "" if self.most_clips is None else f"; also with {self.most_clips} clips at a time"
+        return f"{also} (at its peak {', '.join(told)})" if told else also
+
+    def note_retry(self, reason: str) -> None:
+        """Keeps that this cell ran out of memory, so that it goes on with fewer clips at a time, also after a break."""
+        peaks = total(list(self.costs.values()))
+        told = {
+            "reason": reason,
+            "clips_at_a_time": MICRO_BATCH,
+            "peak_device_bytes": peaks.peak_device_bytes,
+            "peak_host_bytes": peaks.peak_host_bytes,
+        }
+        write_atomic(self.checkpoints / "retried.json", json.dumps(told).encode())
 
     def carry_out(self) -> None:
         """Distils and evaluates; fields are filled as far as it gets."""
@@ -184,7 +227,7 @@ class _CellRun:
         task = CellTask(
             self.cell, store, split, clip, self.planned.setting, network,
             self.registries.networks.get(PROFILES[self.cell.profile].frame_network)(), protocol, self.device, state,
-            self.context.cache, self.reporter, self.journal,
+            self.context.cache, self.reporter, self.journal, self.most_clips,
         )  # fmt: skip
         meter = PhaseMeter(self.device, self.journal.distil)
         task.measure(meter)
@@ -228,13 +271,13 @@ class _CellRun:
     ) -> None:
         clip = self.planned.geometry.shape()
         partial = _PartialEvaluations(self.checkpoints / "evaluations.json")
-        meter = PhaseMeter(self.device, partial.cost)
-        with meter:
+        meter = PhaseMeter(self.device, self._cost_so_far("evaluate", partial))
+        with self._charged("evaluate", meter):
             self.evaluations += evaluate_set(
                 synthetic, test, classes, clip, network, protocol, self.device, self.reporter,
-                done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), probes=PROBES,
+                done=partial.evaluations, keep=self._keeping(partial, meter), probes=PROBES,
+                saved=self._saving("evaluate", meter), most_clips=self.most_clips,
             )  # fmt: skip
-        self.costs["evaluate"] = meter.cost
 
     def _probe(
         self,
@@ -248,19 +291,67 @@ class _CellRun:
         """Measures the set's motion and what it is worth: the same networks, trained with the set's time frozen."""
         clip = self.planned.geometry.shape()
         partial = _PartialEvaluations(self.checkpoints / "frozen.json")
-        meter = PhaseMeter(self.device, partial.cost)
-        with meter:
+        meter = PhaseMeter(self.device, self._cost_so_far("probe", partial))
+        with self._charged("probe", meter):
             self.motion = motion.measure(synthetic, store, split)
             if protocol.frozen_training and (synthetic.archived or self.context.gain_of_full):
                 frozen = evaluate_set(
                     FrozenSet(synthetic), test, store.classes, clip, network, protocol, self.device, self.reporter,
-                    done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), phase="probe", probes=("frozen",),
+                    done=partial.evaluations, keep=self._keeping(partial, meter), phase="probe", probes=("frozen",),
+                    saved=self._saving("probe", meter), most_clips=self.most_clips,
                 )  # fmt: skip
                 self.evaluations = [
                     replace(entry, frozen_trained=still.correct(), frozen_both=still.probes.get("frozen"))
                     for entry, still in zip(self.evaluations, frozen, strict=True)
                 ]
-        self.costs["probe"] = meter.cost
+
+    @contextlib.contextmanager
+    def _charged(self, phase: str, meter: PhaseMeter) -> Iterator[None]:
+        """Measures a phase; what it took is in the record however it ends."""
+        try:
+            with meter:
+                yield
+        finally:
+            self.costs[phase] = meter.cost
+
+    def _owner(self, phase: str, number: int) -> str:
+        """Whose state the file of the training under way holds. States are not shared between versions of PyTorch."""
+        return f"{self.cell.id()} {phase} {number} torch {torch.__version__}"
+
+    def _saving(self, phase: str, meter: PhaseMeter) -> Callable[[int], Checkpoints]:
+        """Gives each of a phase's trainings its checkpoints: all in one file, with the cost of the phase so far."""
+
+        def saving(number: int) -> Checkpoints:
+            return FileCheckpoints(
+                self.training, self._owner(phase, number), self.device, self.reporter, tasks.CHECKPOINT_SECONDS,
+                lambda: {"cost": asdict(meter.so_far())},
+            )  # fmt: skip
+
+        return saving
+
+    def _keeping(self, partial: _PartialEvaluations, meter: PhaseMeter) -> Callable[[list[Evaluation]], None]:
+        """Keeps finished evaluations; the state of the training that led to the last one is not needed any more."""
+
+        def keep(done: list[Evaluation]) -> None:
+            partial.keep(done, meter.so_far())
+            self.training.unlink(missing_ok=True)
+
+        return keep
+
+    def _cost_so_far(self, phase: str, partial: _PartialEvaluations) -> PhaseCost | None:
+        """What earlier parts of this cell spent on a phase: up to the training under way, else up to the last finished one."""
+        meta = load_meta(self.training)
+        if meta is not None and meta.get("cell") == self._owner(phase, len(partial.evaluations)):
+            return PhaseCost(**meta["cost"])
+        return partial.cost
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 class _PartialEvaluations:
@@ -318,6 +409,8 @@ def evaluate_set(
     keep: Callable[[list[Evaluation]], None] = lambda done: None,
     phase: str = "evaluate",
     probes: Sequence[str] = (),
+    saved: Callable[[int], Checkpoints] | None = None,
+    most_clips: int | None = None,
 ) -> list[Evaluation]:
     """Trains and tests each of the protocol's networks on a set.
 
@@ -330,6 +423,8 @@ def evaluate_set(
         keep: called with all finished evaluations after each network.
         phase: what the reporter is told.
         probes: temporal probes under which the networks are tested too.
+        saved: gives the checkpoints of the training of each network, by its number.
+        most_clips: clips that networks are given at a time where memory is short, or None (`bench.microbatch`).
     """
     evaluations = list(done or [])
     if len(evaluations) < protocol.networks:
@@ -337,7 +432,7 @@ def evaluate_set(
         synthetic, test = kept_set(synthetic, device, layout), kept_clips(test, layout)
 
     def build(rng: torch.Generator) -> Any:
-        return network.build(len(classes), clip, rng).to(device)
+        return limit(network.build(len(classes), clip, rng).to(device), most_clips)
 
     def progress(number: int, update: int, total: int, loss: float) -> None:
         reporter.step(phase, number * total + update, protocol.networks * total, loss)
@@ -346,7 +441,8 @@ def evaluate_set(
     for number in range(len(evaluations), protocol.networks):
         altered = probed(test, number, probes)
         told = functools.partial(progress, number)
-        evaluations.append(protocol.evaluate(synthetic, test, len(classes), build, number, told, altered))
+        states = None if saved is None else saved(number)
+        evaluations.append(protocol.evaluate(synthetic, test, len(classes), build, number, told, altered, states))
         keep(evaluations)
     return evaluations
 

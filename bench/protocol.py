@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
-from bench.api import Clips, Evaluation, Protocol, Recipe, SyntheticSet
+from bench.api import Checkpoints, Clips, Evaluation, Protocol, Recipe, SyntheticSet
 
 if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
@@ -33,9 +33,10 @@ class Standard(Protocol):
         network: int,
         progress: Callable[[int, int, float], None],
         probes: Mapping[str, Clips] | None = None,
+        saved: Checkpoints | None = None,
     ) -> Evaluation:
         """See `Protocol`."""
-        return _train_and_test(self, train, test, classes, build, network, progress, probes or {})
+        return _train_and_test(self, train, test, classes, build, network, progress, probes or {}, saved)
 
 
 @final
@@ -57,9 +58,10 @@ class Quick(Protocol):
         network: int,
         progress: Callable[[int, int, float], None],
         probes: Mapping[str, Clips] | None = None,
+        saved: Checkpoints | None = None,
     ) -> Evaluation:
         """See `Protocol`."""
-        return _train_and_test(self, train, test, classes, build, network, progress, probes or {})
+        return _train_and_test(self, train, test, classes, build, network, progress, probes or {}, saved)
 
 
 def _train_and_test(
@@ -71,6 +73,7 @@ def _train_and_test(
     number: int,
     progress: Callable[[int, int, float], None],
     probes: Mapping[str, Clips],
+    saved: Checkpoints | None,
 ) -> Evaluation:
     from bench import training
     from bench.rng import generator
@@ -80,7 +83,7 @@ def _train_and_test(
     device = next(network.parameters()).device
     rendering = generator("evaluation", "render", number)
     loss = training.train(
-        network, data, protocol.recipe, device, generator("evaluation", "order", number), rendering, progress
+        network, data, protocol.recipe, device, generator("evaluation", "order", number), rendering, progress, saved
     )
     result = training.test(network, clips, classes)
     accuracy = training.training_accuracy(network, data, rendering)

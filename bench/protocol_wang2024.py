@@ -7,16 +7,16 @@ deviation); what is the same here and what is not stands in docs/concepts.md. Fi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, final
 
 import torch
 
-from bench.api import Clips, Evaluation, Protocol, Recipe, SyntheticSet
+from bench.api import Checkpoints, Clips, Evaluation, Protocol, Recipe, SyntheticSet
 
 if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
-    from bench.training import TestResult
+    from bench.training import Course, TestResult
 
 PASSES = 3
 """Times that all test clips are classified, each time in newly drawn windows; the counts are pooled."""
@@ -58,6 +58,7 @@ class Wang2024(Protocol):
         network: int,
         progress: Callable[[int, int, float], None],
         probes: Mapping[str, Clips] | None = None,
+        saved: Checkpoints | None = None,
     ) -> Evaluation:
         """See `Protocol`. Confusion, top-5 and probes count each test clip three times."""
         from bench import training
@@ -75,13 +76,19 @@ class Wang2024(Protocol):
         def tested(clips: Clips, epoch: int) -> TestResult:
             return pooled_test(classifier, clips, classes, generator("evaluation", "windows", network, epoch))
 
-        losses = (_squared if squared else _sgd)(classifier, train, self.recipe, order, rendering)
-        checkpoints = []
-        for epoch, loss in enumerate(losses, 1):
-            if epoch in due:
-                result = tested(test, epoch)
+        kept = None if saved is None else saved.resume()
+        checkpoints: list[int] = [] if kept is None else kept[1][_TESTED].tolist()
+        beside = (
+            None if saved is None else _Beside(saved, lambda: {_TESTED: torch.tensor(checkpoints, dtype=torch.int64)})
+        )
+        course = (_squared if squared else _sgd)(built, train, self.recipe)
+        for done, last in training.updates(built, train, course, order, rendering, beside):
+            if done * epochs % updates == 0 and (epoch := done * epochs // updates) in due:
+                classifier.eval()
+                result, loss = tested(test, epoch), float(last)
                 checkpoints.append(result.correct())
-                progress(epoch * updates // epochs, updates, loss)
+                progress(done, updates, loss)
+        classifier.eval()
         accuracy = training.training_accuracy(classifier, train, rendering)
         return Evaluation(
             network=network,
@@ -95,6 +102,9 @@ class Wang2024(Protocol):
             correct_clips=result.correct_clips,
             checkpoints=tuple(checkpoints),
         )
+
+
+_TESTED = "tested"
 
 
 def standardising(network: Classifier) -> Classifier:
@@ -127,56 +137,71 @@ def _standardised(clips: torch.Tensor) -> torch.Tensor:
 # Training
 
 
-def _sgd(
-    network: Classifier, data: SyntheticSet, recipe: Recipe, order: torch.Generator, rendering: torch.Generator
-) -> Iterator[float]:
-    """Trains by SGD on the cross-entropy; the last loss of each epoch. The optimiser is a new one after the cut."""
+def _sgd(network: Classifier, data: SyntheticSet, recipe: Recipe) -> Course:
+    """SGD on the cross-entropy of standardised batches. After the cut, a tenth of the rate, and no momentum from before it."""
+    from bench.training import Course
+
     rate = recipe.lr if data.rate is None else float(data.rate)
-    for epoch in range(EPOCHS):
-        if epoch in (0, CUT):
-            optimiser = torch.optim.SGD(
-                network.parameters(), rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-            )
-            rate *= recipe.decay
-        yield _epoch(network, data, recipe.batch, order, rendering, optimiser, torch.nn.functional.cross_entropy)
+    optimiser = torch.optim.SGD(network.parameters(), rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    epoch = -(-len(data) // recipe.batch)
+
+    def before(update: int) -> None:
+        if update == CUT * epoch:  # the published code makes a new optimiser there
+            optimiser.state.clear()
+        optimiser.param_groups[0]["lr"] = rate if update < CUT * epoch else rate * recipe.decay
+
+    loss = torch.nn.functional.cross_entropy
+    return Course(recipe.batch, EPOCHS * epoch, optimiser, before, loss, _standardised)
 
 
-def _squared(
-    network: Classifier, data: SyntheticSet, recipe: Recipe, order: torch.Generator, rendering: torch.Generator
-) -> Iterator[float]:
-    """Trains by AdamW on the mean squared error, the rate rising, then falling along a cosine; the last loss of each epoch."""
+def _squared(network: Classifier, data: SyntheticSet, recipe: Recipe) -> Course:
+    """AdamW on the mean squared error, the rate rising, then falling along a cosine."""
+    from bench.training import Course
+
     optimiser = torch.optim.AdamW(network.parameters(), SQUARED_LR, weight_decay=recipe.weight_decay)
+    epoch = -(-len(data) // recipe.batch)
+    rates = _squared_rates()
+
+    def before(update: int) -> None:
+        optimiser.param_groups[0]["lr"] = rates[update // epoch]
+
+    return Course(recipe.batch, SQUARED_EPOCHS * epoch, optimiser, before, torch.nn.functional.mse_loss)
+
+
+def _squared_rates() -> list[float]:
+    """The rate of each epoch: known before training, so that a training that goes on need not count them again."""
+    optimiser = torch.optim.SGD([torch.zeros(1)], SQUARED_LR)
     rise = torch.optim.lr_scheduler.LinearLR(optimiser, start_factor=0.01, total_iters=SQUARED_WARMUP)
     fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, SQUARED_EPOCHS, eta_min=0.01 * SQUARED_LR)
     schedule = torch.optim.lr_scheduler.ChainedScheduler([rise, fall])
+    rates = []
     for _ in range(SQUARED_EPOCHS):
-        yield _epoch(network, data, recipe.batch, order, rendering, optimiser, torch.nn.functional.mse_loss)
-        schedule.step()
-
-
-def _epoch(
-    network: Classifier,
-    data: SyntheticSet,
-    batch: int,
-    order: torch.Generator,
-    rendering: torch.Generator,
-    optimiser: torch.optim.Optimizer,
-    loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-) -> float:
-    """One pass over the set in a new order; the loss of its last batch."""
-    from bench import training
-
-    device = next(network.parameters()).device
-    network.train()
-    loss = torch.zeros(())
-    batches = torch.randperm(len(data), generator=order).split(batch)  # type: ignore[no-untyped-call]
-    for index, clips in training.rendered(data, batches, rendering, device):
-        loss = loss_of(network(clips), data.labels[index.to(data.labels.device)].to(device))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        rates.append(optimiser.param_groups[0]["lr"])
         optimiser.step()
-    network.eval()
-    return float(loss.detach())
+        schedule.step()
+    return rates
+
+
+@final
+class _Beside(Checkpoints):
+    """Checkpoints that hold some tensors more.
+
+    Args:
+        saved: keeps them.
+        more: gives the tensors.
+    """
+
+    def __init__(self, saved: Checkpoints, more: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+        self.saved = saved
+        self.more = more
+
+    def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+        """See `Checkpoints`."""
+        self.saved.checkpoint(step, lambda: {**state(), **self.more()})
+
+    def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
+        """See `Checkpoints`."""
+        return self.saved.resume()
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -17,12 +17,14 @@ import torch
 from bench import paths
 from bench import rng as named
 from bench.api import Artefact, ClipShape, Network, Protocol, Recipe, Split, SyntheticSet, Task, Upstream
+from bench.checkpoints import FileCheckpoints
 from bench.config import Value
 from bench.costs import PhaseMeter
 from bench.data.pixels import SplitClips, normalise
 from bench.errors import OutOfTime
+from bench.microbatch import limit
 from bench.plugins import source_hash
-from bench.store.artefacts import load_meta, load_tensors, save_tensors
+from bench.store.artefacts import load_meta
 from bench.store.records import Cell, PhaseCost, canonical_json
 from bench.synthetic.keyframes import as_matched
 from bench.temporal import TemporalSetting
@@ -50,11 +52,15 @@ class Reporter:
     log: Callable[[str], None]
     deadline: float | None = None
 
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and time.time() > self.deadline
+
     def check_time(self) -> None:
         """Raises:
         OutOfTime: the deadline has passed.
         """
-        if self.deadline is not None and time.time() > self.deadline:
+        if self.is_late():
             raise OutOfTime("the run's time limit passed")
 
 
@@ -106,7 +112,7 @@ class TrainedNetwork(Upstream):
 
         network = task.network(task.rng("trained network"))
         order, rendering = task.rng("trained network order"), task.rng("trained network render")
-        train(network, task.real_set(), self.recipe, task.device, order, rendering, _as_progress(task))
+        train(network, task.real_set(), self.recipe, task.device, order, rendering, _as_progress(task), task)
         return network.state_dict()
 
 
@@ -128,6 +134,7 @@ class CellTask(Task):
         checkpoint_path: file of this cell's checkpoint.
         cache: folder of upstream artefacts.
         reporter, journal: see there.
+        most_clips: clips that networks are given at a time where memory is short, or None (`bench.microbatch`).
     """
 
     def __init__(
@@ -145,6 +152,7 @@ class CellTask(Task):
         cache: Path,
         reporter: Reporter,
         journal: Journal,
+        most_clips: int | None = None,
     ) -> None:
         self.classes = store.classes
         self.clip = clip
@@ -163,12 +171,11 @@ class CellTask(Task):
         self._protocol = protocol
         self._cache = cache
         self._reporter = reporter
+        self._most_clips = most_clips
         # What differs between the cell itself and the parts of its upstream artefacts:
-        self._owner = cell.id()
         self._phase = "distil"
-        self._checkpoint_path = checkpoint_path
         self._meter: PhaseMeter | None = None
-        self._last_checkpoint = time.monotonic()
+        self._saved = self._file(checkpoint_path, cell.id())
 
     # ------------------------------------------------------------------------------------------------------------------
     # Real clips
@@ -206,7 +213,7 @@ class CellTask(Task):
 
     def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
         """See `Task`."""
-        return self._network.build(len(self.classes), clip or self.clip, rng).to(self.device)
+        return limit(self._network.build(len(self.classes), clip or self.clip, rng).to(self.device), self._most_clips)
 
     def rng(self, name: str, step: int = 0) -> torch.Generator:
         """See `Task`. Not keyed by the method: what two methods both draw under one name, they draw alike."""
@@ -215,7 +222,7 @@ class CellTask(Task):
     def frame_network(self, rng: torch.Generator) -> Classifier:
         """See `Task`."""
         image = replace(self.clip, frames=1)
-        return self._frame_network.build(len(self.classes), image, rng).to(self.device)
+        return limit(self._frame_network.build(len(self.classes), image, rng).to(self.device), self._most_clips)
 
     def trained_network(self) -> Classifier:
         """See `Task`."""
@@ -242,7 +249,7 @@ class CellTask(Task):
             self.log(
                 f"{what.name} would take {expected / 2**30:.1f} GiB of the cache: made when needed, and not shared"
             )
-            passing = self._checkpoint_path.with_name("passing.safetensors")
+            passing = self._saved.path.with_name("passing.safetensors")
             return PassingArtefact(lambda part: what.make(self._making(what, key, part, passing), part))
         make = functools.partial(self._make_part, what, key)
         with self._meter.paused() if self._meter is not None else contextlib.nullcontext():
@@ -259,18 +266,20 @@ class CellTask(Task):
         task = self._making(what, key, part, checkpoint)
         task._meter = PhaseMeter(self.device, task.journal.distil)
         self._reporter.log(f"making {what.name}" + (f", {part + 1} of {what.parts}" if what.parts > 1 else ""))
-        with task._meter as meter:
-            tensors = what.make(task, part)
+        try:
+            with task._meter as meter:
+                tensors = what.make(task, part)
+        except BaseException:
+            self.journal.upstream[what.name] = meter.cost  # what a cell that ends here took
+            raise
         return tensors, meter.cost
 
     def _making(self, what: Upstream, key: Mapping[str, Any], part: int, checkpoint: Path) -> CellTask:
         """A copy of this task that makes a part, with a checkpoint and a journal of its own."""
         task = copy.copy(self)
-        task._owner = canonical_json({**key, "part": part})
         task._phase = "upstream"
-        task._checkpoint_path = checkpoint
-        task._last_checkpoint = time.monotonic()
-        task.journal = load_journal(checkpoint, task._owner)
+        task._saved = task._file(checkpoint, canonical_json({**key, "part": part}))
+        task.journal = load_journal(checkpoint, task._saved.owner)
         task._meter = None
         return task
 
@@ -287,22 +296,20 @@ class CellTask(Task):
 
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
         """See `Task`. Due after `CHECKPOINT_SECONDS`, and when the time is up."""
-        late = self._reporter.deadline is not None and time.time() > self._reporter.deadline
-        if late or time.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS:
-            if self._meter is not None:
-                self.journal.distil = self._meter.so_far()
-            meta = {"cell": self._owner, "step": step, "journal": self.journal.to_meta()}
-            save_tensors(self._checkpoint_path, state(), meta)
-            self._last_checkpoint = time.monotonic()
-        self._reporter.check_time()
+        self._saved.checkpoint(step, state)
 
     def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
         """See `Task`."""
-        kept = load_tensors(self._checkpoint_path)
-        if kept is None or kept[1].get("cell") != self._owner:
-            return None
-        tensors, meta = kept
-        return int(meta["step"]), {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        return self._saved.resume()
+
+    def _file(self, path: Path, owner: str) -> FileCheckpoints:
+        return FileCheckpoints(path, owner, self.device, self._reporter, CHECKPOINT_SECONDS, self._about)
+
+    def _about(self) -> dict[str, Any]:
+        """What a checkpoint holds beside the state: the journal, with the cost up to it."""
+        if self._meter is not None:
+            self.journal.distil = self._meter.so_far()
+        return {"journal": self.journal.to_meta()}
 
     def progress(self, step: int, total: int, **metrics: float) -> None:
         """See `Task`."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from bench import bits
-from bench.api import Clips, LabelLoss, Recipe, SyntheticSet
+from bench import bits, snapshots
+from bench.api import Checkpoints, Clips, LabelLoss, Recipe, SyntheticSet
 from bench.data.ahead import ahead
+from bench.microbatch import parts
 from bench.nets.classifier import Classifier
 
 # Clips per forward pass where no gradient is needed; changes memory and speed, not results. So few that on a CPU what one layer
 # puts out is still in the cache when the next reads it: twice as fast as 128.
 TEST_BATCH = 32
+
+_LOSS = "loss"
 
 
 def train(
@@ -25,6 +29,7 @@ def train(
     order: torch.Generator,
     rendering: torch.Generator,
     progress: Callable[[int, int, float], None],
+    saved: Checkpoints | None = None,
 ) -> float:
     """Trains ``network`` in place by the recipe; each batch is rendered anew.
 
@@ -37,42 +42,122 @@ def train(
         order: draws the order of clips, a permutation per epoch.
         rendering: handed to ``data.render``.
         progress: called with (updates done, updates in all, loss) about every twentieth of the training.
+        saved: keeps the state of the training, and gives back what an interrupted one kept.
 
     Returns:
         The loss of the last update.
     """
     total = recipe.updates(len(data))
-    labels = data.labels.to(device)
     optimiser = torch.optim.SGD(
         network.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )
     cuts = [int(fraction * total) for fraction in recipe.milestones]
-    network.train()
-    loss = torch.zeros(())
-    batches = rendered(data, _batches(len(data), recipe.batch, order, total), rendering, device)
-    for update, (index, clips) in enumerate(batches):
+
+    def set_rate(update: int) -> None:
         for group in optimiser.param_groups:
             group["lr"] = recipe.lr * recipe.decay ** sum(update >= cut for cut in cuts)
-        loss = _loss(network(clips), labels[index.to(device)], data.label_loss)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        if (update + 1) % max(1, total // 20) == 0:
-            progress(update + 1, total, float(loss.detach()))
+
+    course = Course(recipe.batch, total, optimiser, set_rate, functools.partial(_loss, kind=data.label_loss))
+    loss = torch.zeros(())
+    for done, loss in updates(network, data, course, order, rendering, saved):
+        if done % max(1, total // 20) == 0:
+            progress(done, total, float(loss))
     network.eval()
-    return float(loss.detach())
+    return float(loss)
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a network is trained, update by update.
+
+    Attributes:
+        batch: clips per update.
+        total: updates in all.
+        optimiser: of the network's parameters.
+        before: called with the number of each update (from 0) before it, to set the optimiser's rate.
+        loss: mean loss of logits ``(B, classes)`` and labels.
+        prepare: what the network sees of a rendered batch.
+    """
+
+    batch: int
+    total: int
+    optimiser: torch.optim.Optimizer
+    before: Callable[[int], None]
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    prepare: Callable[[torch.Tensor], torch.Tensor] = lambda clips: clips
+
+
+def updates(
+    network: Classifier,
+    data: SyntheticSet,
+    course: Course,
+    order: torch.Generator,
+    rendering: torch.Generator,
+    saved: Checkpoints | None = None,
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Trains ``network`` in place; gives (updates done, loss) after each, and goes on from what ``saved`` kept.
+
+    The network may be tested between two updates. A training that goes on gives the update that it was kept after once more:
+    what its user did then may have been lost.
+    """
+    device = next(network.parameters()).device
+    labels = data.labels.to(device)
+    kept = None if saved is None else saved.resume()
+    done = 0
+    if kept is not None:
+        done, state = kept
+        snapshots.restore(state, network, course.optimiser, (order, rendering))
+        yield done, state[_LOSS]
+    batches = _batches(len(data), course.batch, order, done, course.total)
+    for index, drawn, clips, rendered_to in rendered(data, batches, rendering, device):
+        network.train()
+        course.before(done)
+        loss = _step(network, course, course.prepare(clips), labels[index.to(device)])
+        done += 1
+        if saved is not None:
+            saved.checkpoint(done, functools.partial(_state, network, course.optimiser, (drawn, rendered_to), loss))
+        yield done, loss
+
+
+def _state(
+    network: Classifier, optimiser: torch.optim.Optimizer, draws: Sequence[torch.Tensor], loss: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    return {**snapshots.snapshot(network, optimiser, draws), _LOSS: loss}
+
+
+def _step(network: Classifier, course: Course, clips: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """One update; the loss before it. Where memory is short gradients are added up over parts of the batch."""
+    course.optimiser.zero_grad(set_to_none=True)
+    size = parts(network, len(clips))
+    if size == len(clips):
+        loss = course.loss(network(clips), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+    else:
+        loss = torch.zeros((), device=clips.device)
+        for some, wanted in zip(_chunks(clips, size), _chunks(labels, size), strict=True):
+            share = course.loss(network(some), wanted) * (len(some) / len(clips))
+            share.backward()  # type: ignore[no-untyped-call]
+            loss = loss + share.detach()
+    course.optimiser.step()
+    return loss.detach()
 
 
 def rendered(
-    data: SyntheticSet, batches: Iterable[torch.Tensor], rng: torch.Generator, device: torch.device
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Each batch of positions with its clips on the device, without gradient; read ahead if they come from the disk."""
+    data: SyntheticSet,
+    batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
+    rng: torch.Generator,
+    device: torch.device,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Each batch (positions, and what goes with them), its clips on the device, without gradient, and the state of ``rng`` after it.
 
-    def made() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for index in batches:
+    Read ahead if the clips come from the disk.
+    """
+
+    def made() -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
+        for index, other in batches:
             with torch.no_grad():  # here, for it holds for one thread only
                 clips = data.render(index, rng).to(device)
-            yield index, clips
+            yield index, other, clips, rng.get_state()
 
     return ahead(made(), data.streamed())
 
@@ -84,18 +169,22 @@ def _loss(logits: torch.Tensor, labels: torch.Tensor, kind: LabelLoss) -> torch.
     return torch.nn.functional.cross_entropy(logits, labels)
 
 
-def _batches(clips: int, batch: int, order: torch.Generator, total: int) -> Iterator[torch.Tensor]:
-    done = 0
+def _batches(
+    clips: int, batch: int, order: torch.Generator, done: int, total: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The positions of each update from number ``done`` on, and the state of ``order`` from which what follows it is drawn."""
+    epoch = -(-clips // batch)
     while done < total:
-        for index in _chunks(torch.randperm(clips, generator=order), batch):
+        before = order.get_state()
+        for index in _chunks(torch.randperm(clips, generator=order), batch)[done % epoch :]:
             if done == total:
                 return
-            yield index
             done += 1
+            yield index, before if done % epoch else order.get_state()
 
 
-def _chunks(index: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
-    chunks: tuple[torch.Tensor, ...] = torch.split(index, size)
+def _chunks(whole: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
+    chunks: tuple[torch.Tensor, ...] = torch.split(whole, size)
     return chunks
 
 
@@ -150,7 +239,7 @@ def training_accuracy(network: Classifier, data: SyntheticSet, rendering: torch.
     device = next(network.parameters()).device
     truth = data.labels if data.labels.dim() == 1 else data.labels.argmax(dim=1)
     correct = 0
-    for index, clips in rendered(data, _chunks(torch.arange(len(data)), TEST_BATCH), rendering, device):
-        predicted = network(clips).argmax(dim=1).cpu()
-        correct += int((predicted == truth[index].cpu()).sum())
+    batches = ((index, truth[index.to(truth.device)].cpu()) for index in _chunks(torch.arange(len(data)), TEST_BATCH))
+    for _, wanted, clips, _ in rendered(data, batches, rendering, device):
+        correct += int((network(clips).argmax(dim=1).cpu() == wanted).sum())
     return correct / len(data)

@@ -83,6 +83,7 @@ class TinyNearest(Protocol):
         network: int,
         progress: Any,
         probes: Any = None,
+        saved: Any = None,
     ) -> Evaluation:
         clips = train.render(torch.arange(len(train)), torch.Generator()).flatten(1)
         found = torch.cdist(test.batch(torch.arange(len(test)), 0).flatten(1).double(), clips.double()).argmin(dim=1)

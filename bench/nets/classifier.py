@@ -9,7 +9,13 @@ from torch import nn
 
 
 class Classifier(nn.Module, ABC):
-    """A video classifier whose features can be read."""
+    """A video classifier whose features can be read.
+
+    Attributes:
+        most_clips: clips that it is given at a time where memory is short (`bench.microbatch`), or None.
+    """
+
+    most_clips: int | None = None
 
     @abstractmethod
     def features(self, clips: torch.Tensor) -> torch.Tensor:
