@@ -59,6 +59,7 @@ class CodecH264(Method[H264Config]):
     Config = H264Config
     in_all = False
     fills_budget = True
+    tuned = ("crf",)
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""
@@ -81,6 +82,7 @@ class CodecAV1(Method[AV1Config]):
     Config = AV1Config
     in_all = False
     fills_budget = True
+    tuned = ("crf",)
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""

@@ -388,7 +388,8 @@ class Method(ABC, Generic[C]):
         in_all: False for ablations and controls, which ``--methods all`` leaves out (``everything`` does not).
         fills_budget: True if it finds out itself how many clips fit into ``task.budget``; ``task.ipc`` is then all clips of
             the largest class. ``--methods all`` takes it wherever there is a budget in bytes.
-        tuned: learning rates, positive float fields of Config, that ``run --tune`` may scale by one common factor.
+        tuned: fields of Config that ``run --tune`` may move by one common factor: positive floats (learning rates) are
+            multiplied by it; whole numbers are decibels (quality of a codec), to which 20 log10 of it is added.
     """
 
     name: ClassVar[str]

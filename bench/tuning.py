@@ -1,6 +1,6 @@
-"""The search for a method's learning rates on the validation part of train: which trial is next, and what was chosen. Pure.
+"""The search for a method's learning rates, or a codec's quality, on the validation part of train: the next trial, the choice. Pure.
 
-A search scales all learning rates that a method names (``Method.tuned``) by one common factor. Each trial is an ordinary
+A search moves all hyper-parameters that a method names (``Method.tuned``) by one common factor. Each trial is an ordinary
 cell, judged on the validation part; the search itself is read off the records of its trials, so it is resumed like any
 other work. The test split has no part in it. No torch is needed.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench import grid
+from bench.config import Value
 from bench.errors import BenchError
 from bench.grid import PlannedCell
 from bench.plugins import Registries
@@ -95,7 +96,7 @@ class Search:
 
     Attributes:
         cells: the planned cells that will take the chosen values, one for each distillation seed.
-        fields: the hyper-parameters that are scaled.
+        fields: the hyper-parameters that are moved.
         seed: the distillation seed of all trials.
     """
 
@@ -108,9 +109,8 @@ class Search:
         return replace(self.cells[0].cell, seed=None).title()
 
     def values(self, factor: float) -> dict[str, float]:
-        """The hyper-parameters at a factor; at 1 exactly the given ones, else rounded to six digits."""
-        given = {name: float(self.cells[0].cell.config[name]) for name in self.fields}  # type: ignore[arg-type]
-        return given if factor == 1 else {name: float(f"{value * factor:.6g}") for name, value in given.items()}
+        """The hyper-parameters at a factor; at 1 exactly the given ones, else rounded to six digits, or to whole decibels."""
+        return {name: _moved(self.cells[0].cell.config[name], factor) for name in self.fields}
 
     def trial(self, factor: float, registries: Registries) -> PlannedCell:
         """The cell of a trial.
@@ -206,6 +206,13 @@ class State:
         return replace(charged([record.costs for record in records]), shared=len(self.search.cells) > 1)
 
 
+def _moved(value: Value, factor: float) -> float:
+    if isinstance(value, int):  # decibels
+        return value + round(20 * math.log10(factor))
+    given = float(value or 0.0)
+    return given if factor == 1 else float(f"{given * factor:.6g}")
+
+
 def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) -> list[Search]:
     """The searches of a plan: one for all seeds of each cell whose method can be tuned and does not decline.
 
@@ -231,7 +238,7 @@ def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) ->
         fields = registries.methods.get(group[0].cell.method).tuned
         for name in fields:
             value = group[0].cell.config.get(name)
-            if not isinstance(value, float) or value <= 0:
+            if not isinstance(value, int | float) or (isinstance(value, float) and value <= 0):
                 raise BenchError(f"--tune: {group[0].cell.method}.{name}={value} is not a positive number to be scaled")
         if group[0].declined is None:
             found.append(Search(tuple(group), fields, seed))

@@ -52,7 +52,7 @@ def _methods(registries: Registries, verbose: bool) -> None:
         print(f"\n{name}" + (f" ({method.paper})" if method.paper else ""))
         print(f"  defaults: {_values(config.as_dict(method.Config()))}")
         if method.tuned:
-            print(f"  --tune scales: {', '.join(method.tuned)}")
+            print(f"  --tune searches: {', '.join(method.tuned)}")
         for preset in method.presets:
             where = {"profile": preset.profile, "dataset": preset.dataset, "ipc": preset.ipc, "setting": preset.setting}
             conditions = _values({key: value for key, value in where.items() if value is not None}) or "everywhere"

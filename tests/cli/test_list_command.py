@@ -57,7 +57,7 @@ def test_verbose_shows_hyper_parameters_with_their_sources(bench_main):
     text = bench_main("list", "methods", "--verbose").out
     assert "dm (Zhao & Bilen, WACV 2023)" in text
     assert "defaults: steps=5000, momentum=0.5, batch_real=64, lr=30.0" in text
-    assert "--tune scales: lr" in text
+    assert "--tune searches: lr" in text
     assert "profile=paper, dataset=miniucf, ipc=1: lr=30.0, steps=5000" in text
     assert "source: released scripts of Wang et al. 2024" in text
     assert "standard/1: 5 networks; epochs=500, batch=256, lr=0.01" in bench_main("list", "protocols", "--verbose").out

@@ -172,7 +172,19 @@ def test_every_method_that_learns_is_tuned_in_the_step_size_of_what_it_learns(re
     found = {name: method.tuned for name, method in registries.methods if method.tuned and not name.startswith("tiny")}
     memories = ("dm+sd", "dc+sd", "mtt+sd", "frepo+sd", "dm+dynamic-only", "dm+no-hallucinator")
     clips = ("dc", "dm", "dsa", "frepo", "mtt")
-    assert found == dict.fromkeys(clips, ("lr",)) | dict.fromkeys(memories, ("lr_dynamic",))
+    codecs = dict.fromkeys(("codec-av1", "codec-h264"), ("crf",))
+    assert found == dict.fromkeys(clips, ("lr",)) | dict.fromkeys(memories, ("lr_dynamic",)) | codecs
+
+
+def test_a_codecs_quality_moves_in_decibels_and_what_the_encoder_does_not_know_is_refused(searches, registries):
+    (found,) = searches("codec-h264", overrides={"codec-h264": {"crf": "30"}})
+    assert [found.values(factor) for factor in (1, 10, 0.1, 3.16, 0.562)] == [
+        {"crf": 30}, {"crf": 50}, {"crf": 10}, {"crf": 40}, {"crf": 25},
+    ]  # fmt: skip
+    state = played(found, registries, {1.0: 3, 10.0: 9, 0.1: 1}, budget=5)
+    assert [trial.factor for trial in state.trials] == [1, 10, 0.1, 100]
+    assert state.trials[3].reason.startswith("codec-h264: crf must lie in 0..51, not 70; fields: crf (int)")
+    assert state.report()["chosen"] == {"factor": 10.0, "values": {"crf": 50}}
 
 
 def test_a_cell_that_its_method_declines_is_not_tuned(searches):
@@ -182,7 +194,7 @@ def test_a_cell_that_its_method_declines_is_not_tuned(searches):
 @pytest.mark.parametrize(
     ("methods", "overrides", "words"),
     [
-        (("random", "full"), {}, r"--tune: nothing to tune in random, full \(valid: dc, dm, dsa, .*, tiny-step\)"),
+        (("random", "full"), {}, r"--tune: nothing to tune in random, full \(valid: codec-h264, codec-av1, dc, dm, dsa, .*, tiny-step\)"),
         (("tiny-step",), {"tiny-step": {"lr": "0"}}, r"--tune: tiny-step.lr=0.0 is not a positive number"),
         (("tiny-step",), {"tiny-step": {"lr": "-1"}}, r"--tune: tiny-step.lr=-1.0 is not a positive number"),
     ],
