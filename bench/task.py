@@ -44,18 +44,20 @@ class Reporter:
         step: called with (phase, step, total, loss).
         log: called with a line for the user.
         deadline: the wall-clock time (``time.time``) after which the cell stops, or None.
+        late: what is said then.
     """
 
     step: Callable[[str, int, int, float | None], None]
     log: Callable[[str], None]
     deadline: float | None = None
+    late: str = "the run's time limit passed"
 
     def check_time(self) -> None:
         """Raises:
         OutOfTime: the deadline has passed.
         """
         if self.deadline is not None and time.time() > self.deadline:
-            raise OutOfTime("the run's time limit passed")
+            raise OutOfTime(self.late)
 
 
 @dataclass
