@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from bench import grid
 from bench.cli.progress import duration, outcome, phase_seconds_left, remaining_seconds
 from bench.errors import BenchError
 from bench.store import grids
-from bench.store.claims import Claim, Claims
+from bench.store.claims import Claim, Claims, Owner
 from bench.store.records import Record, RecordStore
 from bench.tables.sheet import printable
 
@@ -34,14 +34,15 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if not out.is_dir():
         raise BenchError(f"--out {out}: no such folder; it is the --out of the run")
-    cells = {cell.cell_id: cell for grid in grids.read_all(out) for cell in grid.cells}
+    under_way = grids.read_all(out)
+    cells = {cell.cell_id: cell for entry in under_way for cell in entry.cells}
     running = {claim.cell_id: claim for claim in Claims(out).all()}
     store = RecordStore(out)
     if cells:
         records = {cell_id: record for cell_id in cells if (record := store.read(cell_id)) is not None}
     else:
         records = {record.id: record for record in store.all(history=False)}
-    print(written(sort(cells, running, records), time.time()), end="")
+    print(written(sort(cells, running, records), [entry.driver for entry in under_way], time.time()), end="")
     return 0
 
 
@@ -97,8 +98,14 @@ def _title(claim: Claim | None, record: Record | None) -> str:
     return claim.title if claim is not None else "" if record is None else record.cell.title()
 
 
-def written(state: State, now: float) -> str:
-    """The state as text; ``now`` in seconds since 1970."""
+def written(state: State, drivers: Sequence[Owner], now: float) -> str:
+    """The state as text.
+
+    Args:
+        state: see there.
+        drivers: the processes that started the grids.
+        now: seconds since 1970.
+    """
     from tabulate import tabulate
 
     counts = {"done": state.done, "running": state.running, "failed": state.failed, "waiting": state.waiting}
@@ -128,8 +135,19 @@ def written(state: State, now: float) -> str:
         ]
         text += "\n" + tabulate(rows, headers=["waiting", "what", "before"], disable_numparse=True) + "\n"
         if not state.running:
-            text += "\nno process works here; the command that was run goes on from here\n"
+            text += "\n" + _idle(drivers) + "\n"
     return text
+
+
+def _idle(drivers: Sequence[Owner]) -> str:
+    """Why nothing runs, as far as can be told from here."""
+    alive = {driver.lives(): driver for driver in drivers}
+    if True in alive:
+        return f"the run waits for workers (process {alive[True].pid})"
+    if None in alive:
+        other = alive[None]
+        return f"no cell runs; whether the run lives is seen on its machine (process {other.pid} on {printable(other.host)})"
+    return "nothing runs here; the same command goes on from here"
 
 
 def _phase(claim: Claim) -> str:

@@ -24,6 +24,7 @@ from bench.engines.carry import carry_out
 from bench.engines.engine import Order, Work
 from bench.engines.events import CellFinished, CellHeld, Event
 from bench.engines.gpus import own_device
+from bench.errors import BenchError
 from bench.store.claims import ClaimLost, Claims
 
 # A cell that does not notice that its time is up, because its method hangs, is killed this much later.
@@ -55,6 +56,13 @@ def pack(order: Order, indexes: dict[int, bytes]) -> Parcel:
     return Parcel(pickle.dumps(dataclasses.replace(order, planned=bare)), indexes[id(index)])
 
 
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What a worker process says before it dies of an error that is none of the cell's."""
+
+    message: str
+
+
 @final
 class Child:
     """A worker process, seen from its parent.
@@ -70,6 +78,7 @@ class Child:
         self.process: Any = spawn.Process(target=_serve, args=(there, work, threads))
         self._timeout = work.timeout
         self._killed_at: float | None = None
+        self._fault: str | None = None
         self.is_late = False
         with _no_interrupt():
             self.process.start()
@@ -92,7 +101,10 @@ class Child:
                 event = self.pipe.recv()
             except (EOFError, OSError):
                 return
-            yield event
+            if isinstance(event, Fault):
+                self._fault = event.message
+            else:
+                yield event
 
     def is_dead(self) -> bool:
         """Whether it has ended; kills one whose cell has hung for too long after its time."""
@@ -104,6 +116,8 @@ class Child:
 
     def cause(self) -> str:
         """What it died of."""
+        if self._fault is not None:
+            return self._fault
         code = self.process.exitcode
         if code is None or code >= 0:
             return f"exit code {code}"
@@ -171,6 +185,10 @@ def _serve(pipe: Connection, work: Work, threads: int | None) -> None:
                 pipe.send(CellHeld(order.id(), holder))
     except (EOFError, KeyboardInterrupt, BrokenPipeError):
         return
+    except (Exception, SystemExit) as error:  # of the cell itself `run_cell` makes a record
+        text = " ".join(str(error).split())
+        with contextlib.suppress(OSError):
+            pipe.send(Fault(text if isinstance(error, BenchError) else f"{type(error).__name__}: {text}"))
 
 
 def _listen_to_interrupts() -> None:
@@ -202,5 +220,5 @@ def is_worn(event: Event | CellHeld, device: str) -> bool:
     """Whether a worker process is not used again after this event: an error on a GPU spoils all that follow, and its memory
     is free for certain only when the process is gone."""
     if isinstance(event, CellFinished):
-        return device.startswith("cuda") or event.record.status not in ("ok", "skipped")
+        return device != "cpu" or event.record.status not in ("ok", "skipped")
     return False

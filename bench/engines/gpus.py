@@ -11,6 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bench.errors import BenchError
+
 _LOOK_SECONDS = 0.5
 
 
@@ -18,13 +20,20 @@ _LOOK_SECONDS = 0.5
 def own_device(device: str, per_gpu: int) -> Iterator[str]:
     """The device of this process: with ``cuda`` one GPU that at most ``per_gpu`` processes share, waiting until one is free.
 
-    ``cpu`` and a GPU with a number are what they are.
+    ``auto`` is ``cuda`` where there is one and else ``cpu``, which is what it is, like a GPU with a number.
+
+    Raises:
+        BenchError: there is no GPU.
     """
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise BenchError(f"--device {device}: no CUDA device is available on this machine")
     if device != "cuda":
         yield device
         return
-    import torch
-
     names = [_identity(number) for number in range(torch.cuda.device_count())]
     with free_place(names, per_gpu, _folder()) as number:
         torch.cuda.set_device(number)  # for code that says "cuda" without a number
