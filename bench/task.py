@@ -46,11 +46,13 @@ class Reporter:
         step: called with (phase, step, total, loss).
         log: called with a line for the user.
         deadline: the wall-clock time (``time.time``) after which the cell stops, or None.
+        late: what is said then.
     """
 
     step: Callable[[str, int, int, float | None], None]
     log: Callable[[str], None]
     deadline: float | None = None
+    late: str = "the run's time limit passed"
 
     def is_late(self) -> bool:
         """Whether the deadline has passed."""
@@ -61,7 +63,7 @@ class Reporter:
         OutOfTime: the deadline has passed.
         """
         if self.is_late():
-            raise OutOfTime("the run's time limit passed")
+            raise OutOfTime(self.late)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from bench import __version__, lazy
 from bench.errors import BenchError
 
-COMMANDS = ("run", "list", "table", "report", "show", "export", "evaluate", "data")
+COMMANDS = ("run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge")
 
 DEFERRED = ("torch",)
 

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any, get_args
 from bench import grid, paths, plugins, tuning
 from bench.api import Dataset
 from bench.budget import PLAIN, STORAGES, check_storages, parse_bytes
-from bench.cli import agenda
+from bench.cli import agenda, engines
 from bench.cli.agenda import Agenda
 from bench.config import Value
 from bench.data.spec import parse_dataset, split_list
 from bench.errors import BenchError
 from bench.profiles import PROFILES
+from bench.store import claims, grids
 from bench.store.records import Record, RecordStore
 from bench.tables import formats
 from bench.tables.published import Reported, read
@@ -126,7 +127,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which planned cells to run: " + "; ".join(f"{name}: {text}" for name, text in _RESUME.items()) + " (default: missing)",
     )  # fmt: skip
     how.add_argument("--device", default="auto", help="cpu, cuda, cuda:N, or auto (default)")
-    how.add_argument("--jobs", type=_positive, default=1, metavar="N", help="cells at a time (default: 1)")
+    how.add_argument(
+        "--jobs", type=_positive, metavar="N", help="cells at a time (default: 1; on GPUs --per-gpu for each)"
+    )
+    how.add_argument(
+        "--per-gpu", type=_positive, default=1, metavar="N", help="cells that share a GPU (default: 1)"
+    )  # fmt: skip
+    how.add_argument(
+        "--timeout",
+        type=_minutes,
+        metavar="M",
+        help="stop each cell after this time; status timeout, kept to go on from",
+    )
+    how.add_argument(
+        "--attempts", type=_positive, default=3, metavar="N",
+        help="how often a cell whose worker process dies is tried (default: 3)",
+    )  # fmt: skip
+    engines.add_arguments(how)
     how.add_argument(
         "--limit-minutes", type=_minutes, metavar="M", help="stop after this time; the same command goes on from there"
     )
@@ -143,6 +160,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Plans, runs, prints the table."""
     check_device(args.device)
+    engines.check(args)
     registries = plugins.load(args.plugin)
     for plugin in registries.methods.unavailable():
         print(f"warning: plugin '{plugin.name}' ({plugin.where}) is unavailable: {plugin.reason}", file=sys.stderr)
@@ -169,9 +187,14 @@ def run(args: argparse.Namespace) -> int:
     agenda.print_summary(start, estimate(start), sys.stderr)
     _check_writable(store.out)
     published = read(store.out / "published.csv")  # now: a line that is not valid is told before anything runs
+    grid_name = grids.name_of(planned.cell.id() for planned in start.planned())
     if start.due:
+        from bench.engines.engine import StoppedAtOnce
+
         try:
-            _run_cells(args, registries, look, tried, estimate)
+            _run_cells(args, registries, look, tried, estimate, grid_name)
+        except StoppedAtOnce:
+            raise
         except KeyboardInterrupt:
             _conclude(args, look(), store, published)
             raise
@@ -179,6 +202,9 @@ def run(args: argparse.Namespace) -> int:
     records = _conclude(args, end, store, published)
     unfinished = end.undecided or any(grid.to_run(_status(store.read(c.cell.id())), "missing") for c in end.cells)
     late = unfinished and args.resume != "never"
+    if not late:
+        grids.withdraw(store.out, grid_name)
+    claims.sweep(store.out, lambda cell_id: not grid.to_run(_status(store.read(cell_id)), "missing"))
     if late and args.limit_minutes is not None:
         print(
             f"time limit of {args.limit_minutes:g} minutes reached; the same command goes on from here", file=sys.stderr
@@ -326,6 +352,7 @@ def _run_cells(
     look: Callable[[], Agenda],
     tried: set[str],
     estimate: Callable[[Agenda], dict[str, float]],
+    grid_name: str,
 ) -> None:
     """Runs what is to be run: round by round the trials of all searches, then the cells of the grid.
 
@@ -334,17 +361,26 @@ def _run_cells(
         look: gives the agenda of the moment.
         tried: takes in the id of each cell that is run.
         estimate: gives the seconds of what is planned.
+        grid_name: under which it is written down what there is to do.
     """
     from bench.cell import Context
     from bench.cli.progress import make_display
-    from bench.engines import local
+    from bench.engines.engine import Order, Work, stamp
     from bench.engines.events import CellLog
 
-    device = choose_device(args.device)
-    context = Context(Path(args.out), paths.cache_root(), device, os.cpu_count() or 1, gain_of_full=args.gain_of_full)
+    out = Path(args.out).absolute()  # workers may stand elsewhere
+    device = args.device if engines.elsewhere(args) else choose_device(args.device)
+    context = Context(
+        out, paths.cache_root().absolute(), device, os.cpu_count() or 1, gain_of_full=args.gain_of_full
+    )  # fmt: skip
     deadline = None if args.limit_minutes is None else time.time() + 60 * args.limit_minutes
+    timeout = None if args.timeout is None else 60 * args.timeout
+    work = Work(tuple(args.plugin), context, deadline, timeout, args.attempts, args.per_gpu)
     past: dict[str, float] = {}  # kept for the display, which learns from them how long the rest may take
-    with make_display(sys.stderr, plain=True if args.plain else None) as display:
+    with (
+        make_display(sys.stderr, plain=True if args.plain else None) as display,
+        engines.make(args, device) as engine,
+    ):
         now = look()
         _build_stores(list(now.to_do.values()), context, display)
         while now.due and (deadline is None or time.time() < deadline):
@@ -355,7 +391,11 @@ def _run_cells(
                 display.handle(CellLog("tuning", line))
             ids = {planned.cell.id() for planned in now.due}
             tried |= ids
-            local.run(now.due, registries, args.plugin, context, args.jobs, deadline, display.handle)
+            names = {planned.cell.id(): planned.cell.title() for planned in now.planned()}
+            listed = [grids.Listed(key, title, seconds[key]) for key, title in names.items()]
+            grids.announce(out, grid_name, listed)
+            orders = [Order(planned, stamp(now.records.get(planned.cell.id()))) for planned in now.due]
+            engine.run(orders, registries, work, display.handle)
             past |= {key: to_do[key] for key in ids}
             now = look()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.store.claims import Claim
 from bench.store.records import Record
 
 Phase = Literal["data", "upstream", "distil", "evaluate"]
@@ -48,6 +49,18 @@ class CellFinished:
     """A cell ended, with whatever status; its record is written."""
 
     record: Record
+
+
+@dataclass(frozen=True)
+class CellHeld:
+    """A cell was not run: another process works on it. Engines keep this to themselves.
+
+    Attributes:
+        holder: who does; None if that ended meanwhile.
+    """
+
+    cell_id: str
+    holder: Claim | None
 
 
 Event = CellStarted | CellProgress | CellLog | CellFinished

@@ -1,90 +1,90 @@
-"""The local engine: cells one after another in this process, or several at once in worker processes."""
+"""The local engine: cells one after another in this process, or each in one of several worker processes."""
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import multiprocessing.connection
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import final
 
 import torch
 
-from bench import plugins
-from bench.cell import Context, run_cell
-from bench.engines.events import CellFinished, CellLog, CellProgress, CellStarted, Event
-from bench.grid import PlannedCell
+from bench.engines.carry import carry_out, give_up, too_long
+from bench.engines.child import Child, ended, is_worn, pack
+from bench.engines.engine import Emit, Engine, Order, StoppedAtOnce, Work
+from bench.engines.events import CellFinished, CellHeld, CellLog
+from bench.engines.watch import Watch, who
 from bench.plugins import Registries
-from bench.store.records import Record, RecordStore
-from bench.task import Reporter
-
-Emit = Callable[[Event], None]
+from bench.store.claims import Claim, ClaimLost, Claims
 
 # How long workers may take to write what they have after the first Ctrl-C.
 _GRACE_SECONDS = 10.0
 
+# How often cells that others work on are looked at.
+LOOK_SECONDS = 1.0
 
-def run(
-    cells: Sequence[PlannedCell],
-    registries: Registries,
-    plugin_files: Sequence[str],
-    context: Context,
-    jobs: int,
-    deadline: float | None,
-    emit: Emit,
-) -> None:
-    """Runs cells and writes each record the moment its cell ends.
+
+@final
+class Local(Engine):
+    """Cells on this machine.
 
     Args:
-        cells: in the order they are started.
-        registries: all parts.
-        plugin_files: as given with ``--plugin``; workers load them anew.
-        context: where and on what.
-        jobs: cells at a time; 1 runs them in this process.
-        deadline: wall-clock time after which no cell starts and running ones stop, or None.
-        emit: told of everything that happens, in this process.
-
-    Raises:
-        KeyboardInterrupt: the user stopped it; cells under way are recorded as interrupted.
+        jobs: cells at a time. A single one runs in this process, unless it is on a GPU or has a time limit: then, too,
+            it has a worker process, whose end it does not survive.
     """
-    if jobs == 1 or len(cells) <= 1:
-        for planned in cells:
-            if _is_late(deadline):
-                return
-            carry_out(planned, registries, context, deadline, emit)
-    else:
-        _Pool(plugin_files, context, min(jobs, len(cells)), deadline, emit).run(cells)
+
+    name = "local"
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    def run(self, cells: Sequence[Order], registries: Registries, work: Work, emit: Emit) -> None:
+        """See `Engine`."""
+        if self.jobs == 1 and work.timeout is None and not work.context.device.startswith("cuda"):
+            _run_here(cells, registries, work, emit)
+        else:
+            _Pool(work, min(self.jobs, max(1, len(cells))), emit).run(cells)
+
+    def close(self) -> None:
+        """See `Engine`: nothing outlives `run`."""
 
 
-def carry_out(
-    planned: PlannedCell, registries: Registries, context: Context, deadline: float | None, emit: Emit
-) -> None:
-    """Runs one cell in this process, writes its record and tells ``emit``."""
-    cell_id = planned.cell.id()
-    store = RecordStore(context.out)
-    emit(CellStarted(cell_id, planned.cell.title()))
-    reporter = Reporter(
-        step=lambda phase, step, total, loss: emit(CellProgress(cell_id, phase, step, total, loss)),  # type: ignore[arg-type]
-        log=lambda message: emit(CellLog(cell_id, message)),
-        deadline=deadline,
-    )
-    try:
-        record = run_cell(planned, registries, context, reporter)
-    except KeyboardInterrupt:
-        store.write(Record(planned.cell, "interrupted", "stopped by the user; run the same command again to go on"))
-        raise
-    store.write(record)
-    emit(CellFinished(record))
+def _is_late(work: Work) -> bool:
+    return work.deadline is not None and time.time() > work.deadline
 
 
-def _is_late(deadline: float | None) -> bool:
-    return deadline is not None and time.time() > deadline
+def _run_here(cells: Sequence[Order], registries: Registries, work: Work, emit: Emit) -> None:
+    waiting = deque(cells)
+    watch = Watch(work.context.out)
+    while (waiting or len(watch)) and not _is_late(work):
+        if waiting:
+            order = waiting.popleft()
+            try:
+                holder = carry_out(order, registries, work, emit)
+            except ClaimLost:
+                holder = Claims(work.context.out).holder(order.id())
+                _wait_for(order, holder, watch, emit)
+            else:
+                if holder is not None:
+                    _wait_for(order, holder, watch, emit)
+        else:
+            time.sleep(LOOK_SECONDS)
+        waiting += _look(watch, emit)
+
+
+def _wait_for(order: Order, holder: Claim | None, watch: Watch, emit: Emit) -> None:
+    watch.add(order)
+    emit(CellLog(order.id(), who(holder)))
+
+
+def _look(watch: Watch, emit: Emit) -> list[Order]:
+    """Tells of cells that others have finished; returns those that are free again."""
+    finished, free = watch.look()
+    for record in finished:
+        emit(CellFinished(record))
+    return free
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -93,120 +93,114 @@ def _is_late(deadline: float | None) -> bool:
 
 @dataclass
 class _Worker:
-    process: Any
-    pipe: Connection
-    cell: PlannedCell | None = None
+    child: Child
+    order: Order | None = None
 
 
+@final
 class _Pool:
-    """Worker processes that are handed one cell at a time; one that dies costs its cell and is replaced."""
+    """Worker processes that are handed one cell at a time; one that dies is replaced, and its cell tried again."""
 
-    def __init__(
-        self, plugin_files: Sequence[str], context: Context, jobs: int, deadline: float | None, emit: Emit
-    ) -> None:
-        self.plugin_files = tuple(plugin_files)
-        self.context = context
+    def __init__(self, work: Work, jobs: int, emit: Emit) -> None:
+        self.work = work
         self.jobs = jobs
-        self.deadline = deadline
         self.emit = emit
+        self.waiting: deque[Order] = deque()
+        self.watch = Watch(work.context.out)
+        self.workers: list[_Worker] = []
+        self.deaths: Counter[str] = Counter()
+        self.indexes: dict[int, bytes] = {}
 
-    def run(self, cells: Sequence[PlannedCell]) -> None:
-        """Runs all cells; see `run`."""
-        waiting = list(reversed(cells))
-        workers: list[_Worker] = []
+    def run(self, cells: Sequence[Order]) -> None:
+        """Runs all cells; see `Engine.run`."""
+        self.waiting += cells
         try:
             while True:
-                while waiting and len(workers) < self.jobs and not _is_late(self.deadline):
-                    workers.append(self._start())
-                    self._hand_over(workers[-1], waiting.pop())
-                if not workers:
+                self._start_what_can()
+                if not self.workers and (not len(self.watch) or _is_late(self.work)):
                     return
-                handles = [worker.pipe for worker in workers] + [worker.process.sentinel for worker in workers]
-                ready = multiprocessing.connection.wait(handles)
-                for worker in list(workers):
+                pipes = [worker.child.pipe for worker in self.workers]
+                ends = [worker.child.process.sentinel for worker in self.workers]
+                multiprocessing.connection.wait([*pipes, *ends], timeout=LOOK_SECONDS)
+                if not self.workers:
+                    time.sleep(LOOK_SECONDS)
+                for worker in list(self.workers):
+                    dead = worker.child.is_dead()  # before listening: what it told before it died is heard
                     self._listen(worker)
-                    if worker.cell is None and waiting and not _is_late(self.deadline):
-                        self._hand_over(worker, waiting.pop())
-                    elif worker.cell is None:
-                        worker.pipe.close()  # tells the worker to end
-                        worker.process.join()
-                        workers.remove(worker)
-                    elif worker.process.sentinel in ready and not worker.process.is_alive():
-                        self._bury(worker)
-                        workers.remove(worker)
+                    if worker.order is not None and dead:
+                        self.workers.remove(worker)
+                        self._bury(worker.child, worker.order)
+                self.waiting += _look(self.watch, self.emit)
         except KeyboardInterrupt:
-            self._stop(workers, _GRACE_SECONDS)
+            self._stop()
             raise
         except BaseException:
-            self._stop(workers, 0.0)
+            self._kill()
             raise
 
-    def _start(self) -> _Worker:
-        spawn = multiprocessing.get_context("spawn")
-        here, there = spawn.Pipe()
-        threads = max(1, torch.get_num_threads() // self.jobs)
-        process = spawn.Process(target=_work, args=(there, self.plugin_files, self.context, self.deadline, threads))
-        process.start()
-        there.close()
-        return _Worker(process, here)
+    def _start_what_can(self) -> None:
+        for worker in list(self.workers):
+            if worker.order is None and (not self.waiting or _is_late(self.work)):
+                worker.child.close()
+                self.workers.remove(worker)
+            elif worker.order is None:
+                self._hand_over(worker)
+        while self.waiting and len(self.workers) < self.jobs and not _is_late(self.work):
+            threads = max(1, torch.get_num_threads() // self.jobs)
+            self.workers.append(_Worker(Child(self.work, threads)))
+            self._hand_over(self.workers[-1])
 
-    def _hand_over(self, worker: _Worker, cell: PlannedCell) -> None:
-        worker.cell = cell
-        with contextlib.suppress(BrokenPipeError):  # it died meanwhile; its sentinel says so
-            worker.pipe.send(cell)
+    def _hand_over(self, worker: _Worker) -> None:
+        worker.order = self.waiting.popleft()
+        worker.child.hand_over(pack(worker.order, self.indexes))
 
     def _listen(self, worker: _Worker) -> None:
-        while True:
-            try:
-                if not worker.pipe.poll():
+        for event in worker.child.events():
+            if ended(event):
+                order, worker.order = worker.order, None
+                if is_worn(event, self.work.context.device):
+                    self.workers.remove(worker)
+                    worker.child.close()
+                if isinstance(event, CellHeld):
+                    assert order is not None
+                    _wait_for(order, event.holder, self.watch, self.emit)
                     return
-                event = worker.pipe.recv()
-            except (EOFError, OSError):
-                return
-            if isinstance(event, CellFinished):
-                worker.cell = None
-            self.emit(event)
+            if not isinstance(event, CellHeld):
+                self.emit(event)
 
-    def _bury(self, worker: _Worker) -> None:
-        """Records the cell of a worker that died without a word."""
-        assert worker.cell is not None
-        code = worker.process.exitcode
-        cause = f"exit code {code}"
-        if code is not None and code < 0:
-            cause = signal.Signals(-code).name
-        hint = "; the system may have run out of memory" if cause == "SIGKILL" else ""
-        record = Record(worker.cell.cell, "failed", f"its worker process died ({cause}{hint})")
-        RecordStore(self.context.out).write(record)
-        self.emit(CellFinished(record))
+    def _bury(self, child: Child, order: Order) -> None:
+        """Tries the cell of a worker that died without a word again, or records it."""
+        self.deaths[order.id()] += 1
+        times = self.deaths[order.id()]
+        if child.is_late and self.work.timeout is not None:
+            holder = give_up(order, self.work, "timeout", too_long(self.work.timeout), self.emit)
+        elif times < self.work.attempts:
+            self.emit(CellLog(order.id(), f"its worker process died ({child.cause()}); trying it again"))
+            self.waiting.appendleft(order)
+            return
+        else:
+            holder = give_up(order, self.work, "failed", died(times, child.cause()), self.emit)
+        if holder is not None:
+            _wait_for(order, holder, self.watch, self.emit)
 
-    def _stop(self, workers: Sequence[_Worker], grace: float) -> None:
-        """Gives workers, which got the same Ctrl-C, a moment to write what they have; a second Ctrl-C kills them."""
-        limit = time.monotonic() + grace
+    def _stop(self) -> None:
+        """Gives workers a moment to write what they have; a second Ctrl-C kills them."""
+        limit = time.monotonic() + _GRACE_SECONDS
         try:
-            for worker in workers:
-                worker.process.join(max(0.0, limit - time.monotonic()))
+            for worker in self.workers:
+                worker.child.interrupt()
+            for worker in self.workers:
+                worker.child.process.join(max(0.0, limit - time.monotonic()))
+        except KeyboardInterrupt:
+            raise StoppedAtOnce from None
         finally:
-            for worker in workers:
-                worker.process.kill()
+            self._kill()
+
+    def _kill(self) -> None:
+        for worker in self.workers:
+            worker.child.kill()
 
 
-def _work(
-    pipe: Connection, plugin_files: Sequence[str], context: Context, deadline: float | None, threads: int
-) -> None:
-    """The life of a worker process: cells in, events out, until the pipe closes."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
-    try:
-        registries = plugins.load(plugin_files)
-        while True:
-            carry_out(pipe.recv(), registries, context, deadline, pipe.send)
-    except (EOFError, KeyboardInterrupt):
-        return
-
-
-def _die_with_parent() -> None:
-    """Ends this process when the driver is gone, so that a killed run leaves nobody working on its cells."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
+def died(times: int, cause: str) -> str:
+    """The reason of a cell whose processes die."""
+    return f"its worker process died {times} times ({cause})" if times > 1 else f"its worker process died ({cause})"

@@ -18,20 +18,21 @@ def digest(keys: Sequence[str]) -> str:
 def keep(out: Path, keys: Sequence[str]) -> str:
     """Writes the keys into ``out`` unless they are there; returns their digest."""
     name = digest(keys)
-    path = _path(out, name)
-    if not path.exists():
-        write_atomic(path, (json.dumps(list(keys), indent=0, ensure_ascii=False) + "\n").encode())
+    file = path(out, name)
+    if not file.exists():
+        write_atomic(file, (json.dumps(list(keys), indent=0, ensure_ascii=False) + "\n").encode())
     return name
 
 
 def read(out: Path, name: str) -> tuple[str, ...] | None:
     """The keys of that digest; None if they are not there or not the ones."""
     try:
-        keys = json.loads(_path(out, name).read_text(encoding="utf-8"))
+        keys = json.loads(path(out, name).read_text(encoding="utf-8"))
         return tuple(keys) if digest(keys) == name else None
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _path(out: Path, name: str) -> Path:
+def path(out: Path, name: str) -> Path:
+    """Where the keys of that digest lie."""
     return out / "test-clips" / f"{name}.json"

@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.engines import local
+from bench.engines.engine import Order, Work, stamp
 from bench.engines.events import CellFinished, CellLog, CellProgress, CellStarted
+from bench.engines.local import Local
 from bench.store.records import RecordStore
 
 
@@ -22,9 +23,11 @@ from bench.store.records import RecordStore
 def engine(registries, tiny_plugin, context):
     """Runs cells; returns the events."""
 
-    def run(cells, jobs=1, deadline=None, emit=None, where=context):
+    def run(cells, jobs=1, emit=None, where=context, **limits):
         events = []
-        local.run(cells, registries, [tiny_plugin], where, jobs, deadline, emit or events.append)
+        store = RecordStore(where.out)
+        orders = [Order(planned, stamp(store.read(planned.cell.id()))) for planned in cells]
+        Local(jobs).run(orders, registries, Work((tiny_plugin,), where, **limits), emit or events.append)
         return events
 
     return run
@@ -115,11 +118,11 @@ def test_several_jobs_give_the_same_figures_and_a_killed_worker_costs_only_its_c
     cells = plan(*names, overrides={"tiny-broken": {"how": "kill"}})
     alone = dataclasses.replace(context, out=context.out.with_name("alone"))
     engine(cells[1:], where=alone)
-    events = engine(cells, jobs=2)
+    events = engine(cells, jobs=2, attempts=2)
     found = records(context)
     assert set(found) == set(names)
     assert (found["tiny-broken"].status, found["tiny-broken"].reason) == (
-        "failed", "its worker process died (SIGKILL; the system may have run out of memory)",
+        "failed", "its worker process died 2 times (SIGKILL; the system may have run out of memory)",
     )  # fmt: skip
     for name, record in records(alone).items():
         assert found[name].evaluations == record.evaluations

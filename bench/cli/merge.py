@@ -1,0 +1,55 @@
+"""Join results from several machines: records, stored sets and the names of test clips.
+
+python -m bench merge a/results b/results --out results
+
+The same cell twice is fine if both say the same; what contradicts is told by cell and field, and then nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.store import merge
+from bench.tables.sheet import printable
+
+SUMMARY = "join results from several machines; refuses what contradicts"
+
+_MOST_SHOWN = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``merge``."""
+    parser.add_argument("sources", nargs="+", metavar="DIR", help="folders of results")
+    parser.add_argument("--out", default="results", metavar="DIR", help="where they are joined (default: results)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compares everything, then copies."""
+    out = Path(args.out)
+    sources = [Path(source) for source in args.sources]
+    for source in sources:
+        if not (source / "cells").is_dir():
+            raise BenchError(f"{source}: no folder of results: it has no 'cells'")
+    if out.exists() and not out.is_dir():
+        raise BenchError(f"--out {out}: not a folder")
+    sources = [source for source in sources if source.resolve() != out.resolve()]
+    plan, conflicts, bad = merge.look(sources, out)
+    for path, reason in bad:
+        print(f"left out {printable(str(path))}: {printable(reason)}", file=sys.stderr)
+    for conflict in conflicts[:_MOST_SHOWN]:
+        print(printable(conflict.told()), file=sys.stderr)
+    if conflicts:
+        cells = len({conflict.one.record.id for conflict in conflicts})
+        raise BenchError(
+            f"{cells} cell{'s' * (cells > 1)} differ between the folders (above); nothing was written; "
+            "remove the record that is wrong from its cells folder, or leave the folder out"
+        )
+    merge.carry_out(plan, out)
+    print(
+        f"{out}: {len(plan.records) + plan.same} records, {len(plan.records)} of them new or better; "
+        f"{len(plan.artefacts)} sets copied"
+    )
+    return 1 if bad else 0

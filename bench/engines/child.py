@@ -1,0 +1,224 @@
+"""A worker process that runs cells one after another: what it dies of costs only the cell it was at."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import multiprocessing
+import multiprocessing.connection
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any, final
+
+import torch
+
+from bench import plugins
+from bench.api import ClipIndex
+from bench.engines.carry import carry_out
+from bench.engines.engine import Order, Work
+from bench.engines.events import CellFinished, CellHeld, Event
+from bench.engines.gpus import own_device
+from bench.errors import BenchError
+from bench.store.claims import ClaimLost, Claims
+
+# A cell that does not notice that its time is up, because its method hangs, is killed this much later.
+HANGING_SECONDS = 60.0
+
+# A worker process that is given nothing for so long ends: its driver may be gone.
+IDLE_SECONDS = 300.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Parcel:
+    """An order as bytes: it is unpacked only where the plugins that its classes come from are loaded.
+
+    Attributes:
+        order: without the index of its dataset.
+        index: which many orders share, and which may be large.
+    """
+
+    order: bytes
+    index: bytes
+
+
+def pack(order: Order, indexes: dict[int, bytes]) -> Parcel:
+    """The order as bytes; ``indexes`` keeps the bytes of each index (by identity) from call to call."""
+    index = order.planned.index
+    if id(index) not in indexes:
+        indexes[id(index)] = pickle.dumps(index)
+    bare = dataclasses.replace(order.planned, index=ClipIndex(index.dataset, (), (), index.fingerprint))
+    return Parcel(pickle.dumps(dataclasses.replace(order, planned=bare)), indexes[id(index)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """What a worker process says before it dies of an error that is none of the cell's."""
+
+    message: str
+
+
+@final
+class Child:
+    """A worker process, seen from its parent.
+
+    Args:
+        work: see there.
+        threads: of torch; None leaves that to it.
+    """
+
+    def __init__(self, work: Work, threads: int | None) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self.pipe, there = spawn.Pipe()
+        self.process: Any = spawn.Process(target=_serve, args=(there, work, threads))
+        self._timeout = work.timeout
+        self._killed_at: float | None = None
+        self._fault: str | None = None
+        self.is_late = False
+        with _no_interrupt():
+            self.process.start()
+        there.close()
+
+    def hand_over(self, parcel: Parcel) -> None:
+        """Gives it a cell; only when it has none."""
+        if self._timeout is not None:
+            self._killed_at = time.monotonic() + self._timeout + HANGING_SECONDS
+        with contextlib.suppress(OSError):  # it died meanwhile; its sentinel says so
+            self.pipe.send_bytes(parcel.order)
+            self.pipe.send_bytes(parcel.index)
+
+    def events(self) -> Iterator[Event | CellHeld]:
+        """What it has told since the last time, without waiting. The last event of a cell is `CellFinished` or `CellHeld`."""
+        while True:
+            try:
+                if not self.pipe.poll():
+                    return
+                event = self.pipe.recv()
+            except (EOFError, OSError):
+                return
+            if isinstance(event, Fault):
+                self._fault = event.message
+            else:
+                yield event
+
+    def is_dead(self) -> bool:
+        """Whether it has ended; kills one whose cell has hung for too long after its time."""
+        if self._killed_at is not None and time.monotonic() > self._killed_at:
+            self.is_late = True
+            self.process.kill()
+            self.process.join()
+        return not self.process.is_alive()
+
+    def cause(self) -> str:
+        """What it died of."""
+        if self._fault is not None:
+            return self._fault
+        code = self.process.exitcode
+        if code is None or code >= 0:
+            return f"exit code {code}"
+        name = signal.Signals(-code).name
+        return name + ("; the system may have run out of memory" if name == "SIGKILL" else "")
+
+    def interrupt(self) -> None:
+        """Asks it to record its cell as interrupted and to end; a terminal's Ctrl-C may have done so already."""
+        with contextlib.suppress(ProcessLookupError):
+            if self.process.is_alive():
+                os.kill(self.process.pid, signal.SIGINT)
+
+    def close(self) -> None:
+        """Ends it; only when it has no cell."""
+        self.pipe.close()
+        self.process.join()
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        self.process.kill()
+        self.process.join()
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Holds Ctrl-C off, also in a process that is started here, which lets it come when it is ready for it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# In the worker process
+
+
+def _serve(pipe: Connection, work: Work, threads: int | None) -> None:
+    """Cells in, events out, until the pipe closes."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        _listen_to_interrupts()
+        if threads is not None:
+            torch.set_num_threads(threads)
+        os.chdir(work.folder)
+        registries = plugins.load(work.plugin_files)
+        with own_device(work.context.device, work.per_gpu) as device:
+            here = dataclasses.replace(work, context=dataclasses.replace(work.context, device=device))
+            while True:
+                if not pipe.poll(IDLE_SECONDS):
+                    return
+                order: Order = pipe.recv()
+                index: ClipIndex = pipe.recv()
+                order = dataclasses.replace(order, planned=dataclasses.replace(order.planned, index=index))
+                try:
+                    holder = carry_out(order, registries, here, pipe.send)
+                except ClaimLost:
+                    holder = Claims(work.context.out).holder(order.id())
+                else:
+                    if holder is None:
+                        continue
+                pipe.send(CellHeld(order.id(), holder))
+    except (EOFError, KeyboardInterrupt, BrokenPipeError):
+        return
+    except (Exception, SystemExit) as error:  # of the cell itself `run_cell` makes a record
+        text = " ".join(str(error).split())
+        with contextlib.suppress(OSError):
+            pipe.send(Fault(text if isinstance(error, BenchError) else f"{type(error).__name__}: {text}"))
+
+
+def _listen_to_interrupts() -> None:
+    """From now on the first Ctrl-C ends the work; further ones do not disturb what is then written."""
+
+    def first(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, first)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _die_with_parent() -> None:
+    """Ends this process when the driver is gone, so that a killed run leaves nobody working on its cells."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def ended(event: Event | CellHeld) -> bool:
+    """Whether a worker process is free after this event."""
+    return isinstance(event, CellFinished | CellHeld)
+
+
+def is_worn(event: Event | CellHeld, device: str) -> bool:
+    """Whether a worker process is not used again after this event: an error on a GPU spoils all that follow, and its memory
+    is free for certain only when the process is gone."""
+    if isinstance(event, CellFinished):
+        return device != "cpu" or event.record.status not in ("ok", "skipped")
+    return False

@@ -1,0 +1,77 @@
+"""Grids under way: what each run means to do, in ``OUT/grids``, so that anyone who sees the folder knows what is waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.store.claims import Owner, me
+from bench.store.records import write_atomic
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A cell of a grid: its id, what it is in a line, and the seconds that it may take."""
+
+    cell_id: str
+    title: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid under way or broken off.
+
+    Attributes:
+        driver: the process that started it last.
+        cells: all, also those that are finished.
+    """
+
+    driver: Owner
+    cells: tuple[Listed, ...]
+
+
+def name_of(cell_ids: Iterable[str]) -> str:
+    """The name of a grid: the same command has the same."""
+    return hashlib.sha256("\n".join(sorted(cell_ids)).encode()).hexdigest()[:16]
+
+
+def path(out: Path, name: str) -> Path:
+    """Where a grid is written down."""
+    return out / "grids" / f"{name}.json"
+
+
+def announce(out: Path, name: str, cells: Sequence[Listed]) -> None:
+    """Writes a grid down, or again.
+
+    Raises:
+        BenchError: the folder cannot be written to.
+    """
+    body = {"driver": asdict(me()), "cells": [[cell.cell_id, cell.title, round(cell.seconds, 1)] for cell in cells]}
+    try:
+        write_atomic(path(out, name), (json.dumps(body, ensure_ascii=False, indent=0) + "\n").encode())
+    except OSError as error:
+        raise BenchError(f"--out {out}: cannot write the list of cells: {error.strerror}") from error
+
+
+def withdraw(out: Path, name: str) -> None:
+    """Removes a grid that is done."""
+    with contextlib.suppress(OSError):  # another driver was faster, or others are there
+        path(out, name).unlink(missing_ok=True)
+        (out / "grids").rmdir()
+
+
+def read_all(out: Path) -> list[Grid]:
+    """Every grid that is written down; what cannot be read is left out."""
+    found = []
+    for file in sorted((out / "grids").glob("*.json")):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            body = json.loads(file.read_text(encoding="utf-8"))
+            cells = tuple(Listed(str(cell), str(title), float(seconds)) for cell, title, seconds in body["cells"])
+            found.append(Grid(Owner(**body["driver"]), cells))
+    return found
