@@ -33,6 +33,7 @@ CORE_MODULES = (
     "bench.data.folder",
     "bench.data.ucf101",
     "bench.nets.registry",
+    "bench.nets.zoo",
     "bench.synthetic.adaptive",
     "bench.synthetic.coded",
     "bench.synthetic.dense",
