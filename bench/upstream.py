@@ -69,7 +69,7 @@ def open_or_make(
         path = part_path(folder, number)
         cost = _cost(path, written)
         if cost is None:
-            with _locked(folder, wait):
+            with locked(folder, wait):
                 cost = _cost(path, written)  # another process may just have made it
                 if cost is None:
                     checkpoint = path.with_name(f"{number:03}.partial.safetensors")
@@ -95,7 +95,13 @@ def _cost(path: Path, key: str) -> PhaseCost | None:
 
 
 @contextmanager
-def _locked(folder: Path, wait: Callable[[str], None]) -> Iterator[None]:
+def locked(folder: Path, wait: Callable[[str], None]) -> Iterator[None]:
+    """Keeps other processes from making the same folder meanwhile.
+
+    Args:
+        folder: ``name-key``; the lock lies beside it.
+        wait: called about once a second, with a line for the user, while another process has the lock; may raise.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     while True:

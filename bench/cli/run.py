@@ -91,6 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol", metavar="NAME", help="how sets are judged; see `list protocols` (default: the profile's)"
     )
     axes.add_argument(
+        "--nets",
+        metavar="A,B",
+        help="networks to train on each set, which is distilled once; see `list networks`, or all (default: the profile's)",
+    )
+    axes.add_argument(
         "--set", action="append", default=[], metavar="METHOD.FIELD=VALUE", help="a hyper-parameter; may be repeated"
     )
     axes.add_argument(
@@ -222,7 +227,22 @@ def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
         protocol=args.protocol,
         budgets=budgets,
         storages=check_storages(split_list(args.storage)),
+        nets=() if args.nets is None else networks(args.nets, registries),
     )
+
+
+def networks(text: str, registries: Registries) -> tuple[str, ...]:
+    """The names in a list of networks; all of them for ``all``.
+
+    Raises:
+        BenchError: none, or an unknown one.
+    """
+    names = registries.networks.names() if text.strip() == "all" else tuple(dict.fromkeys(split_list(text)))
+    if not names:
+        raise BenchError(f"--nets: none given (valid: all, {', '.join(registries.networks.names())})")
+    for name in names:
+        registries.networks.get(name)
+    return names
 
 
 def _methods(text: str, registries: Registries, in_bytes: bool) -> tuple[str, ...]:
@@ -341,7 +361,10 @@ def _run_cells(
     from bench.engines.events import CellLog
 
     device = choose_device(args.device)
-    context = Context(Path(args.out), paths.cache_root(), device, os.cpu_count() or 1, gain_of_full=args.gain_of_full)
+    context = Context(
+        Path(args.out), paths.cache_root(), device, os.cpu_count() or 1,
+        gain_of_full=args.gain_of_full, anew=args.resume == "always",
+    )  # fmt: skip
     deadline = None if args.limit_minutes is None else time.time() + 60 * args.limit_minutes
     past: dict[str, float] = {}  # kept for the display, which learns from them how long the rest may take
     with make_display(sys.stderr, plain=True if args.plain else None) as display:
