@@ -226,7 +226,7 @@ class _CellRun:
             synthetic, manifest = load_set(self.artefact, self.registries)
             same = Cell(**manifest["cell"]) == self.distillation and manifest["dataset"]["digest"] == store.digest
             account = manifest.get("distilled") or self._recorded()
-            if not same or account is None:
+            if not same or account is None or account["by"] == self.cell.id():  # its own: it is to be run again
                 return None
             journal, found = Journal.from_meta(account["journal"]), dict(account["data"])
         except (BenchError, ValueError, KeyError, TypeError):  # there is none, or it is damaged
@@ -241,12 +241,13 @@ class _CellRun:
 
     def _recorded(self) -> dict[str, Any] | None:
         """The account of a set whose manifest has none, from the record of the cell that it is named after."""
-        record = None if self.cell == self.distillation else RecordStore(self.context.out).read(self.artefact.name)
+        record = RecordStore(self.context.out).read(self.artefact.name)
         if record is None or "distil" not in record.costs:
             return None
         upstream = record.data.get("upstream", {})
         journal = {"history": record.history, "distil": asdict(record.costs["distil"]), "upstream": upstream}
-        return {"journal": journal, "data": {k: v for k, v in record.data.items() if k == "storage_loss"}}
+        found = {name: value for name, value in record.data.items() if name == "storage_loss"}
+        return {"journal": journal, "data": found, "by": record.id}
 
     def _distil(
         self, store: ClipStore, split: Split, network: Network, protocol: Protocol, marker: Path
@@ -279,7 +280,7 @@ class _CellRun:
         check_budget(synthetic, self.cell.budget)
         self.data |= found
         if synthetic.archived and self.context.keep_sets:
-            account = {"journal": self.journal.to_meta(), "data": found}
+            account = {"journal": self.journal.to_meta(), "data": found, "by": self.cell.id()}
             save_set(self.artefact, synthetic, {**self._manifest(store), "distilled": account})
             write_atomic(marker, json.dumps(account).encode())
         return synthetic
