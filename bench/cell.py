@@ -27,6 +27,7 @@ from bench.data.store import ClipStore, open_or_build
 from bench.errors import BenchError, DoesNotFit, OutOfTime
 from bench.grid import PlannedCell
 from bench.kept import kept_clips, kept_set
+from bench.locks import locked
 from bench.microbatch import MICRO_BATCH, limit
 from bench.plugins import Registries
 from bench.probes import PROBES, probed
@@ -35,7 +36,17 @@ from bench.provenance import environment
 from bench.rng import generator
 from bench.store import tested
 from bench.store.artefacts import load_meta, load_set, save_set
-from bench.store.records import Motion, PhaseCost, Record, SetReport, Status, total, write_atomic
+from bench.store.records import (
+    Cell,
+    Motion,
+    PhaseCost,
+    Record,
+    RecordStore,
+    SetReport,
+    Status,
+    total,
+    write_atomic,
+)
 from bench.synthetic.coded import coded, loss_of
 from bench.synthetic.frozen import FrozenSet
 from bench.task import CellTask, Journal, Reporter, load_journal
@@ -53,6 +64,7 @@ class Context:
         keep_sets: whether distilled sets are archived.
         gain_of_full: whether networks are also trained on the full data with its time frozen: its temporal gain, for as
             much again as judging it takes.
+        anew: whether the cells that sets are named after distil them anew, though they are stored.
     """
 
     out: Path
@@ -61,6 +73,7 @@ class Context:
     workers: int
     keep_sets: bool = True
     gain_of_full: bool = False
+    anew: bool = False
 
 
 def run_cell(planned: PlannedCell, registries: Registries, context: Context, reporter: Reporter) -> Record:
@@ -92,7 +105,7 @@ def run_cell(planned: PlannedCell, registries: Registries, context: Context, rep
         "ended": ended.isoformat(timespec="seconds"),
     }
     if status in ("ok", "failed", "oom"):
-        shutil.rmtree(run.checkpoints, ignore_errors=True)
+        run.clear()
     return Record(
         planned.cell,
         status,
@@ -142,7 +155,10 @@ class _CellRun:
         self.device = torch.device(context.device)
         self.checkpoints = context.out / "checkpoints" / self.cell.id()
         self.training = self.checkpoints / "training.safetensors"
-        self.artefact = context.out / "artefacts" / self.cell.id()
+        self.distillation = self.cell.distillation()
+        self.artefact = context.out / "artefacts" / self.distillation.id()
+        self.state = context.out / "checkpoints" / self.distillation.id() / "distil.safetensors"
+        self.distils = False
         self.journal = Journal()
         self.report: SetReport | None = None
         self.evaluations: list[Evaluation] = []
@@ -205,11 +221,20 @@ class _CellRun:
         self.report = count_set(
             synthetic, self.artefact.name if synthetic.archived and self.context.keep_sets else None
         )
-        self._evaluate(synthetic, test, store.classes, network, protocol)
-        self._probe(synthetic, test, store, train_split, network, protocol)
+        judge = self.registries.networks.get(self.cell.judge())()
+        self._evaluate(synthetic, test, store.classes, judge, protocol)
+        self._probe(synthetic, test, store, train_split, judge, protocol)
+
+    def clear(self) -> None:
+        """Removes what going on would have needed."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        if self.distils:
+            self.state.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another cell of the same set has checkpoints there
+                self.state.parent.rmdir()
 
     def _distilled(self, store: ClipStore, split: Split, network: Network, protocol: Protocol) -> SyntheticSet:
-        """The set: from the archive if an earlier part of this cell got that far, else distilled now."""
+        """The set: from the archive if an earlier part of this cell got that far, or another cell made it; else distilled now."""
         marker = self.checkpoints / "distilled.json"
         if marker.exists() and self.artefact.exists():
             with contextlib.suppress(BenchError, ValueError, KeyError, TypeError):  # damaged: distilled anew
@@ -219,13 +244,66 @@ class _CellRun:
                 self.data |= kept.get("data", {})
                 self._note_costs()
                 return synthetic
-        state = self.checkpoints / "distil.safetensors"
-        self.journal = load_journal(state, self.cell.id())
+        with self._alone():
+            stored = self._stored(store)
+            return self._distil(store, split, network, protocol, marker) if stored is None else stored
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Lets no other cell distil the same set meanwhile."""
+        if not (self.planned.shared and self.context.keep_sets):
+            yield
+            return
+
+        def wait(message: str) -> None:
+            self.reporter.log(message)
+            self.reporter.check_time()
+
+        with locked(self.context.cache / "distilling" / f"the set-{self.distillation.id()}", wait):
+            yield
+
+    def _stored(self, store: ClipStore) -> SyntheticSet | None:
+        """The set that another cell made of the same clips, with the account of what it took; None if there is none."""
+        if self.context.anew and self.cell == self.distillation:
+            return None
+        try:
+            synthetic, manifest = load_set(self.artefact, self.registries)
+            same = Cell(**manifest["cell"]) == self.distillation and manifest["dataset"]["digest"] == store.digest
+            account = manifest.get("distilled") or self._recorded()
+            if not same or account is None or account["by"] == self.cell.id():  # its own: it is to be run again
+                return None
+            journal, found = Journal.from_meta(account["journal"]), dict(account["data"])
+        except (BenchError, ValueError, KeyError, TypeError):  # there is none, or it is damaged
+            return None
+        journal.distil = replace(journal.distil, shared=True)
+        journal.upstream = {name: replace(cost, shared=True) for name, cost in journal.upstream.items()}
+        self.journal = journal
+        self.data |= found
+        self._note_costs()
+        self.reporter.log("its set is stored already")
+        return synthetic
+
+    def _recorded(self) -> dict[str, Any] | None:
+        """The account of a set whose manifest has none, from the record of the cell that it is named after."""
+        record = RecordStore(self.context.out).read(self.artefact.name)
+        if record is None or "distil" not in record.costs:
+            return None
+        upstream = record.data.get("upstream", {})
+        journal = {"history": record.history, "distil": asdict(record.costs["distil"]), "upstream": upstream}
+        found = {name: value for name, value in record.data.items() if name == "storage_loss"}
+        return {"journal": journal, "data": found, "by": record.id}
+
+    def _distil(
+        self, store: ClipStore, split: Split, network: Network, protocol: Protocol, marker: Path
+    ) -> SyntheticSet:
+        self.distils = True
+        state = self.state
+        self.journal = load_journal(state, self.distillation.id())
         method_type = self.registries.methods.get(self.cell.method)
         method: Method[Any] = method_type(config.build(method_type.Config, self.cell.config, self.cell.method))
         clip = self.planned.geometry.shape()
         task = CellTask(
-            self.cell, store, split, clip, self.planned.setting, network,
+            self.distillation, store, split, clip, self.planned.setting, network,
             self.registries.networks.get(PROFILES[self.cell.profile].frame_network)(), protocol, self.device, state,
             self.context.cache, self.reporter, self.journal, self.most_clips,
         )  # fmt: skip
@@ -246,8 +324,9 @@ class _CellRun:
         check_budget(synthetic, self.cell.budget)
         self.data |= found
         if synthetic.archived and self.context.keep_sets:
-            save_set(self.artefact, synthetic, self._manifest(store))
-            write_atomic(marker, json.dumps({"journal": self.journal.to_meta(), "data": found}).encode())
+            account = {"journal": self.journal.to_meta(), "data": found, "by": self.cell.id()}
+            save_set(self.artefact, synthetic, {**self._manifest(store), "distilled": account})
+            write_atomic(marker, json.dumps(account).encode())
         return synthetic
 
     def _note_costs(self) -> None:
@@ -260,7 +339,7 @@ class _CellRun:
     def _manifest(self, store: ClipStore) -> dict[str, Any]:
         dataset = self.planned.dataset
         return {
-            "cell": asdict(self.cell),
+            "cell": asdict(self.distillation),
             "classes": list(store.classes),
             "clip": list(self.planned.geometry.shape().dims()),
             "dataset": {"name": dataset.name, "options": config.as_dict(dataset.options), "digest": store.digest},

@@ -41,6 +41,7 @@ class Request:
         protocol: a protocol's name, or None for the profile's.
         budgets: bytes that a set may take, in the place of ``ipcs``; each method then stores as many clips a class as fit.
         storages: how float tensors are stored; what a method stores as uint8 pixels is the same in each.
+        nets: networks to train on each set, or none for the profile's.
     """
 
     methods: tuple[str, ...]
@@ -54,6 +55,7 @@ class Request:
     protocol: str | None = None
     budgets: tuple[int, ...] = ()
     storages: tuple[Storage, ...] = (PLAIN,)
+    nets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class PlannedCell:
         stored_bytes: what its set will take; with a storage codec or a budget at most that.
         clip_passes: network passes of single clips it takes, distilling and evaluating.
         flops: floating-point operations of these.
-        declined: why its method cannot do it, or None.
+        declined: why its method cannot do it, or its network, or None.
+        shared: whether other cells of the plan may have the same set (`Cell.distillation`).
     """
 
     cell: Cell
@@ -88,6 +91,7 @@ class PlannedCell:
     clip_passes: float
     flops: float
     declined: str | None
+    shared: bool = False
 
 
 def plan(request: Request, registries: Registries) -> list[PlannedCell]:
@@ -104,13 +108,15 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
         )
     cells: dict[str, PlannedCell] = {}
     amounts = request.budgets or request.ipcs
+    distilled: set[str] = set()
     for dataset in request.datasets:
         profile = _judged_by(PROFILES[request.profile or dataset.default_profile], request.protocol)
         geometry = dataset.geometry(profile.geometry)
         index = dataset.index(geometry)
         check_tested(index, request.judged_on)
         for setting in temporal.parse_all(request.settings, geometry.frames):
-            for amount, storage, name in itertools.product(amounts, request.storages, request.methods):
+            axes = itertools.product(request.nets or (profile.network,), amounts, request.storages, request.methods)
+            for net, amount, storage, name in axes:
                 method_type = registries.methods.get(name)
                 values_at = functools.partial(
                     resolve_config, method_type, profile.name, dataset.name, setting=setting.label(geometry.frames),
@@ -123,8 +129,10 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
                 for seed in request.seeds:
                     cell = _planned(
                         registries, dataset, index, geometry, profile, setting, size, name, values_at(size.ipc), seed,
-                        request.judged_on,
+                        request.judged_on, None if net == profile.network else net, distilled,
                     )  # fmt: skip
+                    if len(request.nets) > 1:
+                        cell = dataclasses.replace(cell, shared=True)
                     cells.setdefault(cell.cell.id(), cell)
     return list(cells.values())
 
@@ -179,7 +187,7 @@ def variant(
     profile = _judged_by(PROFILES[cell.profile], cell.protocol.partition("/")[0])
     return _planned(
         registries, planned.dataset, planned.index, planned.geometry, profile, planned.setting,
-        _Size(cell.ipc or 1, cell.budget, cell.storage), cell.method, built, seed or 0, judged_on,
+        _Size(cell.ipc or 1, cell.budget, cell.storage), cell.method, built, seed or 0, judged_on, cell.evaluation_network, set(),
     )  # fmt: skip
 
 
@@ -199,9 +207,18 @@ def _planned(
     values: Any,
     seed: int,
     judged_on: JudgedOn,
+    net: str | None,
+    distilled: set[str],
 ) -> PlannedCell:
+    """One cell.
+
+    Args:
+        net: the network to judge with, or None for the profile's.
+        distilled: takes in its distillation; one that is there already costs nothing.
+    """
     method_type = registries.methods.get(name)
     network = registries.networks.get(profile.network)()
+    judge = network if net is None else registries.networks.get(net)()
     protocol = registries.protocols.get(profile.protocol)
     clip = geometry.shape()
     method = method_type(values)
@@ -223,12 +240,13 @@ def _planned(
     declined = method.declines(work)
     if declined is None and setting.segments > 1:
         declined = network.declines(dataclasses.replace(clip, frames=clip.frames // setting.segments))
+    if declined is None and judge is not network:
+        declined = judge.declines(clip)
     needed = 0 if declined else needed_bytes(method, work, size.storage)
     if declined is None and method_type.fills_budget and size.budget is not None:
         needed = size.budget  # at most; how much it is will show
     if declined is None and size.budget is not None and needed > size.budget:
         declined, needed = does_not_fit(name, needed, size.budget), 0
-    passes = 0.0 if declined else method.clip_passes(work) + protocol.networks * per_network
     cell = Cell(
         method=name,
         config=config.as_dict(values),
@@ -245,7 +263,15 @@ def _planned(
         judged_on=judged_on,
         budget=size.budget,
         storage=size.storage,
+        evaluation_network=net,
     )
+    learning = judging = 0.0
+    if declined is None:
+        set_id = cell.distillation().id()
+        learning = 0.0 if set_id in distilled else method.clip_passes(work)
+        judging = protocol.networks * per_network
+        distilled.add(set_id)
+    classes = len(index.classes)
     return PlannedCell(
         cell=cell,
         dataset=dataset,
@@ -253,8 +279,8 @@ def _planned(
         geometry=geometry,
         setting=setting,
         stored_bytes=needed,
-        clip_passes=passes,
-        flops=passes * network.flops(len(index.classes), clip),
+        clip_passes=learning + judging,
+        flops=learning * network.flops(classes, clip) + judging * judge.flops(classes, clip),
         declined=declined,
     )
 

@@ -36,6 +36,7 @@ CORE_MODULES = (
     "bench.data.kinetics400",
     "bench.data.ssv2",
     "bench.nets.registry",
+    "bench.nets.zoo",
     "bench.synthetic.adaptive",
     "bench.synthetic.coded",
     "bench.synthetic.dense",

@@ -95,7 +95,7 @@ class Search:
     """What is tuned together: one method, dataset, budget and temporal setting.
 
     Attributes:
-        cells: the planned cells that will take the chosen values, one for each distillation seed.
+        cells: the planned cells that will take the chosen values, one for each distillation seed and network to judge with.
         fields: the hyper-parameters that are moved.
         seed: the distillation seed of all trials.
     """
@@ -106,7 +106,7 @@ class Search:
 
     def title(self) -> str:
         """What is tuned, in a line."""
-        return replace(self.cells[0].cell, seed=None).title()
+        return replace(self.cells[0].cell.distillation(), seed=None).title()
 
     def values(self, factor: float) -> dict[str, float]:
         """The hyper-parameters at a factor; at 1 exactly the given ones, else rounded to six digits, or to whole decibels."""
@@ -118,7 +118,8 @@ class Search:
         Raises:
             BenchError: the method's config refuses the values.
         """
-        return grid.variant(self.cells[0], registries, self.values(factor), self.seed, "validation")
+        planned = replace(self.cells[0], cell=self.cells[0].cell.distillation())
+        return grid.variant(planned, registries, self.values(factor), self.seed, "validation")
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,9 @@ def _moved(value: Value, factor: float) -> float:
 
 
 def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) -> list[Search]:
-    """The searches of a plan: one for all seeds of each cell whose method can be tuned and does not decline.
+    """The searches of a plan: one for all seeds and networks of each cell whose method can be tuned and does not decline.
+
+    The network of the profile, which distils, is also the one that judges trials.
 
     Args:
         cells: the plan.
@@ -227,7 +230,7 @@ def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) ->
     together: defaultdict[str, list[PlannedCell]] = defaultdict(list)
     for planned in cells:
         if registries.methods.get(planned.cell.method).tuned:
-            together[replace(planned.cell, seed=None).id()].append(planned)
+            together[replace(planned.cell.distillation(), seed=None).id()].append(planned)
     if not together:
         raise BenchError(
             f"--tune: nothing to tune in {', '.join(dict.fromkeys(planned.cell.method for planned in cells))} "
@@ -240,8 +243,8 @@ def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) ->
             value = group[0].cell.config.get(name)
             if not isinstance(value, int | float) or (isinstance(value, float) and value <= 0):
                 raise BenchError(f"--tune: {group[0].cell.method}.{name}={value} is not a positive number to be scaled")
-        if group[0].declined is None:
-            found.append(Search(tuple(group), fields, seed))
+        if able := tuple(planned for planned in group if planned.declined is None):
+            found.append(Search(able, fields, seed))
     return found
 
 

@@ -170,9 +170,12 @@ def _cells_of_row(planned: PlannedCell, name: str, seed: int | None, seconds: fl
     from bench.cli.progress import duration
 
     cell = planned.cell
+    profile = (
+        cell.profile if cell.evaluation_network is None else f"{cell.profile}, judged by {cell.evaluation_network}"
+    )
     return [
         name, cell.method, cell.dataset, _amount(planned), cell.setting,
-        "-" if seed is None else seed, cell.profile, f"{planned.stored_bytes / 2**20:.2f}", duration(seconds), state,
+        "-" if seed is None else seed, profile, f"{planned.stored_bytes / 2**20:.2f}", duration(seconds), state,
     ]  # fmt: skip
 
 
@@ -190,7 +193,10 @@ def print_summary(agenda: Agenda, estimates: Mapping[str, float], stream: TextIO
     from bench.cli.progress import duration
 
     seconds = sum(estimates[planned.cell.id()] for planned in agenda.to_do.values())
-    stored = sum(planned.stored_bytes for planned in agenda.to_do.values()) / 2**20
+    sets = {
+        key if p.cell.evaluation_network is None else p.cell.distillation().id(): p for key, p in agenda.to_do.items()
+    }
+    stored = sum(planned.stored_bytes for planned in sets.values()) / 2**20
     cost = f": about {duration(seconds)} on {os.cpu_count()} cores, {stored:.1f} MiB of sets" if agenda.to_do else ""
     print(f"{agenda.total} cells, {len(agenda.to_do)} to run{cost}", file=stream)
     open_searches = [state for state in agenda.searches if agenda.goes_on(state)]

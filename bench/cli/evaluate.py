@@ -2,6 +2,7 @@
 
 python -m bench evaluate results/artefacts/3f2a...            a folder with memory.safetensors and manifest.json
 python -m bench evaluate SET --datasets folder:clips          the real clips lie elsewhere now
+python -m bench evaluate SET --nets cnn-gru,slow_r50          on other networks than the set's own
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import paths, plugins
 from bench.api import Dataset, Geometry
+from bench.cli.run import networks as chosen
 from bench.errors import BenchError
 from bench.grid import check_tested
 from bench.store.records import Cell
@@ -32,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--root", metavar="DIR", help="where the dataset lies (default: data/NAME, or BENCH_DATA/NAME)")
     parser.add_argument("--protocol", metavar="NAME", help="another protocol than the set's own")
-    parser.add_argument("--network", metavar="NAME", help="another network than the set's own")
+    parser.add_argument(
+        "--nets", "--network", metavar="A,B", help="other networks than the set's own; see `list networks`, or all"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N, or auto (default)")
     parser.add_argument(
         "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
@@ -58,7 +62,12 @@ def run(args: argparse.Namespace) -> int:
             f"({len(classes)}), the dataset has {', '.join(index.classes[:3])} ... ({len(index.classes)})"
         )
     check_tested(index, cell.judged_on)
-    network = registries.networks.get(args.network or cell.network)()
+    names = (cell.network,) if args.nets is None else chosen(args.nets, registries)
+    clip = geometry.shape()
+    networks = [registries.networks.get(name)() for name in names]
+    refusals = {network.name: reason for network in networks if (reason := network.declines(clip)) is not None}
+    if len(refusals) == len(networks):
+        raise BenchError(f"--nets: {'; '.join(refusals.values())}")
     protocol = registries.protocols.get(args.protocol or cell.protocol.partition("/")[0])()
 
     import torch
@@ -74,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
     device = torch.device(choose_device(args.device))
     try:
-        check_set(synthetic, len(classes), geometry.shape(), cell.ipc)
+        check_set(synthetic, len(classes), clip, cell.ipc)
     except (BenchError, RuntimeError, IndexError) as error:
         raise BenchError(f"{args.path}: memory.safetensors is damaged: {error}") from error
     with make_display(sys.stderr, plain=None) as display:
@@ -87,21 +96,26 @@ def run(args: argparse.Namespace) -> int:
             lambda done, total: reporter.step("data", done, total, None),
         )  # fmt: skip
         test = SplitClips(store, cell.judged_on, device)
-        evaluations = evaluate_set(
-            synthetic, test, store.classes, geometry.shape(), network, protocol, device, reporter
-        )
+        found = {
+            network.name: evaluate_set(synthetic, test, store.classes, clip, network, protocol, device, reporter)
+            for network in networks
+            if network.name not in refusals
+        }
     report = count_set(synthetic, None)
     if store.digest != digest:
         print("note: the real clips are not the ones that the set was made from", file=sys.stderr)
     print(f"{cell.method} on {index.dataset}, {len(synthetic)} clips, {report.storage_bytes} bytes stored")
-    print(f"protocol {protocol.name}/{protocol.version}, network {network.name}, {len(test)} {cell.judged_on} clips")
-    for entry in evaluations:
-        fit = "" if entry.fitted else "  (did not fit its set)"
-        print(
-            f"  network {entry.network}: accuracy {100 * entry.accuracy():.2f} %, training {100 * entry.train_accuracy:.1f} %{fit}"
-        )
-    mean = sum(entry.accuracy() for entry in evaluations) / len(evaluations)
-    print(f"mean accuracy {100 * mean:.2f} % over {len(evaluations)} networks")
+    for name, evaluations in found.items():
+        print(f"protocol {protocol.name}/{protocol.version}, network {name}, {len(test)} {cell.judged_on} clips")
+        for entry in evaluations:
+            fit = "" if entry.fitted else "  (did not fit its set)"
+            print(
+                f"  network {entry.network}: accuracy {100 * entry.accuracy():.2f} %, training {100 * entry.train_accuracy:.1f} %{fit}"
+            )
+        mean = sum(entry.accuracy() for entry in evaluations) / len(evaluations)
+        print(f"mean accuracy {100 * mean:.2f} % over {len(evaluations)} networks")
+    for reason in refusals.values():
+        print(f"left out: {reason}", file=sys.stderr)
     return 0
 
 

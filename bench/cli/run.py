@@ -92,6 +92,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol", metavar="NAME", help="how sets are judged; see `list protocols` (default: the profile's)"
     )
     axes.add_argument(
+        "--nets",
+        metavar="A,B",
+        help="networks to train on each set, which is distilled once; see `list networks`, or all (default: the profile's)",
+    )
+    axes.add_argument(
         "--set", action="append", default=[], metavar="METHOD.FIELD=VALUE", help="a hyper-parameter; may be repeated"
     )
     axes.add_argument(
@@ -248,7 +253,22 @@ def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
         protocol=args.protocol,
         budgets=budgets,
         storages=check_storages(split_list(args.storage)),
+        nets=() if args.nets is None else networks(args.nets, registries),
     )
+
+
+def networks(text: str, registries: Registries) -> tuple[str, ...]:
+    """The names in a list of networks; all of them for ``all``.
+
+    Raises:
+        BenchError: none, or an unknown one.
+    """
+    names = registries.networks.names() if text.strip() == "all" else tuple(dict.fromkeys(split_list(text)))
+    if not names:
+        raise BenchError(f"--nets: none given (valid: all, {', '.join(registries.networks.names())})")
+    for name in names:
+        registries.networks.get(name)
+    return names
 
 
 def _methods(text: str, registries: Registries, in_bytes: bool) -> tuple[str, ...]:
@@ -371,7 +391,8 @@ def _run_cells(
     out = Path(args.out).absolute()  # workers may stand elsewhere
     device = args.device if engines.elsewhere(args) else choose_device(args.device)
     context = Context(
-        out, paths.cache_root().absolute(), device, os.cpu_count() or 1, gain_of_full=args.gain_of_full
+        out, paths.cache_root().absolute(), device, os.cpu_count() or 1,
+        gain_of_full=args.gain_of_full, anew=args.resume == "always",
     )  # fmt: skip
     deadline = None if args.limit_minutes is None else time.time() + 60 * args.limit_minutes
     timeout = None if args.timeout is None else 60 * args.timeout

@@ -3,6 +3,7 @@
 python -m bench table                      the leaderboards of results/
 python -m bench table --by bytes           all budgets and settings in one table, sorted by stored bytes
 python -m bench table --by probes          temporal probes and motion, leaderboard by leaderboard
+python -m bench table --by nets            the same sets judged by several networks (run --nets)
 python -m bench table --format latex       for a paper
 python -m bench table --write              also write results/tables: leaderboard.md and .csv, bytes.md, probes.md
 python -m bench table --without-leaks      accuracy without leaked test clips beside it (data check --leaks finds them)
@@ -45,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", choices=BY, default="ipc",
         help="a table for each: IPC and setting (ipc, the default); dataset, sorted by bytes; IPC, one line a setting; "
-        "IPC and setting, with altered test clips, temporal gain, motion (probes); method, one line a setting (taxonomy)",
+        "IPC and setting, with altered test clips, temporal gain, motion (probes); method, one line a setting (taxonomy); "
+        "IPC and setting, networks across (nets)",
     )  # fmt: skip
     parser.add_argument(
         "--columns", action="append", choices=EXTRAS, default=[], help="more columns: HLR, IOR, LRS of DD-Ranking"
@@ -63,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--write",
         action="store_true",
-        help="also write leaderboard.md and .csv, bytes.md and, where records have them, probes.md and taxonomy.md to DIR/tables",
+        help="also write leaderboard.md and .csv, bytes.md and, where records have them, probes.md, taxonomy.md and nets.md to DIR/tables",
     )
     action.add_argument(
         "--check", action="store_true", help="print only how DIR/tables differs from the records; exit 1 if it does"
@@ -164,6 +166,8 @@ def _files(out: Path, records: list[Record], published: Sequence[Reported], leak
         files[folder / "probes.md"] = render(records, "md", "probes")
     if taxonomy_tables(leaderboards(records)):
         files[folder / "taxonomy.md"] = render(records, "md", "taxonomy")
+    if any(record.cell.evaluation_network is not None for record in records):
+        files[folder / "nets.md"] = render(records, "md", "nets")
     return files
 
 

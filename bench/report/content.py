@@ -194,7 +194,7 @@ def _group(
         "dataset": group.dataset,
         "fingerprint": group.fingerprint,
         "profile": group.profile,
-        "network": group.network,
+        "network": group.judge(),
         "protocol": group.protocol,
         "judged_on": group.judged_on,
         "geometry": dict(group.geometry),

@@ -32,7 +32,7 @@ Status = Literal["ok", "failed", "oom", "timeout", "skipped", "interrupted"]
 class Cell:
     """One point of the grid. Its identity is the SHA-256 of the canonical JSON of exactly these fields.
 
-    (Without budget and storage where these have their defaults: cells of before there were any keep their ids.)
+    (Without those that came later where they have their defaults: cells of before there were any keep their ids.)
 
     Attributes:
         method, config, source: the method's name, resolved hyper-parameters and the hash of its source.
@@ -46,6 +46,8 @@ class Cell:
         schema: version of this layout.
         budget: bytes that the set may take, or None where IPC is the budget. IPC is then what fits by the plan.
         storage: how float tensors are stored (`bench.synthetic.coded`).
+        evaluation_network: the network that is trained on the set, where it is another one than ``network``, which methods
+            distil with; else None.
     """
 
     method: str
@@ -64,12 +66,21 @@ class Cell:
     schema: int = SCHEMA
     budget: int | None = None
     storage: Storage = PLAIN
+    evaluation_network: str | None = None
 
     def id(self) -> str:
         """64 hexadecimal digits."""
-        later = {"budget": None, "storage": PLAIN}
+        later = {"budget": None, "storage": PLAIN, "evaluation_network": None}
         identity = {name: value for name, value in vars(self).items() if name not in later or value != later[name]}
         return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+    def distillation(self) -> Cell:
+        """What its set depends on: the cell that evaluates with the network of the profile. Cells that share it share the set."""
+        return self if self.evaluation_network is None else dataclasses.replace(self, evaluation_network=None)
+
+    def judge(self) -> str:
+        """The network that is trained on the set and tested."""
+        return self.evaluation_network or self.network
 
     def title(self) -> str:
         """What the cell is, in a line."""
@@ -80,6 +91,7 @@ class Cell:
         parts += [self.storage] if self.storage != PLAIN else []
         parts += [f"seed {self.seed}"] if self.seed is not None else []
         parts += [f"on {self.judged_on}"] if self.judged_on != "test" else []
+        parts += [f"by {self.evaluation_network}"] if self.evaluation_network is not None else []
         return " · ".join(parts)
 
 
@@ -102,7 +114,8 @@ class SetReport:
         storage_bytes: summed over tensors at their dtype; integer labels are not counted.
         storage_bytes_fp32: the published way of counting, four bytes a number.
         tensors: the breakdown.
-        artefact: file name of the stored set below ``artefacts/``, or None where nothing new is stored.
+        artefact: file name of the stored set below ``artefacts/``, or None where nothing new is stored: the id of the cell's
+            distillation.
     """
 
     kind: str

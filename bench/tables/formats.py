@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from bench.store.records import Record
-from bench.tables import notation, raw, sheet, stats, taxonomy_formats, temporal_formats, views
+from bench.tables import nets_formats, notation, raw, sheet, stats, taxonomy_formats, temporal_formats, views
 from bench.tables.comparisons import ALPHA
 from bench.tables.critical import ENOUGH_DATASETS
 from bench.tables.leaderboard import Column, Figures, Group, Leaderboard, Row, leaderboards, setting_label
 from bench.tables.leaks import Leaks
+from bench.tables.nets import nets_tables
 from bench.tables.published import Reported
 from bench.tables.sheet import Sheet
 from bench.tables.stats import Estimator
@@ -21,7 +22,7 @@ from bench.tables.temporal import temporal_tables
 Format = Literal["terminal", "md", "latex", "csv", "json", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-By = Literal["ipc", "bytes", "setting", "probes", "taxonomy"]
+By = Literal["ipc", "bytes", "setting", "probes", "taxonomy", "nets"]
 BY: tuple[By, ...] = get_args(By)
 
 Extra = Literal["ddranking"]
@@ -68,7 +69,8 @@ def render(
         fmt: how to write them; ``markdown`` is ``md``.
         by: ``ipc``: a leaderboard for each IPC and setting, then mean ranks over datasets; ``bytes``: a table for each group,
             sorted by bytes; ``setting``: a table for each IPC, one line a setting; ``probes``: a leaderboard's rows under
-            the temporal probes; ``taxonomy``: a table for each method, one line a setting, datasets and IPC across.
+            the temporal probes; ``taxonomy``: a table for each method, one line a setting, datasets and IPC across; ``nets``:
+            a leaderboard's methods, the networks that judged their sets across.
         published: figures of papers, to stand beside the measured ones.
         extra: columns of a leaderboard that people see only if they ask. CSV and JSON always have them.
         intervals: how they are made.
@@ -93,6 +95,9 @@ def render(
     elif by == "taxonomy":
         heading, legend = "Temporal taxonomy", [taxonomy_formats.LEGEND, _INTERVALS[intervals]]
         sheets, nothing = taxonomy_formats.sheets(taxonomy_tables(boards, estimator)), taxonomy_formats.NOTHING
+    elif by == "nets":
+        heading, legend = "Across networks", [nets_formats.LEGEND, _INTERVALS[intervals]]
+        sheets, nothing = nets_formats.sheets(nets_tables(boards, estimator)), nets_formats.NOTHING
     else:
         heading, legend = "Leaderboards", [*spread, *_legend(boards, extra)]
         sheets = [_sheet(board, extra) for board in boards] + list(map(_ranks_sheet, views.over_datasets(boards)))
@@ -134,6 +139,8 @@ def _in_order(boards: Sequence[Leaderboard], by: By) -> list[tuple[Leaderboard, 
         return first + [(board, row) for board, row in every if row.figures is None]
     if by == "setting":
         return [(board, row) for table in views.by_setting(boards) for board in table.boards for row in board.rows]
+    if by == "nets":
+        return [(board, row) for table in nets_tables(boards) for board in table.boards for row in board.rows]
     if by == "probes":
         return [(table.board, row.row) for table in temporal_tables(boards) for row in table.rows]
     return every
@@ -315,7 +322,7 @@ def _ranks_sheet(over: views.OverDatasets) -> Sheet:
         setting_label(board.setting, group.frames()),
         group.profile,
         group.protocol,
-        group.network,
+        group.judge(),
     ]
     return Sheet(
         title=" · ".join([f"mean ranks over {len(ranks.datasets)} datasets", *parts]),
@@ -326,6 +333,6 @@ def _ranks_sheet(over: views.OverDatasets) -> Sheet:
 
 
 def _title(what: str, group: Group, more: str = "") -> str:
-    parts = [group.dataset, what, more, group.profile, group.protocol, group.network]
+    parts = [group.dataset, what, more, group.profile, group.protocol, group.judge()]
     parts += [f"judged on {group.judged_on}"] if group.judged_on != "test" else []
     return " · ".join(part for part in parts if part)

@@ -65,7 +65,10 @@ HOST = "resident memory of the process (no GPU was used)"
 
 @dataclass(frozen=True)
 class Group:
-    """What figures must have in common to be compared at all."""
+    """What figures must have in common to be compared at all.
+
+    ``network`` is the one that is trained on the sets, ``distilled_with`` the one that methods distilled them with.
+    """
 
     dataset: str
     fingerprint: str
@@ -74,6 +77,15 @@ class Group:
     geometry: tuple[tuple[str, int], ...]
     protocol: str
     judged_on: str
+    distilled_with: str
+
+    def judge(self) -> str:
+        """The network that is trained on the sets and, where they were distilled with another one, which."""
+        return self.network + (f" (distilled with {self.distilled_with})" if self.crosses() else "")
+
+    def crosses(self) -> bool:
+        """Whether the sets were distilled with another network."""
+        return self.network != self.distilled_with
 
     def frames(self) -> int:
         """T, the frames of a clip; 0 if the geometry does not say."""
@@ -268,12 +280,14 @@ def _group(record: Record) -> Group:
     cell = record.cell
     geometry = tuple(sorted(cell.geometry.items()))
     return Group(
-        cell.dataset, cell.fingerprint, cell.profile, cell.network, geometry, cell.protocol, cell.judged_on
+        cell.dataset, cell.fingerprint, cell.profile, cell.judge(), geometry, cell.protocol, cell.judged_on, cell.network
     )  # fmt: skip
 
 
 def _group_order(group: Group) -> tuple[Any, ...]:
-    return dataclasses.astuple(dataclasses.replace(group, geometry=())), group.geometry
+    """By dataset and profile; there the network that distilled comes before the others."""
+    first = (group.dataset, group.fingerprint, group.profile, group.distilled_with, group.crosses())
+    return first, (group.network, group.protocol, group.judged_on), group.geometry
 
 
 _Place = tuple[str, int | None, int | None]
@@ -320,7 +334,7 @@ def _title(group: Group, amount: str, setting: str) -> str:
         setting_label(setting, group.frames()),
         group.profile,
         group.protocol,
-        group.network,
+        group.judge(),
     ]
     parts += [f"judged on {group.judged_on}"] if group.judged_on != "test" else []
     return " · ".join(parts)

@@ -32,7 +32,7 @@ _COLUMNS = (
     "motion_set", "motion_real", "notes", "remarks",
 )  # fmt: skip
 
-_SOME = (*(f"accuracy_without_leaks{end}" for end in _ENDS), "leaked_left_out", "selection_inflation")
+_SOME = ("distilled_with", *(f"accuracy_without_leaks{end}" for end in _ENDS), "leaked_left_out", "selection_inflation")
 
 
 def as_csv(rows: Iterable[tuple[Leaderboard, Row]], estimator: Estimator) -> str:
@@ -100,6 +100,8 @@ def _values(board: Leaderboard, row: Row, estimator: Estimator) -> dict[str, Any
         "notes": [*(note.text for note in row.notes), *probed.notes],
         "remarks": list(board.remarks),
     }
+    if group.crosses():
+        values["distilled_with"] = group.distilled_with
     return values if row.figures is None else values | _figures(row.figures) | _temporal(probed)
 
 
@@ -174,6 +176,7 @@ def _mean_ranks(board: Leaderboard, ranks: MeanRanks) -> dict[str, Any]:
     return {
         "profile": group.profile,
         "network": group.network,
+        **({"distilled_with": group.distilled_with} if group.crosses() else {}),
         "protocol": group.protocol,
         "judged_on": group.judged_on,
         "ipc": board.ipc,

@@ -44,7 +44,7 @@ def taxonomy_tables(boards: Iterable[Leaderboard], estimator: Estimator = stats.
     for board in boards:
         group = board.group
         judged = () if group.judged_on == "test" else (f"judged on {group.judged_on}",)
-        context = (group.profile, group.protocol, group.network, *judged)
+        context = (group.profile, group.protocol, group.judge(), *judged)
         for row in board.rows:
             if not row.reference:
                 found[row.label, context, group.frames()].append((board, temporal_row(row, estimator)))

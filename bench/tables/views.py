@@ -87,7 +87,7 @@ def over_datasets(boards: Iterable[Leaderboard]) -> list[OverDatasets]:
     comparable: defaultdict[tuple[object, ...], list[Leaderboard]] = defaultdict(list)
     for board in boards:
         group = board.group
-        shared = (group.profile, group.network, group.protocol, group.judged_on, board.amount())
+        shared = (group.profile, group.judge(), group.protocol, group.judged_on, board.amount())
         comparable[(*shared, setting_label(board.setting, group.frames()))].append(board)
     found = []
     for members in comparable.values():

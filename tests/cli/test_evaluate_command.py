@@ -152,3 +152,15 @@ def test_bad_options_are_refused_in_a_sentence(bench_main, artefact, tiny_plugin
     assert outcome.out == ""
     assert words in outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_a_set_is_judged_on_several_networks_and_those_that_decline_are_named(bench_main, artefact, tiny_plugin):
+    folder, record = artefact
+    outcome = bench_main("evaluate", folder, "--plugin", tiny_plugin, "--nets", "convnet3d-small,cnn-gru,mvit")
+    assert outcome.code == 0, outcome.err
+    assert re.findall(r"network ([\w-]+), 6 test clips", outcome.out) == ["convnet3d-small", "cnn-gru"]
+    assert accuracies(outcome.out)[:2] == [round(100 * entry.accuracy(), 2) for entry in record.evaluations]
+    assert "left out: network 'mvit' needs clips of at least" in outcome.err
+    none = bench_main("evaluate", folder, "--plugin", tiny_plugin, "--nets", "mvit,csn")
+    assert none.code == 2
+    assert "--nets: network 'mvit' needs clips of at least" in none.err

@@ -415,3 +415,55 @@ def test_a_budget_that_makes_no_sense_ends_in_a_sentence(bench_main, arguments, 
     done = bench_main("run", "--dry-run", *arguments)
     assert (done.code, sentence in done.err) == (2, True)
     assert "Traceback" not in done.err
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Several networks
+
+
+def test_networks_share_a_set_that_two_workers_distil_once(bench_cli, tiny_plugin, tmp_path):
+    out = tmp_path / "out"
+    command = ["run", "--plugin", tiny_plugin, "--datasets", "tiny", "--methods", "tiny-walk", "--out", out]
+    outcome = bench_cli(*command, "--nets", "cnn-mean-small,cnn-gru", "--jobs", "2", env={"TINY_PAUSE": "0.1"})
+    assert outcome.code == 0, outcome.err
+    records = list(RecordStore(out).all())
+    assert {record.cell.evaluation_network for record in records} == {"cnn-mean-small", "cnn-gru"}
+    assert sorted(record.costs["distil"].shared for record in records) == [False, True]
+    assert [path.name for path in (out / "artefacts").iterdir()] == [records[0].set.artefact]
+    assert list((out / "checkpoints").iterdir()) == []
+    titles = [line for line in outcome.out.splitlines() if line.startswith("tiny · IPC 1")]
+    assert [title.rpartition(" · ")[2] for title in titles] == [
+        "cnn-gru (distilled with convnet3d-small)", "cnn-mean-small (distilled with convnet3d-small)",
+    ]  # fmt: skip
+
+
+def test_the_plan_says_which_network_judges_and_counts_a_set_once(run):
+    outcome = run("--dry-run", "--nets", "convnet3d-small,cnn-gru,mvit")
+    lines = [line for line in outcome.out.splitlines() if " tiny-noise " in line]
+    assert ["judged by cnn-gru" in line for line in lines] == [False, True, False]
+    assert "judged by mvit" in lines[2]
+    assert "skip: network 'mvit' needs clips of at least" in lines[2]
+    alone = run("--dry-run").out.splitlines()[-1]
+    assert outcome.out.splitlines()[-1].rpartition(", ")[2] == alone.rpartition(", ")[2]
+    assert " MiB of sets" in alone
+
+
+def test_networks_across_and_all_of_them(bench_main, run, tmp_path):
+    assert run("--nets", "all", "--dry-run").out.count("judged by") >= 9
+    assert run("--nets", "convnet3d-small,cnn-mean-small").code == 0
+    table = bench_main("table", "--by", "nets", "--out", tmp_path / "out").out.splitlines()
+    assert table[0] == "across networks · tiny · IPC 1 · dense · tiny · tiny/1"
+    assert table[2].split()[-2:] == ["convnet3d-small", "cnn-mean-small"]
+    bench_main("table", "--write", "--out", tmp_path / "out")
+    assert (tmp_path / "out" / "tables" / "nets.md").read_text(encoding="utf-8").startswith("# Across networks\n")
+    assert bench_main("table", "--check", "--out", tmp_path / "out").code == 0
+
+
+@pytest.mark.parametrize(
+    ("nets", "words"),
+    [("cnn-gr", "unknown network 'cnn-gr'; did you mean cnn-gru"), (",", "--nets: none given (valid: all, convnet3d")],
+)
+def test_unknown_networks_are_refused_in_a_sentence(run, nets, words):
+    outcome = run("--nets", nets)
+    assert outcome.code == 2
+    assert words in outcome.err

@@ -10,7 +10,9 @@ from torch.nn import functional
 from bench.api import ClipShape
 from bench.nets.convnet3d import ConvNet3D
 from bench.nets.layers import SeededDropout, initialise
+from bench.nets.recurrent import FrameRecurrentNet
 from bench.nets.registry import ConvNet3DNetwork, SmallConvNet3DNetwork
+from bench.nets.zoo import X3DNetwork
 from bench.rng import generator
 
 
@@ -68,3 +70,44 @@ def test_dropout_keeps_the_mean_and_is_off_in_evaluation() -> None:
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
     assert dropped.mean().item() == pytest.approx(1.0, abs=0.02)
     assert torch.equal(layer.eval()(ones), ones)
+
+
+def test_cnn_gru_has_the_published_sizes() -> None:
+    """128 maps of 8x8 are 8192 inputs of a GRU with an eighth as many units."""
+    network = FrameRecurrentNet(50, ClipShape(3, 16, 112, 112), 128, "gru", generator("n"))
+    encoder = (3 * 9 + 1 + 2) * 128 + 2 * (128 * 9 + 1 + 2) * 128
+    assert sum(p.numel() for p in network.stack.parameters()) == encoder
+    assert (network.recurrent.input_size, network.recurrent.hidden_size) == (8192, 1024)
+    assert network.head.weight.shape == (50, 1024)
+
+
+@pytest.mark.parametrize(("cell", "units"), [("gru", 64), ("lstm", 512)])
+def test_recurrent_networks_compute_what_facts_say(cell: str, units: int) -> None:
+    """Step by step over the frames from zeros, outputs averaged over time; of larger frames the centre alone counts."""
+    network = FrameRecurrentNet(7, ClipShape(3, 5, 16, 16), 128, cell, generator("n")).eval()
+    clips = torch.randn(2, 3, 5, 16, 16, generator=generator("x"))
+    step = (nn.GRUCell if cell == "gru" else nn.LSTMCell)(512, units)
+    step.load_state_dict({key.removesuffix("_l0"): value for key, value in network.recurrent.state_dict().items()})
+    state, outputs = None, []
+    for frame in clips.unbind(dim=2):
+        for conv, norm in zip(network.stack[0::4], network.stack[1::4], strict=True):
+            frame = functional.conv2d(frame, conv.weight, conv.bias, padding=1)
+            frame = functional.instance_norm(frame, weight=norm.weight, bias=norm.bias)
+            frame = functional.avg_pool2d(functional.relu(frame), 2)
+        state = step(frame.flatten(1), state)
+        outputs.append(state if cell == "gru" else state[0])
+    expected = functional.linear(torch.stack(outputs).mean(dim=0), network.head.weight, network.head.bias)
+    torch.testing.assert_close(network(clips), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_recurrent_networks_see_the_centre_of_large_frames() -> None:
+    network = FrameRecurrentNet(3, ClipShape(3, 2, 72, 70), 8, "gru", generator("n")).eval()
+    clips = torch.randn(1, 3, 2, 72, 70, generator=generator("x"))
+    small = FrameRecurrentNet(3, ClipShape(3, 2, 64, 64), 8, "gru", generator("n")).eval()
+    torch.testing.assert_close(network(clips), small(clips[:, :, :, 4:68, 3:67]))
+
+
+def test_x3d_xs_has_the_published_number_of_parameters() -> None:
+    """3.79 million at 400 classes (PyTorchVideo's model zoo)."""
+    network = X3DNetwork().build(400, ClipShape(3, 4, 160, 160), generator("n"))
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(3.79e6, rel=2e-3)

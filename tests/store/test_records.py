@@ -109,8 +109,11 @@ def test_the_file_says_accuracies_for_its_readers():
     assert [entry["selection_inflation"] for entry in entries] == [None, pytest.approx(2 / 25)]
 
 
+LATER = ("budget", "storage", "evaluation_network")
+
+
 def test_an_id_is_the_hash_of_what_was_asked():
-    asked = {name: value for name, value in dataclasses.asdict(CELL).items() if name not in ("budget", "storage")}
+    asked = {name: value for name, value in dataclasses.asdict(CELL).items() if name not in LATER}
     spelled = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert CELL.id() == hashlib.sha256(spelled.encode()).hexdigest()
     assert RECORD.id == CELL.id()

@@ -20,7 +20,9 @@ PUBLISHED = Path(__file__).parents[2] / "results" / "published.csv"
 
 SHARED = {"profile": "paper", "network": "convnet3d", "protocol": "standard/1"}
 SIZE = 2**20
-WANTED = [("ipc", fmt) for fmt in FORMATS if fmt != "json"] + [(by, "terminal") for by in BY if by != "ipc"]
+WANTED = [("ipc", fmt) for fmt in FORMATS if fmt != "json"] + [
+    (by, "terminal") for by in BY if by not in ("ipc", "nets")
+]
 
 
 def records(make):
