@@ -79,7 +79,7 @@ __all__ = [
 
 Status = Literal["passed", "failed", "skipped"]
 
-TOLERANCE = 10.0
+TOLERANCE = 12.0
 """Points of accuracy that a method may lie below `random`: what two networks and few steps leave to chance."""
 
 
@@ -117,7 +117,8 @@ class Check:
             NotApplicable: it does not concern the method.
         """
         try:
-            self.function(rehearsal)
+            with global_generators(None):  # what a plugin does to them ends here
+                self.function(rehearsal)
         except (Violation, NotApplicable):
             raise
         except (Exception, SystemExit) as error:  # whatever a plugin raises
@@ -232,8 +233,7 @@ def _plan(rehearsal: Rehearsal) -> None:
 
 
 def _distils(rehearsal: Rehearsal) -> None:
-    with global_generators(None):
-        synthetic = rehearsal.plain
+    synthetic = rehearsal.plain
     if not isinstance(synthetic, SyntheticSet):
         raise Violation(
             f"distill() returns {type(synthetic).__name__}; it must return a SyntheticSet, "
@@ -259,7 +259,7 @@ def _shapes(rehearsal: Rehearsal) -> None:
             f"render() gives {tuple(clips.shape)} {_type(clips)} for {len(index)} positions; it must give {wanted} "
             "(B, C, T, H, W) float32, in the shape of task.clip"
         )
-    if not torch.equal(synthetic.render(index, generator("render")), clips):
+    if not same([synthetic.render(index, generator("render"))], [clips]):
         raise Violation("render() gives other clips from the same generator; all that it draws must come from its rng")
 
 
@@ -296,14 +296,13 @@ def _ipc(rehearsal: Rehearsal) -> None:
     for ipc in (1, 3, max(TRAIN) + 1):
         synthetic = rehearsal.distill(ipc=ipc)
         counts = torch.bincount(_hard(synthetic.labels), minlength=len(CLASSES)).tolist()
-        least = [min(ipc, count) for count in TRAIN]  # a coreset has no more than there are
-        if any(not low <= count <= ipc for low, count in zip(least, counts, strict=True)):
+        least = min(ipc, *TRAIN)  # a coreset has no more than there are
+        if any(not least <= count <= ipc for count in counts):
             raise Violation(
                 f"at IPC {ipc} the classes have {_listed(counts)} clips; task.ipc says how many to store "
                 f"(fewer only where a class has fewer real ones: here {_listed(TRAIN)}). "
                 "A method whose set does not depend on it says uses_ipc = False"
             )
-        check_set(synthetic, len(CLASSES), shape_of(rehearsal.store), ipc)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -375,7 +374,7 @@ def _bytes_on_disk(path: Path) -> int:
     return sum(
         entry["data_offsets"][1] - entry["data_offsets"][0]
         for name, entry in header.items()
-        if name != "__metadata__" and not (name == "labels" and entry["dtype"] == "I64")
+        if name != "__metadata__" and not (name == "labels" and entry["dtype"].startswith("I"))
     )
 
 
@@ -401,7 +400,7 @@ def _seeds(rehearsal: Rehearsal) -> None:
 
 
 def _touches(rehearsal: Rehearsal) -> None:
-    with global_generators(None):
+    with global_generators(3):
         before = generator_states()
         rehearsal.distill().render(torch.tensor([0]), generator("render"))
         moved = [name for name, state in generator_states().items() if state != before[name]]
@@ -563,6 +562,8 @@ def _resume(rehearsal: Rehearsal) -> None:
         except OutOfTime:
             pass
         else:
+            if not any(tensor.is_floating_point() for tensor in unbroken.stored().values()):
+                raise NotApplicable("keeps no checkpoints, and learns nothing that would be lost")
             if total > 1:
                 raise Violation(
                     "task.checkpoint(step, state) is never called between steps; a run that is stopped loses all of them. "
@@ -604,7 +605,9 @@ def _reported(
 
 def _settings(rehearsal: Rehearsal) -> None:
     frames = shape_of(rehearsal.store).frames
-    for name in temporal.presets(frames):
+    for name, setting in temporal.presets(frames).items():
+        if setting.is_dense(frames):
+            continue  # what the other checks are about
         work = rehearsal.work(name)
         declined = rehearsal.method(name).declines(work)
         if declined is not None:

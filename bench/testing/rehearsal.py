@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 import tempfile
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -75,7 +76,7 @@ class RehearsalProtocol(Protocol):
     name: ClassVar[str] = "rehearsal"
     version: ClassVar[int] = 1
     networks: ClassVar[int] = 2
-    recipe: ClassVar[Recipe] = Recipe(epochs=60, batch=64, lr=0.03, max_updates=60)
+    recipe: ClassVar[Recipe] = Recipe(epochs=100, batch=64, lr=0.03, max_updates=100)
     fit_threshold: ClassVar[float] = 0.5
 
     def evaluate(
@@ -125,12 +126,13 @@ class Rehearsal:
         """The hyper-parameters that make the method quick: those of its presets for the profile, cut down."""
         given = resolve_config(self.kind, PROFILE, "tiny", IPC, "dense", {})
         cut: dict[str, Value] = {}
-        for field in dataclasses.fields(self.kind.Config):
-            value = getattr(given, field.name)
-            cap = next((cap for pattern, cap in _CAPS if re.search(pattern, field.name)), None)
-            cap = steps if field.name == "steps" else cap
-            if cap is not None and isinstance(value, int) and not isinstance(value, bool) and value > cap:
-                cut[field.name] = cap
+        for name, kind in typing.get_type_hints(self.kind.Config).items():
+            value = getattr(given, name)
+            cap = next((cap for pattern, cap in _CAPS if re.search(pattern, name)), None)
+            cap = steps if name == "steps" else cap
+            whole = kind is int or int in typing.get_args(kind)
+            if cap is not None and whole and (value is None or value > cap):  # None: as many as something else asks for
+                cut[name] = cap
         return cut | self.values
 
     def is_stepwise(self) -> bool:
@@ -387,14 +389,20 @@ def content(synthetic: SyntheticSet) -> list[torch.Tensor]:
 def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
     """Bit for bit, types and shapes included."""
     return len(one) == len(other) and all(
-        a.dtype == b.dtype and a.shape == b.shape and torch.equal(a, b) for a, b in zip(one, other, strict=True)
+        a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.isnan(), b.isnan()) and torch.equal(*_numbers(a, b))
+        for a, b in zip(one, other, strict=True)
     )
+
+
+def _numbers(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The tensors with 0 for what is not a number, and so is not equal to itself."""
+    return tuple(tensor.nan_to_num() if tensor.is_floating_point() else tensor for tensor in tensors)
 
 
 def alike(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
     """Up to roundings, as between processes."""
     return len(one) == len(other) and all(
-        a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-3, atol=1e-4)
+        a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-3, atol=1e-4, equal_nan=True)
         for a, b in zip(one, other, strict=True)
     )
 
@@ -441,8 +449,9 @@ def _work(
     torch.set_num_threads(threads)
     registries = plugins.load(plugin_files)
     rehearsal = Rehearsal(name, registries, to / "work", plugin_files, values)
-    contents = {"distilled": content(rehearsal.distill())}
-    if archive is not None:
+    contents = {}
+    if archive is not None:  # first: distilling might bring back what the file does not hold
         contents["archived"] = content(load_set(archive, registries)[0])
+    contents["distilled"] = content(rehearsal.distill())
     for kind, tensors in contents.items():
         save_tensors(to / kind, {f"{number:03}": tensor for number, tensor in enumerate(tensors)}, {})
