@@ -142,6 +142,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plans, runs, prints the table."""
+    return execute(args)[0]
+
+
+def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
+    """What `run` does; returns the exit code and the records of the grid (none after ``--dry-run``)."""
     check_device(args.device)
     registries = plugins.load(args.plugin)
     for plugin in registries.methods.unavailable():
@@ -164,7 +169,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         agenda.print_plan(start, estimate(start), sys.stdout)
         _print_notes(cells)
-        return 0
+        return 0, []
     _print_notes(cells)
     agenda.print_summary(start, estimate(start), sys.stderr)
     _check_writable(store.out)
@@ -184,7 +189,7 @@ def run(args: argparse.Namespace) -> int:
             f"time limit of {args.limit_minutes:g} minutes reached; the same command goes on from here", file=sys.stderr
         )
     bad = [record for record in records if record.status not in ("ok", "skipped")]
-    return 1 if bad or late else 0
+    return (1 if bad or late else 0), records
 
 
 # ----------------------------------------------------------------------------------------------------------------------
