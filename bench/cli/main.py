@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from bench import __version__, lazy
 from bench.errors import BenchError
 
-COMMANDS = ("run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge")
+COMMANDS = (
+    "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "new-method", "check"
+)  # fmt: skip
 
 DEFERRED = ("torch",)
 
@@ -52,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"video-distillation-bench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
-        module = importlib.import_module(f"bench.cli.{name}")
+        module = importlib.import_module(f"bench.cli.{name.replace('-', '_')}")
         sub = commands.add_parser(
             name, help=module.SUMMARY, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
         )

@@ -164,6 +164,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plans, runs, prints the table."""
+    return execute(args)[0]
+
+
+def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
+    """What `run` does; returns the exit code and the records of the grid (none after ``--dry-run``)."""
     check_device(args.device)
     engines.check(args)
     registries = plugins.load(args.plugin)
@@ -187,7 +192,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         agenda.print_plan(start, estimate(start), sys.stdout)
         _print_notes(cells)
-        return 0
+        return 0, []
     _print_notes(cells)
     agenda.print_summary(start, estimate(start), sys.stderr)
     _check_writable(store.out)
@@ -215,7 +220,7 @@ def run(args: argparse.Namespace) -> int:
             f"time limit of {args.limit_minutes:g} minutes reached; the same command goes on from here", file=sys.stderr
         )
     bad = [record for record in records if record.status not in ("ok", "skipped")]
-    return 1 if bad or late else 0
+    return (1 if bad or late else 0), records
 
 
 # ----------------------------------------------------------------------------------------------------------------------

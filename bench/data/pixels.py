@@ -64,7 +64,8 @@ class SplitClips(Clips):
         self.device = device
         self.positions: NDArray[np.int64] = store.positions(split)
         self.labels = torch.from_numpy(store.labels[self.positions])
-        self._stored = np.asarray(store.clips)  # rows of a plain array are had ten times as fast as those of a memmap
+        # Rows of a plain array are had ten times as fast as those of a memmap.
+        self._stored = np.asarray(store.clips) if isinstance(store.clips, np.memmap) else store.clips
         needed = int(np.prod(store.clips.shape[1:], dtype=np.int64)) * len(self.positions)
         fitting = fits(needed, free_memory(device) if free is None else free)
         self._kept = copied(self._stored, self.positions, device) if fitting and device.type != "cpu" else None

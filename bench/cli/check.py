@@ -1,0 +1,90 @@
+"""Check whether a method keeps the contract: what passed, what failed and why, what was skipped. A minute on a CPU at most.
+
+python -m bench check my_method.py          every method that the file defines
+python -m bench check dm random             methods that are installed
+python -m bench check mine.py --set steps=50
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+
+from bench.config import Value
+from bench.errors import BenchError
+
+SUMMARY = "check whether a method keeps the contract"
+
+_WIDTH = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``check``."""
+    parser.add_argument("targets", nargs="+", metavar="NAME|FILE.py", help="a method, or a plugin file")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a hyper-parameter of the method in the place of the small one that is chosen; may be repeated",
+    )
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints a table for each method.
+
+    Returns:
+        0 if no check failed, else 1.
+    """
+    from bench.testing import conformance
+
+    values = _values(args.set)
+    found = [(target, *conformance.find(target, tuple(args.plugin))) for target in args.targets]
+    failed = 0
+    for target, names, files in found:
+        for name in names:
+            failed += _check(name, target, files, values)
+    return 1 if failed else 0
+
+
+def _values(texts: Sequence[str]) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    for text in texts:
+        target, equals, value = text.partition("=")
+        field = target.strip().rpartition(".")[2]  # as behind `run --set`, where the method stands before it
+        if not (equals and field):
+            raise BenchError(f"--set: '{text}' is not FIELD=VALUE, such as steps=50")
+        values[field] = value.strip()
+    return values
+
+
+def _check(name: str, target: str, files: tuple[str, ...], values: Mapping[str, Value]) -> int:
+    """Runs and prints all checks of one method; returns how many failed."""
+    from bench.testing import conformance
+
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    start = time.monotonic()
+    print(name if name == target else f"{name} ({target})")
+    with conformance.rehearse(name, files, values) as rehearsal:
+        rehearsal.method()  # a value that Config refuses is told before anything runs
+        for result in conformance.results(rehearsal):
+            counts[result.status] += 1
+            _print(result.check, result.status, result.text)
+            sys.stdout.flush()
+    print(f"{', '.join(f'{count} {status}' for status, count in counts.items())} in {time.monotonic() - start:.0f} s\n")
+    return counts["failed"]
+
+
+def _print(check: str, status: str, text: str) -> None:
+    """One row; long text goes on in its column."""
+    shown = status.upper() if status == "failed" else status
+    first, *rest = textwrap.wrap(text, _WIDTH - 36, break_long_words=False, break_on_hyphens=False) or [""]
+    print(f"  {check:25} {shown:8} {first}")
+    for line in rest:
+        print(f"  {'':25} {'':8} {line}")

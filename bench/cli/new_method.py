@@ -1,0 +1,128 @@
+"""Write a new method: one working, commented plugin file, and its test.
+
+python -m bench new-method mine                          learns clips by matching; mine.py and test_mine.py here
+python -m bench new-method mine --kind coreset           chooses real clips
+python -m bench new-method mine --kind set               stores something of its own
+python -m bench new-method mine --into methods           into this source tree: found without --plugin
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import re
+import shlex
+from importlib import resources
+from pathlib import Path
+
+from bench import plugins
+from bench.errors import BenchError
+
+SUMMARY = "write a working plugin file for a new method, and its test"
+
+KINDS = {
+    "matching": "clips that are learned by matching real ones",
+    "coreset": "real clips that are chosen",
+    "set": "a representation of its own, and how it is learned",
+}
+
+_NAME = re.compile(r"[a-z][a-z0-9]*([-+][a-z0-9]+)*", re.ASCII)
+_RESERVED = ("all", "everything", "new-method")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``new-method``."""
+    parser.add_argument("name", metavar="NAME", help="how users will ask for it, such as mine or dm+mine")
+    parser.add_argument(
+        "--kind",
+        choices=tuple(KINDS),
+        default="matching",
+        help="; ".join(f"{kind}: {text}" for kind, text in KINDS.items()) + " (default: matching)",
+    )
+    parser.add_argument("--into", default=".", metavar="DIR", help="the folder to write to (default: this one)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the files and says what to do next."""
+    folder = Path(args.into)
+    stem = re.sub(r"[-+]", "_", args.name)
+    registered = _is_searched(folder)
+    file = folder / f"{stem}.py"
+    # A test in a folder that is searched for methods would be taken for one.
+    test = (folder.resolve().parent / "tests" if registered else folder) / f"test_{stem}.py"
+    _check(args.name, stem, folder, (file, test))
+    texts = {file: _filled(args.kind, args.name, stem), test: _filled("conformance_test", args.name, stem)}
+    if registered:
+        texts[test] = (
+            texts[test]
+            .replace(f'Path(__file__).with_name("{stem}.py")', f'"{args.name}"')
+            .replace("from pathlib import Path\n", "")
+            .replace(f"check {stem}.py", f"check {args.name}")
+        )
+    for path, text in texts.items():
+        _write(path, text)
+        print(f"wrote {_shown(path)}")
+    plugin = "" if registered else f" --plugin {shlex.quote(str(file))}"
+    print("\nnext:")
+    print(f"  python -m bench check {args.name if registered else shlex.quote(str(file))}")
+    print(f"  python -m pytest {shlex.quote(_shown(test))}")
+    print(f"  python -m bench run{plugin} --methods random,{args.name}")
+    return 0
+
+
+def _check(name: str, stem: str, folder: Path, files: tuple[Path, ...]) -> None:
+    """Refuses names that cannot be used, and files that are there.
+
+    Raises:
+        BenchError: with what is valid.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise BenchError(
+            f"new-method: '{name}' is no name for a method; valid: small letters and digits, in words joined by - or +, "
+            "starting with a letter, such as mine or dm+mine"
+        )
+    if name in _RESERVED:
+        raise BenchError(f"new-method: '{name}' is taken by the command line (--methods {name}); choose another name")
+    if not folder.is_dir():
+        raise BenchError(f"--into: no folder '{folder}'")
+    for path in files:
+        if path.exists():
+            raise BenchError(
+                f"new-method: {_shown(path)} exists, and is not overwritten; choose another name or --into DIR"
+            )
+    methods = plugins.load().methods
+    if name in methods.names():
+        raise BenchError(f"new-method: a method '{name}' exists, in {methods.origin(name).where}; choose another name")
+    if importlib.util.find_spec(stem) is not None:
+        raise BenchError(f"new-method: {stem}.py would hide the Python module '{stem}'; choose another name")
+
+
+def _is_searched(folder: Path) -> bool:
+    """Whether the suite finds plugins in that folder by itself."""
+    packages = [importlib.import_module(name) for name in plugins.PLUGIN_PACKAGES]
+    return any(Path(path).resolve() == folder.resolve() for package in packages for path in package.__path__)
+
+
+def _filled(template: str, name: str, stem: str) -> str:
+    """A template with its names replaced: of the class, of the file, and of the method."""
+    text = resources.files("bench.templates").joinpath(f"{template}.py").read_text(encoding="utf-8")
+    camel = "".join(word.capitalize() for word in re.split(r"[-+]", name))
+    return text.replace("NewMethod", camel).replace("new_method", stem).replace("new-method", name)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise BenchError(f"new-method: cannot write {path} ({error.strerror})") from error
+
+
+def _shown(path: Path) -> str:
+    """The path as seen from here where it lies below, else in full."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

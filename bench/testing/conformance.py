@@ -1,0 +1,757 @@
+"""The conformance suite: what every method must hold to, as checks that each teach one clause of the contract.
+
+``python -m bench check NAME|FILE.py`` runs them all. In a plugin's own tests::
+
+    import pytest
+    from bench.testing import conformance
+
+    @pytest.fixture(scope="module")
+    def rehearsal():
+        with conformance.rehearse("mine.py") as rehearsal:
+            yield rehearsal
+
+    @pytest.mark.parametrize("check", conformance.CHECKS, ids=str)
+    def test_the_contract(rehearsal, check):
+        check(rehearsal)
+
+or, as one test, ``conformance.check_method("mine.py")``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pickle
+import statistics
+import traceback
+import unittest
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+
+from bench import config, temporal
+from bench.api import SyntheticSet, Workload
+from bench.cell import check_budget, check_set
+from bench.config import Value
+from bench.costs import count_set
+from bench.data.cliptable import ClipTable
+from bench.errors import BenchError, DoesNotFit, OutOfTime
+from bench.grid import resolve_config
+from bench.rng import generator
+from bench.store.artefacts import TENSORS, load_set, save_set
+from bench.store.records import canonical_json
+from bench.task import Reporter
+from bench.testing.rehearsal import (
+    CLASSES,
+    IPC,
+    JUDGED_IPC,
+    PROFILE,
+    TRAIN,
+    Rehearsal,
+    TestClipsRead,
+    alike,
+    appearance_store,
+    content,
+    find,
+    generator_states,
+    global_generators,
+    guarded,
+    rehearse,
+    same,
+    shape_of,
+)
+
+__all__ = [
+    "CHECKS",
+    "Check",
+    "NotApplicable",
+    "Rehearsal",
+    "Result",
+    "Violation",
+    "check_method",
+    "find",
+    "rehearse",
+    "results",
+]
+
+Status = Literal["passed", "failed", "skipped"]
+
+TOLERANCE = 12.0
+"""Points of accuracy that a method may lie below `random`: what two networks and few steps leave to chance."""
+
+
+class Violation(AssertionError):
+    """A method breaks the contract; the message says which clause, what was found, and what to do."""
+
+
+class NotApplicable(unittest.SkipTest):
+    """A check does not concern a method; the message says why. Under pytest the test is skipped."""
+
+
+@final
+@dataclass(frozen=True)
+class Check:
+    """One clause of the contract.
+
+    Attributes:
+        name: how users meet it.
+        holds: the clause, in a line.
+        function: raises `Violation` or `NotApplicable`.
+    """
+
+    name: str
+    holds: str
+    function: Callable[[Rehearsal], None]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __call__(self, rehearsal: Rehearsal) -> None:
+        """Carries the check out.
+
+        Raises:
+            Violation: the method fails it, or something that it raised itself.
+            NotApplicable: it does not concern the method.
+        """
+        try:
+            with global_generators(None):  # what a plugin does to them ends here
+                self.function(rehearsal)
+        except (Violation, NotApplicable):
+            raise
+        except (Exception, SystemExit) as error:  # whatever a plugin raises
+            raise Violation(f"the method raised {_described(error)}") from error
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a check ended; ``text`` is the clause where it passed, else what is wrong or why it was skipped."""
+
+    check: str
+    status: Status
+    text: str
+
+
+def results(rehearsal: Rehearsal, checks: Sequence[Check] | None = None) -> Iterator[Result]:
+    """The result of each check, as it ends. Where the method makes no set at all, the others are skipped."""
+    broken = False
+    for check in CHECKS if checks is None else checks:
+        if broken:
+            yield Result(check.name, "skipped", "the method makes no set")
+            continue
+        try:
+            check(rehearsal)
+            yield Result(check.name, "passed", check.holds)
+        except Violation as violation:
+            yield Result(check.name, "failed", str(violation))
+            broken = check.name == "distils"
+        except NotApplicable as reason:
+            yield Result(check.name, "skipped", str(reason))
+
+
+def check_method(
+    target: str | Path,
+    plugin: tuple[str, ...] = (),
+    values: Mapping[str, Value] | None = None,
+    checks: Sequence[Check] | None = None,
+) -> list[Result]:
+    """Runs the suite against one method.
+
+    Args:
+        target: the name of a method, or a plugin file that defines exactly one.
+        plugin: further plugin files.
+        values: hyper-parameters in the place of the small ones that are chosen for it.
+        checks: which; all if None.
+
+    Returns:
+        The results, none of which failed.
+
+    Raises:
+        Violation: with a line for every check that failed.
+        BenchError: there is no such method.
+    """
+    with rehearse(target, plugin, values) as rehearsal:
+        found = list(results(rehearsal, checks))
+    failed = [f"{result.check}: {result.text}" for result in found if result.status == "failed"]
+    if failed:
+        raise Violation("\n".join(failed))
+    return found
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What the lists and the plan read
+
+
+def _described_method(rehearsal: Rehearsal) -> None:
+    kind = rehearsal.kind
+    summary = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
+    if not summary.endswith("."):
+        raise Violation("the class needs a docstring whose first sentence says what it stores: `bench list` shows it")
+    if not (dataclasses.is_dataclass(kind.Config) and kind.Config.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+        raise Violation(
+            "Config must be a frozen dataclass (@dataclass(frozen=True)): hyper-parameters are a cell's identity"
+        )
+    defaults = config.as_dict(kind.Config())
+    for name in kind.tuned:
+        value = defaults.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise Violation(
+                f"tuned names '{name}', which must be a positive float (or int, in decibels) field of Config: --tune scales it"
+            )
+    for preset in kind.presets:
+        if not preset.source:
+            raise Violation("a preset has no source: say which paper, script or experiment its values come from")
+        try:
+            resolve_config(kind, PROFILE, "tiny", 1, "dense", dict(preset.values))
+        except BenchError as error:
+            raise Violation(f"a preset does not fit Config: {error}") from error
+
+
+def _plan(rehearsal: Rehearsal) -> None:
+    method = rehearsal.method()
+    small = Workload(3, 15, 1, shape_of(rehearsal.store), temporal.dense(4))
+    large = Workload(6, 30, 2, shape_of(rehearsal.store), temporal.dense(4))
+    declined = method.declines(small)
+    if declined is not None:
+        raise Violation(f"declines() refuses whole clips at IPC 1 ({declined}): this setting every method must support")
+    stored = [method.stored_bytes(work) for work in (small, large)]
+    passes = [method.clip_passes(work) for work in (small, large)]
+    if not all(isinstance(number, int) for number in stored) or not 0 < stored[0] < stored[1]:
+        raise Violation(
+            f"stored_bytes() gives {stored[0]} for 3 classes at IPC 1 and {stored[1]} for 6 classes at IPC 2; "
+            "it must be a whole number above 0 that grows with the work: the plan and --budget rely on it"
+        )
+    if not 0 <= passes[0] <= passes[1] < math.inf:
+        raise Violation(
+            f"clip_passes() gives {passes[0]} for 3 classes at IPC 1 and {passes[1]} for 6 classes at IPC 2; "
+            "it must be at least 0 and not fall as the work grows: the time estimate relies on it"
+        )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The set
+
+
+def _distils(rehearsal: Rehearsal) -> None:
+    synthetic = rehearsal.plain
+    if not isinstance(synthetic, SyntheticSet):
+        raise Violation(
+            f"distill() returns {type(synthetic).__name__}; it must return a SyntheticSet, "
+            "such as bench.synthetic.dense.DenseSet(clips, labels)"
+        )
+    rehearsal.registries.sets.get(synthetic.name)
+
+
+def _shapes(rehearsal: Rehearsal) -> None:
+    synthetic, shape = rehearsal.plain, shape_of(rehearsal.store)
+    labels = synthetic.labels
+    hard = labels.dim() == 1 and labels.dtype == torch.int64
+    soft = labels.dim() == 2 and labels.is_floating_point() and labels.shape[1] == len(CLASSES)
+    if not (hard or soft) or len(labels) == 0:
+        raise Violation(
+            f"labels are {tuple(labels.shape)} {_type(labels)}; they must be (N,) int64, or (N, {len(CLASSES)} classes) float"
+        )
+    index = torch.tensor([len(synthetic) - 1, 0, min(1, len(synthetic) - 1)])
+    clips = synthetic.render(index, generator("render"))
+    wanted = (len(index), *shape.dims())
+    if tuple(clips.shape) != wanted or clips.dtype != torch.float32:
+        raise Violation(
+            f"render() gives {tuple(clips.shape)} {_type(clips)} for {len(index)} positions; it must give {wanted} "
+            "(B, C, T, H, W) float32, in the shape of task.clip"
+        )
+    if not same([synthetic.render(index, generator("render"))], [clips]):
+        raise Violation("render() gives other clips from the same generator; all that it draws must come from its rng")
+
+
+def _finite(rehearsal: Rehearsal) -> None:
+    synthetic = rehearsal.plain
+    for name, tensor in synthetic.stored().items():
+        if tensor.is_floating_point() and not tensor.is_meta and not bool(torch.isfinite(tensor).all()):
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise Violation(
+                f"'{name}' holds {bad} numbers that are NaN or infinite; look for a division by zero, the root of zero, "
+                "or a learning rate that diverges"
+            )
+    if not bool(torch.isfinite(synthetic.render(torch.arange(len(synthetic)), generator("render"))).all()):
+        raise Violation("render() gives NaN or infinite pixels although what is stored is finite")
+
+
+def _labels(rehearsal: Rehearsal) -> None:
+    counts = torch.bincount(_hard(rehearsal.plain.labels), minlength=len(CLASSES)).tolist()
+    if len(counts) > len(CLASSES):
+        raise Violation(f"labels reach up to {len(counts) - 1}; valid are 0 to {len(CLASSES) - 1}, as task.classes")
+    wanted = [IPC] * len(CLASSES) if rehearsal.kind.uses_ipc else list(TRAIN)
+    if rehearsal.kind.fills_budget:
+        wanted = [min(IPC, count) for count in TRAIN]
+    if counts != wanted:
+        raise Violation(
+            f"the classes have {_listed(counts)} clips; at IPC {IPC} each must have {_listed(wanted)}: "
+            "a class with fewer clips is judged on less, one with more takes room that others lack"
+        )
+
+
+def _ipc(rehearsal: Rehearsal) -> None:
+    if not rehearsal.kind.uses_ipc:
+        raise NotApplicable("uses_ipc = False: one set serves every budget")
+    for ipc in (1, 3, max(TRAIN) + 1):
+        synthetic = rehearsal.distill(ipc=ipc)
+        counts = torch.bincount(_hard(synthetic.labels), minlength=len(CLASSES)).tolist()
+        least = min(ipc, *TRAIN)  # a coreset has no more than there are
+        if any(not least <= count <= ipc for count in counts):
+            raise Violation(
+                f"at IPC {ipc} the classes have {_listed(counts)} clips; task.ipc says how many to store "
+                f"(fewer only where a class has fewer real ones: here {_listed(TRAIN)}). "
+                "A method whose set does not depend on it says uses_ipc = False"
+            )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Bytes
+
+
+def _bytes(rehearsal: Rehearsal) -> None:
+    synthetic = rehearsal.plain
+    stored = count_set(synthetic, None).storage_bytes
+    planned = rehearsal.method().stored_bytes(rehearsal.work())
+    if not rehearsal.kind.fills_budget and stored != planned:
+        raise Violation(
+            f"stored_bytes() says {planned:,} bytes, the set stores {stored:,}; the two must be equal to the byte: "
+            "count every tensor at its own type, decoder weights, learned labels and rates too"
+        )
+    if not synthetic.archived:
+        return
+    folder = _archive(rehearsal)
+    on_disk = _bytes_on_disk(folder / TENSORS)
+    if on_disk != stored:
+        raise Violation(f"the file on disk holds {on_disk:,} bytes of tensors, tensors() counts {stored:,}")
+    try:
+        again, _ = load_set(folder, rehearsal.registries)
+        found = content(again)
+    except (Exception, SystemExit) as error:
+        raise Violation(
+            f"restore() cannot make the set again from the file on disk: {_described(error)}; "
+            "all that render() needs must be in tensors() or options()"
+        ) from error
+    if not same(found, content(synthetic)) or again.label_loss != synthetic.label_loss:
+        raise Violation(
+            "the set read again from the file on disk renders other clips than the one that was stored: "
+            "render() uses something that tensors() does not hold, and so does not count"
+        )
+    if count_set(again, None) != count_set(synthetic, None):
+        raise Violation("the set read again from the file on disk counts other bytes than the one that was stored")
+
+
+def _budget(rehearsal: Rehearsal) -> None:
+    if not rehearsal.kind.uses_ipc:
+        raise NotApplicable("uses_ipc = False: it is a reference without a budget")
+    if rehearsal.kind.fills_budget:
+        ipc, budget = max(TRAIN), 3 * len(CLASSES) * shape_of(rehearsal.store).values() // 2
+    else:
+        ipc, budget = 1, rehearsal.method(ipc=1).stored_bytes(rehearsal.work(ipc=1))
+    try:
+        synthetic = rehearsal.distill(ipc=ipc, budget=budget)
+    except DoesNotFit as reason:
+        raise NotApplicable(str(reason)) from reason
+    try:
+        check_budget(synthetic, budget)
+    except BenchError as error:
+        raise Violation(
+            f"with --budget {error}: store less, or raise DoesNotFit; a cell that takes one byte more fails"
+        ) from error
+
+
+def _archive(rehearsal: Rehearsal) -> Path:
+    folder = rehearsal.folder / "archive"
+    if not folder.exists():
+        save_set(folder, rehearsal.plain, {})
+    return folder
+
+
+def _bytes_on_disk(path: Path) -> int:
+    """Tensor bytes of a safetensors file without integer labels, by its header alone."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return sum(
+        entry["data_offsets"][1] - entry["data_offsets"][0]
+        for name, entry in header.items()
+        if name != "__metadata__" and not (name == "labels" and entry["dtype"].startswith("I"))
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Randomness
+
+
+def _seeds(rehearsal: Rehearsal) -> None:
+    if not _repeats(rehearsal):
+        raise Violation(
+            "the same seed gives another set each time; draw from task.rng(...) alone, and from no clock, "
+            "no os.urandom, no order of a set, nothing left over from an earlier call"
+        )
+    sets = [_repeatable(rehearsal, 0, seed=seed, ipc=1) for seed in range(4)]
+    differ = any(not same(entry, sets[0]) for entry in sets[1:])
+    if differ and not rehearsal.kind.uses_seed:
+        raise Violation("uses_seed = False, but other seeds give other sets; leave uses_seed at True")
+    if not differ and rehearsal.kind.uses_seed:
+        raise Violation(
+            "four seeds give the same set; draw from task.rng(...), whose numbers depend on the seed, "
+            "or say uses_seed = False: one cell then serves every seed, and no interval pretends to be over seeds"
+        )
+
+
+def _touches(rehearsal: Rehearsal) -> None:
+    with global_generators(3):
+        before = generator_states()
+        rehearsal.distill().render(torch.tensor([0]), generator("render"))
+        moved = [name for name, state in generator_states().items() if state != before[name]]
+    if moved:
+        raise Violation(
+            f"distill() or render() moves the global generator of {', '.join(moved)}: it seeds it or draws from it. "
+            "Hand a generator of your own to every draw, such as torch.randn(..., generator=task.rng('start'))"
+        )
+
+
+def _reads(rehearsal: Rehearsal) -> None:
+    if not _repeats(rehearsal):
+        raise NotApplicable("no two sets of one seed are alike anyhow")
+    if not same(_repeatable(rehearsal, 1), _repeatable(rehearsal, 2)):
+        raise Violation(
+            "the set depends on the global generators: after another torch.manual_seed, random.seed or numpy.random.seed "
+            "the same task gives another set. Draw from task.rng(...); build networks with task.network(rng), "
+            "as modules of torch.nn draw their own weights from the global generator"
+        )
+
+
+def _repeatable(rehearsal: Rehearsal, global_seed: int, **task: Any) -> list[torch.Tensor]:
+    with global_generators(global_seed):
+        return content(rehearsal.distill(**task))
+
+
+def _repeats(rehearsal: Rehearsal) -> bool:
+    return same(_repeatable(rehearsal, 1), _repeatable(rehearsal, 1))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What a method may see
+
+
+def _test_clips(rehearsal: Rehearsal) -> None:
+    store, guard = guarded(rehearsal.store)
+    sentence = (
+        "distill() reads test clips; a method sees the training clips that task.clips, task.pixels and task.real give, "
+        "and nothing else: whatever it chooses, it chooses on a part of train"
+    )
+    try:
+        rehearsal.distill(store=store)
+    except Exception as error:
+        if isinstance(error, TestClipsRead) or guard.caught:
+            raise Violation(sentence) from error
+        raise
+    if guard.caught:
+        raise Violation(sentence)
+    if not _repeats(rehearsal):
+        return
+    test = rehearsal.store.positions("test")
+    clips = rehearsal.store.clips.copy()
+    clips[test] = 255 - clips[test]
+    refs = ClipTable(dataclasses.replace(ref, label=0) if ref.split == "test" else ref for ref in rehearsal.store.refs)
+    other = dataclasses.replace(rehearsal.store, clips=clips, refs=refs)
+    if not same(_repeatable(rehearsal, 1, store=other), _repeatable(rehearsal, 1)):
+        raise Violation(f"the set changes with the test clips or their labels: {sentence}")
+
+
+def _training_clips(rehearsal: Rehearsal) -> None:
+    other = dataclasses.replace(rehearsal.store, clips=255 - rehearsal.store.clips)
+    if same(_repeatable(rehearsal, 1, store=other), _repeatable(rehearsal, 1)):
+        raise Violation(
+            "the set is the same whatever the training clips show (their negatives were tried); "
+            "a distilled set is made from task.real(...), task.clips(...) or task.pixels(...)"
+        )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Learning, and going on
+
+
+def _gradient(rehearsal: Rehearsal) -> None:
+    synthetic = rehearsal.plain
+    learnable = {name: tensor for name, tensor in synthetic.tensors().items() if tensor.is_floating_point()}
+    if not learnable:
+        raise NotApplicable("stores no float tensors: nothing is learned")
+    inner = [name for name, tensor in learnable.items() if not tensor.is_leaf]
+    if inner:
+        raise Violation(
+            f"{_listed(inner)} still hang on the graph that computed them; store them detached: tensor.detach()"
+        )
+    for tensor in learnable.values():
+        tensor.requires_grad_(True)
+    everything = torch.arange(len(synthetic))
+    try:
+        clips = [synthetic.render(everything, generator("gradient", number)) for number in range(8)]
+        if not any(found.requires_grad for found in clips):
+            reached: tuple[torch.Tensor | None, ...] = (None,) * len(learnable)
+        else:
+            loss = torch.stack([found.square().mean() for found in clips]).sum()
+            reached = torch.autograd.grad(loss, list(learnable.values()), allow_unused=True)
+    finally:
+        for tensor in learnable.values():
+            tensor.requires_grad_(False)
+    missed = [name for name, found in zip(learnable, reached, strict=True) if found is None or not bool(found.any())]
+    if missed:
+        raise Violation(
+            f"no gradient reaches {_listed(missed)} through render(): it must be differentiable in every float tensor of "
+            "tensors(), so without detach(), .data, numpy or rounding, and use each of them; tensors() must give "
+            "the stored tensors themselves, not copies"
+        )
+    if rehearsal.is_stepwise():
+        _moves(rehearsal)
+
+
+def _moves(rehearsal: Rehearsal) -> None:
+    """Something that is stored must change while it is learned; what stays may be meant to."""
+    start = rehearsal.method(values={"steps": 0}).distill(rehearsal.task()).stored()
+    end = rehearsal.plain.stored()
+    floats = [name for name in end if end[name].is_floating_point() and name in start]
+    if floats and all(torch.equal(start[name].detach(), end[name].detach()) for name in floats):
+        raise Violation(
+            f"after {rehearsal.method().config.steps} steps {_listed(floats)} are what they were after none: nothing is learned; "
+            "see that the loss depends on render() and that the optimiser holds the very tensors that are stored"
+        )
+
+
+def _progress(rehearsal: Rehearsal) -> None:
+    seen, _ = _reported(rehearsal)
+    if not seen:
+        if rehearsal.is_stepwise():
+            raise Violation(
+                "Config has steps, but task.progress(step, total, loss=...) is never called: users see no progress"
+            )
+        raise NotApplicable("reports no steps: nothing is learned step by step")
+    steps = [step for step, _, _ in seen]
+    total = seen[-1][1]
+    if steps != list(range(1, total + 1)) or any(entry[1] != total for entry in seen):
+        raise Violation(
+            f"task.progress is called with steps {_listed(steps[:6])} of {total}; call it once after each step, "
+            "from 1 to the total"
+        )
+    bad = [step for step, _, loss in seen if loss is not None and not math.isfinite(loss)]
+    if bad:
+        raise Violation(f"the loss is NaN or infinite at step {bad[0]}; a learning rate that is too high diverges")
+
+
+def _resume(rehearsal: Rehearsal) -> None:
+    if not _repeats(rehearsal):
+        raise NotApplicable("no two sets of one seed are alike anyhow")
+    seen, unbroken = _reported(rehearsal)
+    if not seen:
+        raise NotApplicable("reports no steps: it is quick, and starts again")
+    total = seen[-1][1]
+    expected = content(unbroken)
+    for stop in sorted({1, total - 1} - {0}):
+        path = rehearsal.folder / f"stopped-{stop}" / "state.safetensors"
+        reporter = Reporter(lambda *_: None, lambda _: None)
+
+        def step(phase: str, done: int, *_: object, stop: int = stop, reporter: Reporter = reporter) -> None:
+            if phase == "distil" and done == stop:
+                reporter.deadline = 0.0  # the next checkpoint is kept, and ends the run
+
+        reporter.step = step
+        stopped = rehearsal.task(path=path, reporter=reporter)
+        try:
+            rehearsal.method().distill(stopped)
+        except OutOfTime:
+            pass
+        else:
+            if not any(tensor.is_floating_point() for tensor in unbroken.stored().values()):
+                raise NotApplicable("keeps no checkpoints, and learns nothing that would be lost")
+            if total > 1:
+                raise Violation(
+                    "task.checkpoint(step, state) is never called between steps; a run that is stopped loses all of them. "
+                    "Call it after task.progress, with a function that gives every tensor the next step needs"
+                )
+        again, resumed = _reported(rehearsal, path)
+        first = again[0][0] if again else total
+        if again and first != stop + 1:
+            raise Violation(
+                f"stopped after step {stop} and started again, it goes on with step {first}; ask task.resume() for the last "
+                "kept (step, state) before the loop, and start from that step"
+            )
+        if not same(content(resumed), expected):
+            raise Violation(
+                f"stopped after step {stop} and resumed, it ends with another set than without a stop; keep all that the next step "
+                "needs in the checkpoint (momentum, too), and draw from task.rng(name, step), not from a generator made before the loop"
+            )
+
+
+def _reported(
+    rehearsal: Rehearsal, path: Path | None = None
+) -> tuple[list[tuple[int, int, float | None]], SyntheticSet]:
+    """(step, total, loss) of each report of distilling, and the set."""
+    seen: list[tuple[int, int, float | None]] = []
+
+    def step(phase: str, done: int, total: int, loss: float | None) -> None:
+        if phase == "distil":
+            seen.append((done, total, loss))
+
+    task = rehearsal.task(path=path, reporter=Reporter(step, lambda _: None))
+    with global_generators(1):
+        synthetic = rehearsal.method().distill(task)
+    return seen, synthetic
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Where it runs
+
+
+def _settings(rehearsal: Rehearsal) -> None:
+    frames = shape_of(rehearsal.store).frames
+    for name, setting in temporal.presets(frames).items():
+        if setting.is_dense(frames):
+            continue  # what the other checks are about
+        work = rehearsal.work(name)
+        declined = rehearsal.method(name).declines(work)
+        if declined is not None:
+            if not isinstance(declined, str) or len(declined) <= 10 or "\n" in declined:
+                raise Violation(
+                    f"declines() answers {declined!r} for {name}; a setting is declined in one sentence that says why "
+                    "(it becomes the table's footnote), or supported: None"
+                )
+            continue
+        try:
+            synthetic = rehearsal.distill(name)
+            check_set(synthetic, len(CLASSES), shape_of(rehearsal.store), rehearsal.ipc_counted())
+        except (Exception, SystemExit) as error:
+            raise Violation(
+                f"declines() accepts {name}, but then: {_described(error)}; support it (bench.segments.learn_in_time, "
+                "bench.synthetic.choose.coreset do), or decline it with a reason"
+            ) from error
+        _check_planned(rehearsal, name, synthetic)
+
+
+def _check_planned(rehearsal: Rehearsal, setting: str, synthetic: SyntheticSet) -> None:
+    """What the plan says to the byte, or at most that where learning places frames."""
+    if rehearsal.kind.fills_budget or not rehearsal.kind.uses_ipc:
+        return
+    stored = count_set(synthetic, None).storage_bytes
+    planned = rehearsal.method(setting).stored_bytes(rehearsal.work(setting))
+    if not (stored <= planned if setting == "keyframes-adaptive" else stored == planned):
+        raise Violation(
+            f"declines() accepts {setting}, where stored_bytes() says {planned:,} bytes and the set stores {stored:,}; "
+            "store the frames that work.setting says (n_syn of T), or decline it with a reason"
+        )
+
+
+def _workers(rehearsal: Rehearsal) -> None:
+    method = rehearsal.method()
+    values = config.as_dict(method.config)
+    try:
+        canonical_json(values)
+    except (TypeError, ValueError) as error:
+        raise Violation(
+            f"Config does not fit into a record ({error}); its fields must be plain values: bool, int, float, str or None"
+        ) from error
+    try:
+        pickle.dumps(method)
+    except Exception as error:
+        raise Violation(
+            f"the method cannot be handed to a worker process: {_described(error)}; keep lambdas, open files and networks "
+            "out of __init__ and Config, and define classes at the top level of the file"
+        ) from error
+    if config.build(rehearsal.kind.Config, values, rehearsal.name) != method.config:
+        raise Violation("Config made again from its own fields is another one; it must hold nothing but its fields")
+    archive = _archive(rehearsal) if rehearsal.plain.archived else None
+    try:
+        made, read = rehearsal.distill_elsewhere(archive)
+    except (Exception, SystemExit) as error:
+        raise Violation(f"a worker process that loads the plugin anew fails: {_described(error)}") from error
+    expected = content(rehearsal.plain)
+    if archive is not None and not alike(read, expected):
+        raise Violation(
+            "another process reads other clips from the stored set: render() or restore() uses something "
+            "that is only in this process's memory, and so is not counted in bytes"
+        )
+    if not alike(made, expected):
+        raise Violation(
+            "a worker process (`run --jobs 2`) makes another set of the same seed; "
+            "look for what differs between processes: the order of a set of strings, hash(), a clock, the process id"
+        )
+
+
+def _cuda(rehearsal: Rehearsal) -> None:
+    if not torch.cuda.is_available():
+        raise NotApplicable("no CUDA device here")
+    synthetic = rehearsal.distill(device="cuda")
+    check_set(synthetic, len(CLASSES), shape_of(rehearsal.store), rehearsal.ipc_counted())
+    if len(synthetic) != len(rehearsal.plain):
+        raise Violation(f"on CUDA the set has {len(synthetic)} clips, on the CPU {len(rehearsal.plain)}")
+    save_set(rehearsal.folder / "cuda", synthetic, {})
+
+
+def _beats_random(rehearsal: Rehearsal) -> None:
+    if rehearsal.name == "random":
+        raise NotApplicable("is `random`")
+    own, floor = (100 * statistics.fmean(rehearsal.accuracies(name)) for name in (None, "random"))
+    if own < floor - TOLERANCE:
+        chance = 100 / len(appearance_store().classes)
+        raise Violation(
+            f"on small shapes-appearance clips, IPC {JUDGED_IPC}, networks trained on the set reach {own:.1f} %, on that of `random` "
+            f"{floor:.1f} % (chance {chance:.1f} %, tolerance {TOLERANCE:.0f} points). See that labels stand beside their own clips and "
+            "that clips are in network units; if it only needs more steps, give them with --set steps=N"
+        )
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Wording
+
+
+def _hard(labels: torch.Tensor) -> torch.Tensor:
+    return labels if labels.dim() == 1 else labels.argmax(dim=1)
+
+
+def _type(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _listed(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _described(error: BaseException) -> str:
+    """An error in a line, with the place it comes from unless its message is complete."""
+    text = " ".join(str(error).split())
+    if isinstance(error, BenchError):
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {text}{where}"
+
+
+CHECKS = (
+    Check("distils", "distill() returns a set of a registered kind", _distils),
+    Check("described", "docstring, Config, presets and what is tuned are in order", _described_method),
+    Check("plan", "bytes and passes are known before a run, and grow with it", _plan),
+    Check("shapes", "labels (N,), clips (B, C, T, H, W) float32, drawn from rng alone", _shapes),
+    Check("finite", "what is stored and rendered is finite", _finite),
+    Check("labels", "every class has its share of clips", _labels),
+    Check("ipc", "it stores as many clips a class as task.ipc says", _ipc),
+    Check("bytes", "planned, counted and stored bytes are equal; the file gives the same set", _bytes),
+    Check("budget", "it keeps to a budget in bytes", _budget),
+    Check("seeds", "a seed gives one set; other seeds give others, or none is used", _seeds),
+    Check("global state", "the generators of random, numpy and torch stand where they stood", _touches),
+    Check("global seed", "the set does not depend on how these generators are seeded", _reads),
+    Check("test clips", "no test clip is read, nothing depends on one", _test_clips),
+    Check("training clips", "the set depends on the training clips", _training_clips),
+    Check("gradient", "it reaches every stored float tensor, and learning moves them", _gradient),
+    Check("progress", "every step is reported, with a finite loss", _progress),
+    Check("resume", "stopped and started again, it ends with the same set", _resume),
+    Check("settings", "each temporal setting is carried out, or declined with a reason", _settings),
+    Check("workers", "a worker process makes the same set, and reads the stored one", _workers),
+    Check("cuda", "it runs on a GPU", _cuda),
+    Check(
+        "accuracy", f"at least that of `random` minus {TOLERANCE:.0f} points, on small shapes-appearance", _beats_random
+    ),
+)
+"""All checks, cheap ones first."""

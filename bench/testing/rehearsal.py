@@ -1,0 +1,458 @@
+"""A rehearsal: one method distilled again and again on tiny clips in memory, each time with an empty cache."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import multiprocessing
+import random
+import re
+import shutil
+import tempfile
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+
+from bench import plugins, temporal
+from bench.api import (
+    Checkpoints,
+    ClipRef,
+    Clips,
+    ClipShape,
+    Evaluation,
+    Geometry,
+    Method,
+    Protocol,
+    Recipe,
+    SyntheticSet,
+    Workload,
+)
+from bench.cell import evaluate_set
+from bench.config import Value
+from bench.data.cliptable import ClipTable
+from bench.data.pixels import SplitClips
+from bench.data.shapes import ShapesAppearance, ShapesOptions
+from bench.data.store import ClipStore
+from bench.errors import BenchError
+from bench.grid import resolve_config
+from bench.nets.classifier import Classifier
+from bench.plugins import Registries
+from bench.protocol import Quick
+from bench.rng import derive_seed, generator
+from bench.store.artefacts import load_set, load_tensors, save_tensors
+from bench.store.records import Cell
+from bench.task import CellTask, Reporter, load_journal
+
+IPC = 2
+CLASSES = ("amber", "blue", "coral")
+TRAIN = (4, 5, 6)
+"""Training clips of each class: never alike, so that nothing is counted on."""
+
+PROFILE = "quick"
+_NETWORK, _FRAME_NETWORK = "convnet3d-small", "cnn-mean-small"
+_FRAMES, _SIZE, _VIEWS, _TEST = 4, 16, 2, 2
+
+_STEPS = 4
+_JUDGED_STEPS = 20  # where accuracy is compared
+
+# The most that another whole-number field of a config may be, by its name; the first pattern that is found in it counts.
+_CAPS = (
+    (r"batch", 4),
+    (r"updates", 3),
+    (r"steps|iterations|epochs?$|experts|pool|networks|loops", 2),
+)
+
+JUDGED_IPC = 10
+"""Clips a class where accuracy is compared."""
+
+
+@final
+class RehearsalProtocol(Protocol):
+    """Two networks, few updates: enough to tell a class from another, not for figures."""
+
+    name: ClassVar[str] = "rehearsal"
+    version: ClassVar[int] = 1
+    networks: ClassVar[int] = 2
+    recipe: ClassVar[Recipe] = Recipe(epochs=100, batch=64, lr=0.03, max_updates=100)
+    fit_threshold: ClassVar[float] = 0.5
+
+    def evaluate(
+        self,
+        train: SyntheticSet,
+        test: Clips,
+        classes: int,
+        build: Callable[[torch.Generator], Classifier],
+        network: int,
+        progress: Callable[[int, int, float], None],
+        probes: Mapping[str, Clips] | None = None,
+        saved: Checkpoints | None = None,
+    ) -> Evaluation:
+        """As `quick` does."""
+        return Quick.evaluate(self, train, test, classes, build, network, progress, probes, saved)  # type: ignore[arg-type]
+
+
+@final
+class Rehearsal:
+    """Distils one method on three classes of a few clips of noise with a tint, 4 frames of 16x16, in milliseconds.
+
+    Args:
+        name: the method.
+        registries: all parts.
+        folder: for caches and checkpoints, a new one of each run.
+        plugin_files: where a worker process finds the method, beside what is installed.
+        values: hyper-parameters in the place of the small ones that a rehearsal chooses.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        registries: Registries,
+        folder: Path,
+        plugin_files: tuple[str, ...] = (),
+        values: Mapping[str, Value] | None = None,
+    ) -> None:
+        self.name = name
+        self.registries = registries
+        self.folder = folder
+        self.plugin_files = plugin_files
+        self.values = dict(values or {})
+        self.kind: type[Method[Any]] = registries.methods.get(name)
+        self.store = tiny_store()
+        self._runs = 0
+
+    def small(self, steps: int = _STEPS) -> dict[str, Value]:
+        """The hyper-parameters that make the method quick: those of its presets for the profile, cut down."""
+        given = resolve_config(self.kind, PROFILE, "tiny", IPC, "dense", {})
+        cut: dict[str, Value] = {}
+        for name, kind in typing.get_type_hints(self.kind.Config).items():
+            value = getattr(given, name)
+            cap = next((cap for pattern, cap in _CAPS if re.search(pattern, name)), None)
+            cap = steps if name == "steps" else cap
+            whole = kind is int or int in typing.get_args(kind)
+            if cap is not None and whole and (value is None or value > cap):  # None: as many as something else asks for
+                cut[name] = cap
+        return cut | self.values
+
+    def is_stepwise(self) -> bool:
+        """Whether it says how many steps it takes: a method that learns."""
+        return any(field.name == "steps" for field in dataclasses.fields(self.kind.Config))
+
+    def method(self, setting: str = "dense", ipc: int = IPC, values: Mapping[str, Value] | None = None) -> Method[Any]:
+        """The method with a small budget.
+
+        Raises:
+            BenchError: its Config refuses the values.
+        """
+        return self.kind(resolve_config(self.kind, PROFILE, "tiny", ipc, setting, {**self.small(), **(values or {})}))
+
+    def task(
+        self,
+        seed: int = 0,
+        setting: str = "dense",
+        ipc: int = IPC,
+        budget: int | None = None,
+        store: ClipStore | None = None,
+        reporter: Reporter | None = None,
+        path: Path | None = None,
+        device: str = "cpu",
+    ) -> CellTask:
+        """A task over the tiny clips (or others); a path makes it go on from the checkpoint there."""
+        self._runs += 1
+        own = self.folder / f"run-{self._runs}"
+        path = path or own / "state.safetensors"
+        store = store or self.store
+        frames = store.clips.shape[2]
+        cell = Cell(
+            self.name, {}, "", "tiny", "", {"frames": frames}, PROFILE, _NETWORK, "rehearsal/1", ipc, setting, seed,
+            budget=budget,
+        )  # fmt: skip
+        return CellTask(
+            cell, store, "train", shape_of(store), temporal.parse(setting, frames),
+            self.registries.networks.get(_NETWORK)(), self.registries.networks.get(_FRAME_NETWORK)(),
+            RehearsalProtocol(), torch.device(device), path, own / "cache", reporter or silent(),
+            load_journal(path, cell.id()),
+        )  # fmt: skip
+
+    def distill(self, setting: str = "dense", ipc: int = IPC, **rest: Any) -> SyntheticSet:
+        """A set; arguments as of `task`."""
+        return self.method(setting, ipc).distill(self.task(setting=setting, ipc=ipc, **rest))
+
+    @functools.cached_property
+    def plain(self) -> SyntheticSet:
+        """The set of seed 0, whole clips, IPC 2; made once."""
+        return self.distill()
+
+    def work(self, setting: str = "dense", ipc: int = IPC) -> Workload:
+        """The size of a task, as the plan tells it to the method."""
+        return Workload(
+            len(CLASSES), sum(TRAIN), ipc, shape_of(self.store), temporal.parse(setting, _FRAMES), _VIEWS
+        )  # fmt: skip
+
+    def ipc_counted(self, ipc: int = IPC) -> int | None:
+        """Clips a class that the set may have, None where it does not depend on IPC."""
+        return ipc if self.kind.uses_ipc else None
+
+    def distill_elsewhere(self, archive: Path | None) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The same set made by a worker process, and what that process reads from an archived set.
+
+        Args:
+            archive: a folder that `save_set` wrote, or None.
+
+        Returns:
+            Contents as of `content`, the second one empty without an archive.
+        """
+        to = self.folder / "elsewhere"
+        job = (self.name, self.plugin_files, self.values, archive, to, torch.get_num_threads())
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            pool.submit(_work, *job).result()
+        found = [load_tensors(to / name) for name in ("distilled", "archived")]
+        made, read = ([] if entry is None else [entry[0][key] for key in sorted(entry[0])] for entry in found)
+        return made, read
+
+    def accuracies(self, name: str | None = None) -> list[float]:
+        """Test accuracy of each network trained on a set of small ``shapes-appearance`` clips, 10 a class.
+
+        Args:
+            name: of another method that is judged in the same way.
+        """
+        judged = Rehearsal(name, self.registries, self.folder / name, self.plugin_files) if name else self
+        store = appearance_store()
+        synthetic = judged.method(ipc=JUDGED_IPC, values=judged.small(_JUDGED_STEPS)).distill(
+            judged.task(ipc=JUDGED_IPC, store=store)
+        )
+        found = evaluate_set(
+            synthetic, SplitClips(store, "test", torch.device("cpu")), store.classes, shape_of(store),
+            self.registries.networks.get(_NETWORK)(), RehearsalProtocol(), torch.device("cpu"), silent(),
+        )  # fmt: skip
+        return [entry.accuracy() for entry in found]
+
+
+@contextlib.contextmanager
+def rehearse(
+    target: str | Path, plugin: tuple[str, ...] = (), values: Mapping[str, Value] | None = None
+) -> Iterator[Rehearsal]:
+    """A rehearsal of one method, in a temporary folder.
+
+    Args:
+        target: the name of a method, or a plugin file that defines exactly one.
+        plugin: further plugin files.
+        values: hyper-parameters in the place of the small ones.
+
+    Raises:
+        BenchError: there is no such method, or the file defines none or several.
+    """
+    names, files = find(target, plugin)
+    if len(names) > 1:
+        raise BenchError(f"{target} defines several methods; name one of them: {', '.join(names)}")
+    folder = Path(tempfile.mkdtemp(prefix="bench-rehearsal-"))
+    try:
+        yield Rehearsal(names[0], plugins.load(files), folder, files, values)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def find(target: str | Path, plugin: tuple[str, ...] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the methods that ``target`` means, and the plugin files that they need.
+
+    Raises:
+        BenchError: no such method or file, or a file without a method.
+    """
+    text = str(target)
+    if not text.endswith(".py"):
+        registries = plugins.load(plugin)
+        registries.methods.get(text)
+        return (text,), tuple(plugin)
+    files = tuple(dict.fromkeys((*plugin, text)))
+    registries = plugins.load(files)
+    broken = [entry for entry in registries.methods.unavailable() if entry.where == text]
+    if broken:
+        raise BenchError(f"{text}: {broken[0].reason}")
+    names = tuple(name for name in registries.methods.names() if registries.methods.origin(name).where == text)
+    if not names:
+        raise BenchError(f"{text} defines no method, which is a final subclass of bench.api.Method with a name")
+    return names, files
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Clips
+
+
+def tiny_store() -> ClipStore:
+    """Clips of noise with a tint that is the class: 4, 5 and 6 training clips, two test clips each, two windows."""
+    rng = np.random.default_rng(0)
+    rows = [("train", label, number) for label, count in enumerate(TRAIN) for number in range(count)]
+    rows += [("test", label, number) for label in range(len(CLASSES)) for number in range(_TEST)]
+    clips = rng.integers(0, 160, (len(rows), _VIEWS, _FRAMES, _SIZE, _SIZE, 3), np.uint8)
+    for clip, (_, label, _) in zip(clips, rows, strict=True):
+        clip[..., label] += 90
+    keys = tuple(f"{split}/{CLASSES[label]}/{number}" for split, label, number in rows)
+    return ClipStore(
+        classes=CLASSES,
+        clips=clips,
+        refs=ClipTable(
+            ClipRef(key, label, "train" if split == "train" else "test", key)
+            for key, (split, label, _) in zip(keys, rows, strict=True)
+        ),
+        left_out=(),
+        digest="tiny",
+    )
+
+
+@functools.cache
+def appearance_store() -> ClipStore:
+    """``shapes-appearance``, small: 4 frames of 16x16, 40 training and 25 test clips of each of eight looks."""
+    dataset = ShapesAppearance(ShapesOptions(frames=_FRAMES, size=_SIZE, train=40, test=25), "")
+    geometry = dataset.geometry(Geometry(_FRAMES, 1, _SIZE, _SIZE))
+    index = dataset.index(geometry)
+    return ClipStore(
+        classes=index.classes,
+        clips=np.stack([dataset.read(clip, geometry) for clip in index.clips]),
+        refs=ClipTable(index.clips),
+        left_out=(),
+        digest="small appearance",
+    )
+
+
+def shape_of(store: ClipStore) -> ClipShape:
+    """The shape of a store's clips."""
+    _, _, frames, height, width, channels = store.clips.shape
+    return ClipShape(channels, frames, height, width)
+
+
+class TestClipsRead(Exception):
+    """Somebody read a test clip."""
+
+    __test__ = False  # not a pytest class
+
+
+@final
+class GuardedClips:
+    """The clips of a store, of which the test clips cannot be read.
+
+    Attributes:
+        caught: True once somebody tried, whatever became of the error.
+    """
+
+    def __init__(self, store: ClipStore) -> None:
+        self._clips = store.clips
+        self._test = frozenset(store.positions("test").tolist())
+        self.caught = False
+        self.shape, self.dtype, self.ndim = store.clips.shape, store.clips.dtype, store.clips.ndim
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitem__(self, index: Any) -> Any:
+        first = index[0] if isinstance(index, tuple) else index
+        wanted = {} if first is None else set(np.atleast_1d(np.arange(len(self._clips))[first]).ravel().tolist())
+        if self._test & set(wanted):
+            self._refuse()
+        return self._clips[index]
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        return self._refuse()
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[position] for position in range(len(self)))
+
+    def copy(self) -> Any:
+        """All of them: refused."""
+        return self._refuse()
+
+    def _refuse(self) -> Any:
+        self.caught = True
+        raise TestClipsRead("a test clip was read")
+
+
+def guarded(store: ClipStore) -> tuple[ClipStore, GuardedClips]:
+    """The store with its test clips out of reach, and the guard that tells whether somebody tried."""
+    guard = GuardedClips(store)
+    return dataclasses.replace(store, clips=guard), guard  # type: ignore[arg-type]  # it is all that a task uses
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Contents
+
+
+def content(synthetic: SyntheticSet) -> list[torch.Tensor]:
+    """What a set stores and renders. Sets that refer to data kept elsewhere are known by what they render."""
+    stored = [tensor for tensor in synthetic.stored().values() if not tensor.is_meta]
+    rendered = synthetic.render(torch.arange(len(synthetic)), generator("content"))
+    return [tensor.detach().cpu() for tensor in (synthetic.labels, rendered, *stored)]
+
+
+def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    """Bit for bit, types and shapes included."""
+    return len(one) == len(other) and all(
+        a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.isnan(), b.isnan()) and torch.equal(*_numbers(a, b))
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def _numbers(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The tensors with 0 for what is not a number, and so is not equal to itself."""
+    return tuple(tensor.nan_to_num() if tensor.is_floating_point() else tensor for tensor in tensors)
+
+
+def alike(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    """Up to roundings, as between processes."""
+    return len(one) == len(other) and all(
+        a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-3, atol=1e-4, equal_nan=True)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def silent() -> Reporter:
+    """A reporter that nobody listens to."""
+    return Reporter(lambda phase, step, total, loss: None, lambda line: None)
+
+
+@contextlib.contextmanager
+def global_generators(seed: int | None) -> Iterator[None]:
+    """The generators of Python, NumPy and PyTorch that everybody shares: seeded inside (None: as they are), put back after."""
+    before = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
+    try:
+        if seed is not None:
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(derive_seed("global generators", seed))
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.random.set_rng_state(before[2])
+
+
+def generator_states() -> dict[str, bytes]:
+    """Where these generators stand, by name."""
+    return {
+        "random": repr(random.getstate()).encode(),
+        "numpy.random": np.random.get_state()[1].tobytes() + repr(np.random.get_state()[2:]).encode(),  # type: ignore[index]
+        "torch": torch.random.get_rng_state().numpy().tobytes(),
+    }
+
+
+def _work(
+    name: str,
+    plugin_files: tuple[str, ...],
+    values: Mapping[str, Value],
+    archive: Path | None,
+    to: Path,
+    threads: int,
+) -> None:
+    """Runs in a worker process: loads all parts anew, distils, reads the archive, and writes the contents of both."""
+    torch.set_num_threads(threads)
+    registries = plugins.load(plugin_files)
+    rehearsal = Rehearsal(name, registries, to / "work", plugin_files, values)
+    contents = {}
+    if archive is not None:  # first: distilling might bring back what the file does not hold
+        contents["archived"] = content(load_set(archive, registries)[0])
+    contents["distilled"] = content(rehearsal.distill())
+    for kind, tensors in contents.items():
+        save_tensors(to / kind, {f"{number:03}": tensor for number, tensor in enumerate(tensors)}, {})

@@ -1,0 +1,45 @@
+"""Broken on purpose: the optimiser holds a copy of what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from bench.api import Method, SyntheticSet, Task, Workload
+from bench.synthetic.choose import pixel_bytes, real_initialisation
+
+
+@dataclass(frozen=True)
+class Config:
+    """How many steps."""
+
+    steps: int = 6
+
+
+class LearnsNothing(Method[Config]):
+    """Clips that are said to move."""
+
+    name = "broken-learns-nothing"
+    Config = Config
+
+    def distill(self, task: Task) -> SyntheticSet:
+        synthetic = real_initialisation(task)
+        clips, start = synthetic.clips.clone(), 0
+        if (kept := task.resume()) is not None:
+            start = kept[0]
+            clips.copy_(kept[1]["clips"])
+        for step in range(start, self.config.steps):
+            wanted = torch.stack(
+                [task.real(label, 4, task.rng("real", step)).mean(dim=0) for label in range(len(task.classes))]
+            )
+            clips.lerp_(wanted[synthetic.labels], 0.1)
+            task.progress(step + 1, self.config.steps, loss=0.0)
+            task.checkpoint(step + 1, lambda: {"clips": clips})
+        return synthetic
+
+    def stored_bytes(self, work: Workload) -> int:
+        return pixel_bytes(work, 4)
+
+    def clip_passes(self, work: Workload) -> float:
+        return float(self.config.steps)

@@ -1,0 +1,35 @@
+"""Broken on purpose: it depends on the process that it runs in."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
+from bench.synthetic.choose import coreset, declines_adaptive, pixel_bytes
+
+
+class OnlyInThisProcess(Method[NoOptions]):
+    """Random clips, by the number of the process."""
+
+    name = "broken-only-in-this-process"
+
+    def distill(self, task: Task) -> SyntheticSet:
+        rng = task.rng("choice", os.getpid())
+        return coreset(
+            task,
+            [
+                (own := task.indices(label))[torch.randperm(len(own), generator=rng)[: task.ipc]]
+                for label in range(len(task.classes))
+            ],
+        )
+
+    def stored_bytes(self, work: Workload) -> int:
+        return pixel_bytes(work, 1)
+
+    def clip_passes(self, work: Workload) -> float:
+        return 0.0
+
+    def declines(self, work: Workload) -> str | None:
+        return declines_adaptive(work, self.name)

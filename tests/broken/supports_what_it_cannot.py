@@ -1,0 +1,28 @@
+"""Broken on purpose: it accepts every setting and stores whole clips."""
+
+from __future__ import annotations
+
+import torch
+
+from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
+from bench.synthetic.choose import labels_of, pixel_bytes, random_choice
+from bench.synthetic.dense import DenseSet
+
+
+class SupportsWhatItCannot(Method[NoOptions]):
+    """Random whole clips in any setting."""
+
+    name = "broken-supports-what-it-cannot"
+
+    def distill(self, task: Task) -> SyntheticSet:
+        chosen = random_choice(task)
+        return DenseSet(task.pixels(torch.cat(chosen)).contiguous(), labels_of(chosen))
+
+    def stored_bytes(self, work: Workload) -> int:
+        return pixel_bytes(work, 1)
+
+    def clip_passes(self, work: Workload) -> float:
+        return 0.0
+
+    def declines(self, work: Workload) -> str | None:
+        return None
