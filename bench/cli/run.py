@@ -32,6 +32,7 @@ from bench.profiles import PROFILES
 from bench.store.records import Record, RecordStore
 from bench.tables import formats
 from bench.tables.published import Reported, read
+from bench.tables.sheet import printable
 
 if TYPE_CHECKING:
     from bench.cli.progress import Display
@@ -150,6 +151,8 @@ def run(args: argparse.Namespace) -> int:
     cells = grid.plan(request, registries)
     searches = tuning.searches(cells, registries, request.seeds[0]) if args.tune else []
     store = RecordStore(Path(args.out))
+    if not args.dry_run:
+        store.repair(lambda line: print(f"warning: {printable(line)}", file=sys.stderr))
     known = list(store.all(history=False))
     tried: set[str] = set()
 
