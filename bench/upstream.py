@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from bench.api import Artefact
 from bench.errors import BenchError
 from bench.store.artefacts import load_meta, load_tensors, save_tensors
+from bench.store.damage import set_aside
 from bench.store.records import PhaseCost, canonical_json, total
 
 MakePart = Callable[[int, Path], tuple[Mapping[str, torch.Tensor], PhaseCost]]
@@ -37,11 +38,15 @@ class StoredArtefact(Artefact):
 
     def rows(self, number: int, name: str, rows: slice) -> torch.Tensor:
         """See `Artefact`."""
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
-        with safe_open(part_path(self.folder, number), framework="pt") as file:
-            found: torch.Tensor = file.get_slice(name)[rows]
-            return found
+        path = part_path(self.folder, number)
+        try:
+            with safe_open(path, framework="pt") as file:
+                found: torch.Tensor = file.get_slice(name)[rows]
+                return found
+        except (OSError, SafetensorError) as error:
+            raise BenchError(f"{path} is missing or damaged; run the same command again") from error
 
 
 def open_or_make(
@@ -72,6 +77,8 @@ def open_or_make(
             with _locked(folder, wait):
                 cost = _cost(path, written)  # another process may just have made it
                 if cost is None:
+                    if path.exists():
+                        wait(f"{path} is damaged, now {set_aside(path).name}; it is made again")
                     checkpoint = path.with_name(f"{number:03}.partial.safetensors")
                     tensors, cost = make(number, checkpoint)
                     save_tensors(path, tensors, {"key": written, "cost": asdict(cost)})
@@ -91,7 +98,10 @@ def _cost(path: Path, key: str) -> PhaseCost | None:
     meta = load_meta(path)
     if meta is None or meta.get("key") != key:
         return None
-    return PhaseCost(**meta["cost"])
+    try:
+        return PhaseCost(**meta["cost"])
+    except (KeyError, TypeError):
+        return None
 
 
 @contextmanager

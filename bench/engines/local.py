@@ -19,6 +19,7 @@ import torch
 from bench import plugins
 from bench.cell import Context, run_cell
 from bench.engines.events import CellFinished, CellLog, CellProgress, CellStarted, Event
+from bench.errors import BenchError
 from bench.grid import PlannedCell
 from bench.plugins import Registries
 from bench.store.records import Record, RecordStore
@@ -75,11 +76,13 @@ def carry_out(
         deadline=deadline,
     )
     try:
-        record = run_cell(planned, registries, context, reporter)
+        record = run_cell(planned, registries, context, reporter, store.write)
     except KeyboardInterrupt:
-        store.write(Record(planned.cell, "interrupted", "stopped by the user; run the same command again to go on"))
+        with contextlib.suppress(BenchError):  # a full disk: there is no record, and so the cell is still to do
+            store.write(Record(planned.cell, "interrupted", "stopped by the user; run the same command again to go on"))
         raise
-    store.write(record)
+    except BenchError as error:  # its record cannot be written; what it has done is in its checkpoints
+        record = Record(planned.cell, "failed", str(error))
     emit(CellFinished(record))
 
 
@@ -176,7 +179,8 @@ class _Pool:
             cause = signal.Signals(-code).name
         hint = "; the system may have run out of memory" if cause == "SIGKILL" else ""
         record = Record(worker.cell.cell, "failed", f"its worker process died ({cause}{hint})")
-        RecordStore(self.context.out).write(record)
+        with contextlib.suppress(BenchError):  # a full disk: there is no record, and so the cell is still to do
+            RecordStore(self.context.out).write(record)
         self.emit(CellFinished(record))
 
     def _stop(self, workers: Sequence[_Worker], grace: float) -> None:
