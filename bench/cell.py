@@ -36,6 +36,7 @@ from bench.provenance import environment
 from bench.rng import generator
 from bench.store import tested
 from bench.store.artefacts import load_meta, load_set, save_set
+from bench.store.damage import set_aside
 from bench.store.records import (
     Cell,
     Motion,
@@ -76,24 +77,36 @@ class Context:
     anew: bool = False
 
 
-def run_cell(planned: PlannedCell, registries: Registries, context: Context, reporter: Reporter) -> Record:
+def run_cell(
+    planned: PlannedCell,
+    registries: Registries,
+    context: Context,
+    reporter: Reporter,
+    write: Callable[[Record], None] = lambda record: None,
+) -> Record:
     """Carries out a cell, going on from its checkpoint if there is one.
 
+    Args:
+        planned, registries, context, reporter: see there.
+        write: keeps the record; only then are the cell's checkpoints removed. What it raises is passed on.
+
     Returns:
-        The record (not yet written): ``ok``, or ``skipped``, ``failed``, ``oom``, ``timeout`` with the reason.
+        The record: ``ok``, or ``skipped``, ``failed``, ``oom``, ``timeout`` with the reason.
 
     Raises:
         KeyboardInterrupt: with what was kept of the cell in its checkpoint.
     """
     if planned.declined is not None:
-        return Record(planned.cell, "skipped", planned.declined)
+        record = Record(planned.cell, "skipped", planned.declined)
+        write(record)
+        return record
     started = datetime.datetime.now(datetime.timezone.utc)
     run = _CellRun(planned, registries, context, reporter)
     status, reason = run.attempt()
     if status == "oom" and run.retried is None:
         reporter.log(f"{reason}; once more with at most {MICRO_BATCH} clips at a time")
-        run.note_retry(reason)
-        run = _CellRun(planned, registries, context, reporter)
+        told = run.note_retry(reason)
+        run = _CellRun(planned, registries, context, reporter, told)
         _free(run.device)
         status, reason = run.attempt()
     ended = datetime.datetime.now(datetime.timezone.utc)
@@ -104,9 +117,7 @@ def run_cell(planned: PlannedCell, registries: Registries, context: Context, rep
         "started": started.isoformat(timespec="seconds"),
         "ended": ended.isoformat(timespec="seconds"),
     }
-    if status in ("ok", "failed", "oom"):
-        run.clear()
-    return Record(
+    record = Record(
         planned.cell,
         status,
         reason,
@@ -118,6 +129,10 @@ def run_cell(planned: PlannedCell, registries: Registries, context: Context, rep
         provenance,
         run.motion,
     )
+    write(record)
+    if status in ("ok", "failed", "oom"):
+        run.clear()
+    return record
 
 
 def _free(device: torch.device) -> None:
@@ -139,6 +154,8 @@ def _classify(error: BaseException) -> tuple[Status, str]:
         return "skipped", text
     if isinstance(error, BenchError):
         return "failed", text
+    if isinstance(error, OSError) and error.filename is not None:
+        return "failed", f"{error.filename}: {error.strerror}"
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return "failed", f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"
 
@@ -146,7 +163,14 @@ def _classify(error: BaseException) -> tuple[Status, str]:
 class _CellRun:
     """The state of one cell under way; its fields are what the record is made of, however far it gets."""
 
-    def __init__(self, planned: PlannedCell, registries: Registries, context: Context, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        planned: PlannedCell,
+        registries: Registries,
+        context: Context,
+        reporter: Reporter,
+        retried: dict[str, Any] | None = None,
+    ) -> None:
         self.planned = planned
         self.cell = planned.cell
         self.registries = registries
@@ -165,7 +189,7 @@ class _CellRun:
         self.costs: dict[str, PhaseCost] = {}
         self.data: dict[str, Any] = {}
         self.motion: Motion | None = None
-        self.retried = _read_json(self.checkpoints / "retried.json")
+        self.retried = retried or _read_json(self.checkpoints / "retried.json")
         self.most_clips: int | None = None if self.retried is None else MICRO_BATCH
 
     def attempt(self) -> tuple[Status, str]:
@@ -185,8 +209,8 @@ class _CellRun:
         also = "" if self.most_clips is None else f"; also with {self.most_clips} clips at a time"
         return f"{also} (at its peak {', '.join(told)})" if told else also
 
-    def note_retry(self, reason: str) -> None:
-        """Keeps that this cell ran out of memory, so that it goes on with fewer clips at a time, also after a break."""
+    def note_retry(self, reason: str) -> dict[str, Any]:
+        """Keeps, and gives back, that this cell ran out of memory, so that it goes on with fewer clips at a time, also after a break."""
         peaks = total(list(self.costs.values()))
         told = {
             "reason": reason,
@@ -194,7 +218,9 @@ class _CellRun:
             "peak_device_bytes": peaks.peak_device_bytes,
             "peak_host_bytes": peaks.peak_host_bytes,
         }
-        write_atomic(self.checkpoints / "retried.json", json.dumps(told).encode())
+        with contextlib.suppress(OSError):  # it would run out of memory again, and be tried again
+            write_atomic(self.checkpoints / "retried.json", json.dumps(told).encode())
+        return told
 
     def carry_out(self) -> None:
         """Distils and evaluates; fields are filled as far as it gets."""
@@ -237,13 +263,16 @@ class _CellRun:
         """The set: from the archive if an earlier part of this cell got that far, or another cell made it; else distilled now."""
         marker = self.checkpoints / "distilled.json"
         if marker.exists() and self.artefact.exists():
-            with contextlib.suppress(BenchError, ValueError, KeyError, TypeError):  # damaged: distilled anew
+            try:
                 synthetic = load_set(self.artefact, self.registries)[0]
                 kept = json.loads(marker.read_text(encoding="utf-8"))
                 self.journal = Journal.from_meta(kept["journal"])
                 self.data |= kept.get("data", {})
                 self._note_costs()
                 return synthetic
+            except (BenchError, ValueError, KeyError, TypeError) as error:
+                moved = set_aside(self.artefact)
+                self.reporter.log(f"{' '.join(str(error).split())}; it is now {moved.name}, and distilled again")
         with self._alone():
             stored = self._stored(store)
             return self._distil(store, split, network, protocol, marker) if stored is None else stored
@@ -349,7 +378,7 @@ class _CellRun:
         self, synthetic: SyntheticSet, test: SplitClips, classes: tuple[str, ...], network: Network, protocol: Protocol
     ) -> None:
         clip = self.planned.geometry.shape()
-        partial = _PartialEvaluations(self.checkpoints / "evaluations.json")
+        partial = _PartialEvaluations(self.checkpoints / "evaluations.json", self.reporter)
         meter = PhaseMeter(self.device, self._cost_so_far("evaluate", partial))
         with self._charged("evaluate", meter):
             self.evaluations += evaluate_set(
@@ -369,7 +398,7 @@ class _CellRun:
     ) -> None:
         """Measures the set's motion and what it is worth: the same networks, trained with the set's time frozen."""
         clip = self.planned.geometry.shape()
-        partial = _PartialEvaluations(self.checkpoints / "frozen.json")
+        partial = _PartialEvaluations(self.checkpoints / "frozen.json", self.reporter)
         meter = PhaseMeter(self.device, self._cost_so_far("probe", partial))
         with self._charged("probe", meter):
             self.motion = motion.measure(synthetic, store, split)
@@ -436,8 +465,9 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 class _PartialEvaluations:
     """The evaluations of an unfinished cell, on disk."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reporter: Reporter) -> None:
         self.path = path
+        self.reporter = reporter
         self.evaluations: list[Evaluation] = []
         self.cost: PhaseCost | None = None
         try:
@@ -453,13 +483,19 @@ class _PartialEvaluations:
                 for entry in kept["evaluations"]
             ]
             self.cost = PhaseCost(**kept["cost"])
+        except FileNotFoundError:
+            pass
         except (OSError, ValueError, KeyError, TypeError):
             self.evaluations, self.cost = [], None
+            reporter.log(f"{path} is damaged, now {set_aside(path).name}; what it held is done again")
 
     def keep(self, done: list[Evaluation], cost: PhaseCost) -> None:
-        """Writes what is done."""
+        """Writes what is done; says so where it cannot."""
         body = {"evaluations": [asdict(entry) for entry in done], "cost": asdict(cost)}
-        write_atomic(self.path, json.dumps(body).encode())
+        try:
+            write_atomic(self.path, json.dumps(body).encode())
+        except OSError as error:
+            self.reporter.log(f"cannot keep finished networks in {self.path} ({error.strerror}); going on without")
 
 
 def open_store(planned: PlannedCell, context: Context, reporter: Reporter) -> ClipStore:

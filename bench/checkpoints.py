@@ -12,6 +12,7 @@ import torch
 from bench.api import Checkpoints
 from bench.store.artefacts import load_tensors, save_tensors
 from bench.store.damage import set_aside
+from bench.store.records import sweep
 
 if TYPE_CHECKING:
     from bench.task import Reporter
@@ -46,6 +47,7 @@ class FileCheckpoints(Checkpoints):
         self.every = every
         self.about = about
         self._last = time.monotonic()
+        self._said: set[str] = set()
 
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
         """See `Checkpoints`. Due every so many seconds, and when the time is up.
@@ -54,12 +56,23 @@ class FileCheckpoints(Checkpoints):
             OutOfTime: the time is up; the state is kept.
         """
         if self.reporter.is_late() or time.monotonic() - self._last >= self.every:
-            save_tensors(self.path, state(), {"cell": self.owner, "step": step, **self.about()})
+            tensors = state()
+            try:
+                save_tensors(self.path, tensors, {"cell": self.owner, "step": step, **self.about()})
+            except OSError as error:
+                self._say(f"cannot keep a checkpoint in {self.path} ({error.strerror}); going on without")
             self._last = time.monotonic()
         self.reporter.check_time()
 
+    def _say(self, sentence: str) -> None:
+        """Tells the user, once."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self.reporter.log(sentence)
+
     def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
-        """See `Checkpoints`. A damaged file is set aside, and said so."""
+        """See `Checkpoints`. A damaged file is set aside, and said so; what a killed process left half written is removed."""
+        sweep(self.path)
         kept = load_tensors(self.path)
         if kept is None:
             if self.path.exists():

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from bench.api import Artefact
 from bench.errors import BenchError
 from bench.store.artefacts import load_meta, load_tensors, save_tensors
+from bench.store.damage import set_aside
 from bench.store.records import PhaseCost, canonical_json, total
 
 MakePart = Callable[[int, Path], tuple[Mapping[str, torch.Tensor], PhaseCost]]
@@ -206,6 +207,8 @@ class _Parts:
             with FileLock(path.with_suffix(".lock"), timeout=0):
                 if self._cost(number) is not None:
                     return False
+                if path.exists():
+                    self._wait(f"{path} is damaged, now {set_aside(path).name}; it is made again")
                 checkpoint = path.with_name(f"{number:03}.partial.safetensors")
                 tensors, cost = self._make(number, checkpoint)
                 save_tensors(path, tensors, {"key": self._key, "cost": asdict(cost)})
@@ -219,4 +222,7 @@ class _Parts:
         meta = load_meta(part_path(self.folder, number))
         if meta is None or meta.get("key") != self._key:
             return None
-        return PhaseCost(**meta["cost"])
+        try:
+            return PhaseCost(**meta["cost"])
+        except (KeyError, TypeError):
+            return None

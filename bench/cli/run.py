@@ -33,6 +33,7 @@ from bench.store import claims, grids
 from bench.store.records import Record, RecordStore
 from bench.tables import formats
 from bench.tables.published import Reported, read
+from bench.tables.sheet import printable
 
 if TYPE_CHECKING:
     from bench.cli.progress import Display
@@ -178,6 +179,8 @@ def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
     cells = grid.plan(request, registries)
     searches = tuning.searches(cells, registries, request.seeds[0]) if args.tune else []
     store = RecordStore(Path(args.out))
+    if not args.dry_run:
+        store.repair(lambda line: print(f"warning: {printable(line)}", file=sys.stderr))
     known = list(store.all(history=False))
     tried: set[str] = set()
 

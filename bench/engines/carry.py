@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from bench.cell import run_cell
 from bench.engines.engine import Emit, Order, Work, ended_elsewhere, is_finished
 from bench.engines.events import CellFinished, CellLog, CellProgress, CellStarted
+from bench.errors import BenchError
 from bench.plugins import Registries
 from bench.store.claims import Claim, Claims, HeldClaim
 from bench.store.records import Record, RecordStore, Status
@@ -53,15 +55,19 @@ def _run(order: Order, registries: Registries, work: Work, claim: HeldClaim, emi
         limit = time.time() + work.timeout
         if work.deadline is None or limit < work.deadline:
             reporter = Reporter(step, reporter.log, limit, too_long(work.timeout))
-    try:
-        record = run_cell(order.planned, registries, work.context, reporter)
-    except KeyboardInterrupt:
+
+    def write(record: Record) -> None:
         claim.check()
-        store.write(Record(cell, "interrupted", "stopped by the user; run the same command again to go on"))
+        store.write(record)
+
+    try:
+        return run_cell(order.planned, registries, work.context, reporter, write)
+    except KeyboardInterrupt:
+        with contextlib.suppress(BenchError):  # a full disk: there is no record, and so the cell is still to do
+            write(Record(cell, "interrupted", "stopped by the user; run the same command again to go on"))
         raise
-    claim.check()
-    store.write(record)
-    return record
+    except BenchError as error:  # its record cannot be written; what it has done is in its checkpoints
+        return Record(cell, "failed", str(error))
 
 
 def too_long(timeout: float) -> str:

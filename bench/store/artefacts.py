@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -71,6 +72,8 @@ def save_set(folder: Path, synthetic: SyntheticSet, manifest: Mapping[str, Any])
     """
     tensors = {**synthetic.stored(), _LABELS: synthetic.labels}
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(f".{glob.escape(folder.name[:16])}.*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:16]}."))
     try:
         save_tensors(temporary / TENSORS, tensors, {})

@@ -5,23 +5,26 @@ Raw figures only; every mean, interval and share is derived from these by `bench
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import glob
 import hashlib
 import json
 import math
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict
 
 from bench import bits, budget, temporal
 from bench.api import Evaluation
 from bench.budget import PLAIN, Storage
 from bench.config import Value
 from bench.errors import BenchError
+from bench.store.damage import set_aside
 
 SCHEMA = 1
 
@@ -70,9 +73,16 @@ class Cell:
 
     def id(self) -> str:
         """64 hexadecimal digits."""
-        later = {"budget": None, "storage": PLAIN, "evaluation_network": None}
-        identity = {name: value for name, value in vars(self).items() if name not in later or value != later[name]}
-        return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+        return _identity(vars(self))
+
+    def check(self) -> None:
+        """Refuses what no plan can ask for, and what readers of records rely on.
+
+        Raises:
+            ValueError: with the field.
+        """
+        if self.geometry.get("frames", 0) < 1:
+            raise ValueError(f"not a record: geometry {self.geometry} has no frames")
 
     def distillation(self) -> Cell:
         """What its set depends on: the cell that evaluates with the network of the profile. Cells that share it share the set."""
@@ -93,6 +103,13 @@ class Cell:
         parts += [f"on {self.judged_on}"] if self.judged_on != "test" else []
         parts += [f"by {self.evaluation_network}"] if self.evaluation_network is not None else []
         return " · ".join(parts)
+
+
+def _identity(cell: Mapping[str, Any]) -> str:
+    """The SHA-256 of the fields of a cell, in whatever layout."""
+    later = {"budget": None, "storage": PLAIN, "evaluation_network": None}
+    identity = {name: value for name, value in cell.items() if name not in later or value != later[name]}
+    return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -219,42 +236,97 @@ class Record:
         return json.dumps(_finite(body), indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
 
 
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+"""Brings the JSON of a record from one schema version to the next; ``cell.schema`` and ``id`` follow by themselves."""
+
+MIGRATIONS: dict[int, Migration] = {}
+"""By the version that they start from. Fields that were only added need none: reading gives them their defaults."""
+
+
+class NewerSchema(ValueError):
+    """A record of a later version of the suite: whole, but not to be read here."""
+
+
 def from_json(text: str, history: bool = True) -> Record:
-    """Reads a record.
+    """Reads a record, of this or an older schema version.
 
     Args:
         text: as `Record.to_json` writes it.
         history: False leaves the history out, half of the time that reading takes.
 
     Raises:
-        ValueError: not a record of this schema, with what is wrong.
+        ValueError: not a record, with what is wrong; `NewerSchema` for one of a later version.
     """
+    return _parsed(text, history)[1]
+
+
+def _parsed(text: str, history: bool) -> tuple[str, Record]:
+    """The id that a record was written under, and the record as of this schema version."""
+    import msgspec
+
     try:
         body = json.loads(text if history else _without_history(text))
-        if body["cell"]["schema"] != SCHEMA:
-            raise ValueError(f"schema {body['cell']['schema']}, this version reads {SCHEMA}")
-        cell = Cell(**body["cell"])
-        report = body["set"]
-        if body["status"] not in get_args(Status):
-            raise ValueError(f"unknown status {body['status']!r}")
-        record = Record(
-            cell=cell,
-            status=body["status"],
-            reason=body["reason"],
-            set=None if report is None else _set_report(report),
-            evaluations=tuple(map(_evaluation, body["evaluations"])),
-            costs={phase: PhaseCost(**cost) for phase, cost in body["costs"].items()},
-            history=body["history"] if history else {},
-            data=body["data"],
-            provenance=body["provenance"],
-            motion=_motion(body.get("motion")),
-            tuning=body.get("tuning"),  # records written before there was tuning have none
+        written = body.get("id")
+        body = _migrated(body)
+        Cell(**body["cell"])  # no field but these
+        record = msgspec.convert(
+            {**body, "history": body["history"] if history else {}, "evaluations": body["evaluations"]}, Record
         )
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        if body["id"] != record.id:
+            raise ValueError("its id does not match its contents")
+        msgspec.convert([body["data"], body["provenance"]], tuple[_Data, _Provenance])
+        record.cell.check()
+        for evaluation in record.evaluations:
+            _check(evaluation)
+        return written, record
+    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError, json.JSONDecodeError) as error:
         raise ValueError(f"not a record: {type(error).__name__}: {error}") from error
-    if body.get("id") != record.id:
+    except msgspec.ValidationError as error:
+        raise ValueError(f"not a record: {error}") from error
+
+
+class _Data(TypedDict, total=False):
+    """What is known of ``Record.data``; there may be more."""
+
+    classes: int
+    train: int
+    test: int
+    digest: str
+    test_keys_digest: str
+    left_out: list[tuple[str, str]]
+    notes: list[str]
+    upstream: dict[str, PhaseCost]
+    storage_loss: dict[str, float | None]
+
+
+class _Provenance(TypedDict, total=False):
+    """What tables and reports read of ``Record.provenance``."""
+
+    started: str
+    ended: str
+    planned_flops: float | None
+
+
+def _migrated(body: dict[str, Any]) -> dict[str, Any]:
+    """A record's JSON, brought to this schema version step by step.
+
+    Raises:
+        ValueError: of a version without a way to this one, or its id does not match its contents as they were written.
+    """
+    version = body["cell"]["schema"]
+    if version == SCHEMA:
+        return {"id": None, **body}
+    if isinstance(version, int) and version > SCHEMA:
+        raise NewerSchema(f"schema {version}, this version of the suite reads up to {SCHEMA}")
+    if body.get("id") != _identity(body["cell"]):
         raise ValueError("its id does not match its contents")
-    return record
+    while version != SCHEMA:
+        if version not in MIGRATIONS:
+            raise ValueError(f"schema {version!r}, from which there is no way to {SCHEMA}")
+        body = MIGRATIONS[version](body)
+        version += 1
+    cell = {**body["cell"], "schema": SCHEMA}
+    return {**body, "cell": cell, "id": _identity(cell)}
 
 
 def _without_history(text: str) -> str:
@@ -275,37 +347,18 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _set_report(report: Mapping[str, Any]) -> SetReport:
-    tensors = {name: StoredTensor(tuple(t["shape"]), t["dtype"], t["bytes"]) for name, t in report["tensors"].items()}
-    return SetReport(**{**report, "tensors": tensors})
-
-
-def _motion(motion: Mapping[str, Any] | None) -> Motion | None:
-    return None if motion is None else Motion(tuple(motion["set"]), tuple(motion["real"]))
-
-
-_FIELDS = tuple(entry.name for entry in dataclasses.fields(Evaluation))
-_LATER = {
-    "probes",
-    "frozen_trained",
-    "frozen_both",
-    "correct_clips",
-    "checkpoints",
-}  # records of before these were measured lack them
-
-
-def _evaluation(entry: Mapping[str, Any]) -> Evaluation:
-    fields = {name: entry[name] for name in _FIELDS if name in entry or name not in _LATER}
-    confusion = tuple(map(tuple, entry["confusion"]))
+def _check(evaluation: Evaluation) -> None:
+    """Raises:
+    ValueError: its counts cannot be those of one test.
+    """
+    confusion = evaluation.confusion
     if any(len(row) != len(confusion) for row in confusion):
-        raise TypeError("its confusion matrix is not square")
-    evaluation = Evaluation(**{**fields, "confusion": confusion, "checkpoints": tuple(entry.get("checkpoints", ()))})
-    if (
-        evaluation.correct_clips
-        and sum(bits.unpack(evaluation.correct_clips, evaluation.tested())) != evaluation.correct()
-    ):
-        raise TypeError("its test clips are not the ones that its confusion matrix counts")
-    return evaluation
+        raise ValueError("not a record: its confusion matrix is not square")
+    if min(map(min, confusion), default=0) < 0:
+        raise ValueError("not a record: its confusion matrix holds a negative count")
+    clips = evaluation.correct_clips
+    if clips and sum(bits.unpack(clips, evaluation.tested())) != evaluation.correct():
+        raise ValueError("not a record: its test clips are not the ones that its confusion matrix counts")
 
 
 def canonical_json(value: Any) -> str:
@@ -323,9 +376,19 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
+
+
+def sweep(path: Path) -> None:
+    """Removes what killed processes left beside a file that they were writing; only while nobody else writes it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with contextlib.suppress(OSError):
+            left.unlink()
 
 
 class RecordStore:
@@ -353,7 +416,7 @@ class RecordStore:
     def read(self, cell_id: str) -> Record | None:
         """The record of a cell; None if there is none or it cannot be trusted."""
         try:
-            return from_json(self.path(cell_id).read_text(encoding="utf-8"))
+            return self._load(self.path(cell_id))
         except (OSError, ValueError):
             return None
 
@@ -366,7 +429,40 @@ class RecordStore:
             return
         for path in sorted(self.folder.glob("*.json")):
             try:
-                yield from_json(path.read_text(encoding="utf-8"), history)
+                yield self._load(path, history)
             except (OSError, ValueError) as error:
                 if on_bad is not None:
                     on_bad(path, str(error))
+
+    def repair(self, tell: Callable[[str], None]) -> None:
+        """Sets damaged records aside and rewrites those of older schema versions; for a run, before it begins.
+
+        Files that cannot be read or written, and records of later versions, stay where they are.
+
+        Args:
+            tell: called with a sentence for each file that is not as it should be.
+        """
+        if not self.folder.is_dir():
+            return
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                record = self._load(path)
+                if path.stem != record.id:
+                    self.write(record)
+                    path.unlink()
+                    tell(f"record {path.name}: brought to schema {SCHEMA}, now {record.id}.json")
+            except (OSError, NewerSchema, BenchError) as error:
+                tell(f"record {path.name} is left out: {error}")
+            except ValueError as error:
+                tell(f"record {path.name} cannot be trusted ({error}); it is now {set_aside(path).name}")
+
+    def _load(self, path: Path, history: bool = True) -> Record:
+        """The record in a file that is named after it.
+
+        Raises:
+            OSError, ValueError: it cannot be read, or not trusted.
+        """
+        written, record = _parsed(path.read_text(encoding="utf-8"), history)
+        if written != path.stem:
+            raise ValueError("its file is not named after its id")
+        return record

@@ -16,11 +16,10 @@ def digest(keys: Sequence[str]) -> str:
 
 
 def keep(out: Path, keys: Sequence[str]) -> str:
-    """Writes the keys into ``out`` unless they are there; returns their digest."""
+    """Writes the keys into ``out`` unless they are there and whole; returns their digest."""
     name = digest(keys)
-    file = path(out, name)
-    if not file.exists():
-        write_atomic(file, (json.dumps(list(keys), indent=0, ensure_ascii=False) + "\n").encode())
+    if read(out, name) is None:
+        write_atomic(path(out, name), (json.dumps(list(keys), indent=0, ensure_ascii=False) + "\n").encode())
     return name
 
 

@@ -11,7 +11,7 @@ from bench.cell import run_cell
 from bench.costs import count_set
 from bench.plugins import PLUGIN_PACKAGES
 from bench.store.artefacts import load_set
-from tests.contract.test_methods import overrides
+from bench.testing.rehearsal import Rehearsal
 
 REGISTRY = plugins.load().methods
 METHODS = [
@@ -25,9 +25,9 @@ BUDGETS = (700, 9_999, 21_000, 43_210, 300_000)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_no_set_takes_a_byte_more_than_its_budget(plan, registries, reporter, context, name):
+def test_no_set_takes_a_byte_more_than_its_budget(plan, registries, reporter, context, name, tmp_path):
     cells = plan(
-        name, dataset="tiny" if "frepo" in name else "tiny-nearest", budgets=BUDGETS, storages=STORAGES, overrides={name: overrides(name)},
+        name, dataset="tiny" if "frepo" in name else "tiny-nearest", budgets=BUDGETS, storages=STORAGES, overrides={name: Rehearsal(name, registries, tmp_path).small()},
         settings=("dense", "keyframes-adaptive") if name in ("dm", "dc") else ("dense",),
     )  # fmt: skip
     finished = []

@@ -86,7 +86,7 @@ def test_fewer_clips_at_a_time_change_nothing_but_rounding(monkeypatch, protocol
         )
         found.append((network, outcome))
     (whole, expected), (cut, outcome) = found
-    assert max(whole.seen) == (128 if protocol is Quick else 64)
+    assert max(whole.seen) == (training.TEST_BATCH if protocol is Quick else 64)
     assert max(cut.seen) == 4
     assert sum(cut.seen) == sum(whole.seen)
     for name, value in whole.state_dict().items():
