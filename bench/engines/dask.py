@@ -444,7 +444,8 @@ class _Run:
         except KeyboardInterrupt:
             raise StoppedAtOnce from None
         finally:
-            self.client.run(stop, self.name, at_once=True, wait=False)
+            with contextlib.suppress(Exception):  # a worker or the scheduler may be gone
+                self.client.run(stop, self.name, at_once=True)
 
 
 def _event(kind: str, fields: dict[str, Any]) -> Event:

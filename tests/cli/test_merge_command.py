@@ -64,7 +64,7 @@ def test_other_times_and_another_machine_are_no_contradiction(bench_main, halves
 def test_contradictions_are_named_and_nothing_is_written(bench_main, halves, tmp_path):
     store = RecordStore(halves[1])
     record = by_method(halves[1])["tiny-walk"]
-    second = dataclasses.replace(record.evaluations[1], final_loss=0.125)
+    second = dataclasses.replace(record.evaluations[1], loss=0.125)
     store.write(dataclasses.replace(record, evaluations=(record.evaluations[0], second)))
     tensors = halves[1] / "artefacts" / by_method(halves[1])["herding"].id / "memory.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-1] + b"\x7f")
@@ -73,7 +73,7 @@ def test_contradictions_are_named_and_nothing_is_written(bench_main, halves, tmp
     assert not (tmp_path / "all").exists()
     lines = outcome.err.splitlines()
     where = f"in {halves[0]} and {halves[1]}"
-    assert f"{record.id[:12]} (tiny-walk · tiny · ipc 1 · seed 0) {where}: evaluations[1].final_loss" in lines
+    assert f"{record.id[:12]} (tiny-walk · tiny · ipc 1 · seed 0) {where}: evaluations[1].loss" in lines
     assert any("herding · tiny" in line and line.endswith(f"{where}: artefact") for line in lines)
     assert lines[-1].startswith("error: 2 cells differ between the folders (above); nothing was written")
 
