@@ -411,6 +411,7 @@ def _run_cells(
         engines.make(args, device) as engine,
     ):
         now = look()
+        _announce(now, estimate(now), out, grid_name)
         _build_stores(list(now.to_do.values()), context, display)
         while now.due and (deadline is None or time.time() < deadline):
             seconds = estimate(now)
@@ -420,13 +421,18 @@ def _run_cells(
                 display.handle(CellLog("tuning", line))
             ids = {planned.cell.id() for planned in now.due}
             tried |= ids
-            names = {planned.cell.id(): planned.cell.title() for planned in now.planned()}
-            listed = [grids.Listed(key, title, seconds[key]) for key, title in names.items()]
-            grids.announce(out, grid_name, listed)
+            _announce(now, seconds, out, grid_name)
             orders = [Order(planned, stamp(now.records.get(planned.cell.id()))) for planned in now.due]
             engine.run(orders, registries, work, display.handle)
             past |= {key: to_do[key] for key in ids}
             now = look()
+
+
+def _announce(now: Agenda, seconds: dict[str, float], out: Path, grid_name: str) -> None:
+    """Writes down what there is to do, for `bench status`; cells whose values are still to be chosen are not known yet."""
+    names = {planned.cell.id(): planned.cell.title() for planned in now.planned()}
+    listed = [grids.Listed(key, title, seconds[key]) for key, title in names.items() if key not in now.undecided]
+    grids.announce(out, grid_name, listed)
 
 
 def _conclude(args: argparse.Namespace, end: Agenda, store: RecordStore, published: Sequence[Reported]) -> list[Record]:

@@ -222,7 +222,9 @@ class _Children(WorkerPlugin):  # type: ignore[misc]
         if self.lacks:
             return End("unfit", f"{self.worker.address} {self.lacks}")
         cause = ""
-        for _ in range(self.work.attempts):
+        for number in range(self.work.attempts):
+            if number:
+                self._tell(CellLog(cell_id, f"its worker process died ({cause}); trying it again"))
             if self.stopped:
                 return End("stopped")
             if self.work.deadline is not None and time.time() > self.work.deadline:
@@ -236,7 +238,6 @@ class _Children(WorkerPlugin):  # type: ignore[misc]
             if end.how != "died" or self.stopped:
                 return End("stopped") if end.how == "died" else end
             cause = end.detail
-            self._tell(CellLog(cell_id, f"its worker process died ({cause}); trying it again"))
         return End("died", cause, self.work.attempts)
 
     def _attend(self, child: Child, cell_id: str, parcel: Parcel) -> End:
@@ -443,7 +444,8 @@ class _Run:
         except KeyboardInterrupt:
             raise StoppedAtOnce from None
         finally:
-            self.client.run(stop, self.name, at_once=True, wait=False)
+            with contextlib.suppress(Exception):  # a worker or the scheduler may be gone
+                self.client.run(stop, self.name, at_once=True)
 
 
 def _event(kind: str, fields: dict[str, Any]) -> Event:
