@@ -5,8 +5,8 @@ from __future__ import annotations
 import operator
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import compress
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, pairwise
 from typing import Literal, final, overload
 
 from bench.api import ClipRef
@@ -41,6 +41,10 @@ class Texts(Sequence[str]):
             return Texts(self[place] for place in range(*index.indices(len(self))))
         place = range(len(self))[index]
         return self._bytes[self._ends[place] : self._ends[place + 1]].decode("utf-8", "surrogatepass")
+
+    def __iter__(self) -> Iterator[str]:
+        for start, end in pairwise(self._ends):
+            yield self._bytes[start:end].decode("utf-8", "surrogatepass")
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -117,6 +121,11 @@ class ClipTable(Sequence[ClipRef]):
             return self.take(range(*index.indices(len(self))))
         place = range(len(self))[operator.index(index)]
         return ClipRef(self.keys[place], self.labels[place], self.split(place), self.group(place), self._sizes[place])
+
+    def __iter__(self) -> Iterator[ClipRef]:
+        columns = zip(self.keys, self.labels, self._test, self._groups, self._sizes, strict=True)
+        for key, label, test, group, size in columns:
+            yield ClipRef(key, label, "test" if test else "train", group or key, size)
 
     def __len__(self) -> int:
         return len(self.labels)

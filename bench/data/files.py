@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -174,12 +175,21 @@ class VideosByName:
         for entry in entries:
             stem, suffix = os.path.splitext(entry.name)  # noqa: PTH122 (a path a file would take as long as all the rest)
             if suffix.lower() in SUFFIXES and not entry.name.startswith("."):
-                if stem not in self._places and entry.is_file():
+                found = _stat(entry) if stem not in self._places else None
+                if found is not None and stat.S_ISREG(found.st_mode):
                     self._places[stem] = len(self._keys)
                     self._keys.append(key + entry.name)
-                    self._sizes.append(entry.stat().st_size)
+                    self._sizes.append(found.st_size)
             elif depth and entry.is_dir() and not entry.name.startswith("."):
                 self._scan(folder / entry.name, f"{key}{entry.name}/", depth - 1)
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Of a file or what a link leads to; None where it leads nowhere."""
+    try:
+        return entry.stat()
+    except OSError:
+        return None
 
 
 def capped(profile: Geometry, frames: int, size: int, gap: int) -> Geometry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import final
 
 import numpy as np
@@ -88,6 +89,8 @@ class SplitClips(Clips):
             chosen = picked(self._kept, index, view, frame)
         else:
             chosen = gathered(self._stored, self.positions[index.numpy()], view, frame, self.device)
+            if self._streamed:
+                let_go(self.store.clips)
         return chosen.permute(0, 4, 1, 2, 3)
 
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
@@ -120,6 +123,13 @@ def gathered(
     for row, (position, window, times) in enumerate(zip(positions.tolist(), windows, frames, strict=True)):
         rows[row] = stored[position, window, times]
     return found.to(device, non_blocking=True)
+
+
+def let_go(stored: NDArray[np.uint8]) -> None:
+    """Unmaps what was read of a memory map: it stays in the system's file cache, and no longer counts as this process's."""
+    mapped: object = stored.base
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def copied(stored: NDArray[np.uint8], positions: NDArray[np.int64], device: torch.device) -> torch.Tensor:
