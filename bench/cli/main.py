@@ -29,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for package in DEFERRED:
         lazy.defer(package)
-    parser = _parser()
-    args = parser.parse_args(argv)
+    parser, commands = _parser()
     try:
+        args = _parsed(parser, commands, list(sys.argv[1:] if argv is None else argv))
         code: int = args.run(args)
         sys.stdout.flush()
         return code
@@ -48,13 +48,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parsed(
+    parser: argparse.ArgumentParser, commands: dict[str, argparse.ArgumentParser], argv: list[str]
+) -> argparse.Namespace:
+    """The command line; where it names an experiment file, with the options of that file before its own.
+
+    Raises:
+        BenchError: the file cannot be used.
+    """
+    args, rest = parser.parse_known_args(argv)
+    if getattr(args, "experiment", None) is None and hasattr(args, "experiment") and len(rest) == 1:
+        args.experiment = None if rest[0].startswith("-") else rest.pop()  # argparse finds it before options only
+    if rest:
+        commands[argv[0]].error(f"unrecognized arguments: {' '.join(rest)}")
+    if getattr(args, "experiment", None) is None:
+        return args
+    from bench.cli import experiment
+
+    given = argv[1:]
+    del given[len(given) - 1 - given[::-1].index(args.experiment)]
+    return parser.parse_args([argv[0], *experiment.read(args.experiment, commands[argv[0]]).words(given)])
+
+
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The whole parser, and those of the commands by name."""
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Distil video datasets with every method, train new networks on what was stored, and print leaderboards.",
     )
     parser.add_argument("--version", action="version", version=f"video-distillation-bench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    by_name = {}
     for name in COMMANDS:
         module = importlib.import_module(f"bench.cli.{name.replace('-', '_')}")
         sub = commands.add_parser(
@@ -62,4 +86,5 @@ def _parser() -> argparse.ArgumentParser:
         )
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)
-    return parser
+        by_name[name] = sub
+    return parser, by_name

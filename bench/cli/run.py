@@ -4,6 +4,7 @@ The same command again goes on where it stopped and runs nothing twice.
 
   python -m bench run                                             every method on shapes-mixed, a few minutes on a CPU
   python -m bench run --datasets folder:clips --ipc 1,5 --seeds 0,1,2
+  python -m bench run experiments/taxonomy.toml --seeds 0         the options of a file; those given here win
   python -m bench run --budget 1MiB,4MiB --storage float32,uint8  equal bytes: as many clips as fit
   python -m bench run --methods random,dm --set dm.lr=10 --dry-run
   python -m bench run --methods random,dm --tune                  search learning rates on a part of train first
@@ -54,6 +55,9 @@ _TUNE_BUDGET = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``run``."""
+    parser.add_argument(
+        "experiment", nargs="?", metavar="FILE.toml", help="a file with any of these options; those given here win"
+    )
     axes = parser.add_argument_group("what to run")
     axes.add_argument(
         "--methods",
@@ -64,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     axes.add_argument(
         "--datasets",
         default="shapes-mixed",
-        metavar="D",
+        metavar="D,D",
         help="datasets: name, name[option=value], folder:PATH (default: shapes-mixed)",
     )
     axes.add_argument("--ipc", metavar="N,N", help="clips per class (default: 1)")
@@ -100,6 +104,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     axes.add_argument(
         "--set", action="append", default=[], metavar="METHOD.FIELD=VALUE", help="a hyper-parameter; may be repeated"
     )
+    axes.add_argument(
+        "--set-if-run", action="append", default=[], help=argparse.SUPPRESS
+    )  # the hyper-parameters of an experiment file whose methods were replaced
     axes.add_argument(
         "--judge-on",
         choices=("test", "validation"),
@@ -249,14 +256,18 @@ def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
     budgets = tuple(dict.fromkeys(map(parse_bytes, split_list(args.budget or ""))))
     if args.budget is not None and not budgets:
         raise BenchError("--budget: none given (such as 500KB,1MiB)")
+    methods = _methods(args.methods, registries, bool(budgets))
+    kept = {name: values for name, values in _overrides(args.set_if_run).items() if name in methods}
+    overrides = _overrides(args.set)
+    overrides |= {name: {**values, **overrides.get(name, {})} for name, values in kept.items()}
     return grid.Request(
-        methods=_methods(args.methods, registries, bool(budgets)),
+        methods=methods,
         datasets=tuple(_stand_in(dataset) if args.stand_in else dataset for dataset in datasets),
         ipcs=_numbers("1" if args.ipc is None else args.ipc, "--ipc", 1),
         seeds=_numbers(args.seeds, "--seeds", 0),
         settings=tuple(split_list(args.settings)) or ("dense",),
         profile=args.profile,
-        overrides=_overrides(args.set),
+        overrides=overrides,
         judged_on=args.judge_on,
         protocol=args.protocol,
         budgets=budgets,

@@ -1,0 +1,232 @@
+"""Experiment files: every option as a key, all mistakes at once, and the command line wins; the shipped ones plan and run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from bench.cli import experiment
+from bench.cli import run as run_command
+from bench.errors import BenchError
+from bench.store.records import RecordStore
+
+SHIPPED = Path(__file__).parents[2] / "experiments"
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes an experiment file."""
+
+    def write(text):
+        path = tmp_path / "experiment.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def parser():
+    parser = argparse.ArgumentParser()
+    run_command.add_arguments(parser)
+    return parser
+
+
+@pytest.fixture
+def parsed(file, parser):
+    """The namespace of a file and words given after it."""
+
+    def parsed(text, *given):
+        return parser.parse_args(experiment.read(str(file(text)), parser).words(given))
+
+    return parsed
+
+
+def plan_lines(outcome):
+    assert outcome.code == 0, outcome.err
+    return [line.split() for line in outcome.out.splitlines() if " run" in line and "cells" not in line]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Keys and values
+
+
+def test_every_kind_of_option_becomes_what_the_command_line_makes_of_it(parsed):
+    args = parsed(
+        """
+        methods = ["random", "dm+sd"]
+        datasets = ["shapes-mixed[train=4,test=2]", "shapes-motion"]
+        ipc = [1, "5-6"]
+        seeds = "0-2"
+        profile = "quick"
+        judge-on = "validation"
+        tune = true
+        stand-in = false
+        tune-budget = 3
+        limit-minutes = 1.5
+        plugin = ["a.py", "b.py"]
+        out = "elsewhere"
+        [set.dm]
+        lr = 30
+        steps = 5
+        [set."dm+sd"]
+        learn = true
+        """
+    )
+    assert (args.methods, args.ipc, args.seeds) == ("random,dm+sd", "1,5-6", "0-2")
+    assert args.datasets == "shapes-mixed[train=4,test=2],shapes-motion"
+    assert (args.profile, args.judge_on, args.tune, args.stand_in) == ("quick", "validation", True, False)
+    assert (args.tune_budget, args.limit_minutes, args.plugin, args.out) == (3, 1.5, ["a.py", "b.py"], "elsewhere")
+    assert args.set == ["dm.lr=30", "dm.steps=5", "dm+sd.learn=true"]
+
+
+def test_the_command_line_wins(parsed):
+    text = 'methods = "dm"\nseeds = "0-4"\nipc = 5\njobs = 2\n[set.dm]\nlr = 1.0\nsteps = 7\n'
+    args = parsed(text, "--seeds", "7", "--jobs=1", "--set", "dm.lr=2")
+    assert (args.seeds, args.jobs, args.methods, args.ipc) == ("7", 1, "dm", "5")
+    assert run_command._overrides(args.set) == {"dm": {"lr": "2", "steps": "7"}}
+    assert (parsed(text, "--budget", "1MiB").ipc, parsed(text, "--budget=1MiB").budget) == (None, "1MiB")
+    assert parsed('budget = "1MiB"', "--ipc", "3").budget is None
+
+
+def test_hyper_parameters_of_methods_that_are_replaced_have_no_use(bench_main, file, tiny_plugin):
+    path = file('methods = ["tiny-step"]\ndatasets = "tiny"\n[set.tiny-step]\nlr = 3.5\n')
+    common = ("run", path, "--dry-run", "--plugin", tiny_plugin)
+    ids = {row[0] for row in plan_lines(bench_main(*common))}
+    assert ids == {row[0] for row in plan_lines(bench_main(*common, "--methods", "tiny-step"))}
+    assert ids != {row[0] for row in plan_lines(bench_main(*common, "--set", "tiny-step.lr=1"))}
+    assert [row[1] for row in plan_lines(bench_main(*common, "--methods", "random"))] == ["random"]
+    path.write_text('methods = ["random"]\ndatasets = "tiny"\n[set.tiny-step]\nlr = 3.5\n')
+    outcome = bench_main(*common)
+    assert outcome.code == 2
+    assert "--set: tiny-step is not among the methods to run (random)" in outcome.err
+
+
+def test_all_mistakes_are_told_at_once(parsed):
+    with pytest.raises(BenchError) as caught:
+        parsed(
+            """
+            method = "dm"
+            judge_on = "test"
+            seeds = 1.5
+            ipc = true
+            tune = "yes"
+            jobs = "two"
+            tune-budget = 0
+            profile = "papper"
+            out = ["a", "b"]
+            methods = []
+            nets = { a = 1 }
+            [set]
+            dm = 3
+            [set.mtt]
+            lr = [1, 2]
+            """
+        )
+    text = str(caught.value)
+    for words in (
+        "experiment.toml: 12 mistakes: ",
+        "unknown key 'method'; did you mean methods",
+        "unknown key 'judge_on'; did you mean judge-on",
+        "seeds = 1.5 is not a whole number or text such as '0-4', or a list of these",
+        "ipc = true is not a whole number",
+        "tune = 'yes' is neither true nor false",
+        "jobs = 'two' is not a number",
+        "tune-budget: '0' is not a whole number of at least 1",
+        "profile = 'papper' is none of quick, paper",
+        "out = ['a', 'b'] is not text;",
+        "methods = [] is not text, or a list of these",
+        "nets = {'a': 1} is not text",
+        "set.dm = 3 is not a section [set.METHOD]",
+        "set.mtt.lr = [1, 2] is not a plain value",
+        "(valid keys: methods, datasets, ",
+    ):
+        assert words in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("methods = ", "experiment.toml: not TOML: "),
+        ('ipc = 1\nbudget = "1MiB"', "experiment.toml: 'budget' and 'ipc' exclude each other"),
+        ("set = 3", "set is not a section: write [set.METHOD], then FIELD = VALUE"),
+        ('experiment = "other.toml"', "unknown key 'experiment'"),
+        ('help = "me"', "unknown key 'help'"),
+    ],
+)
+def test_a_file_that_is_no_experiment_is_refused_in_a_sentence(bench_main, file, text, words):
+    outcome = bench_main("run", file(text), "--dry-run")
+    assert outcome.code == 2
+    assert words in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_is_told(bench_main, tmp_path):
+    outcome = bench_main("run", tmp_path / "none.toml")
+    assert (outcome.code, outcome.err) == (2, f"error: experiment file: no file '{tmp_path / 'none.toml'}'\n")
+
+
+def test_the_file_may_stand_anywhere_among_the_options(bench_main, file, tiny_plugin):
+    path = file('methods = "tiny-noise"\ndatasets = "tiny"\nseeds = [3, 4]\n')
+    options = ("--dry-run", "--plugin", tiny_plugin)
+    first = bench_main("run", path, *options)
+    assert [row[5] for row in plan_lines(first)] == ["3", "4"]
+    assert bench_main("run", *options, path).out == first.out
+    assert bench_main("run", "--dry-run", path, *options[1:]).out == first.out
+    two = bench_main("run", *options, path, path)
+    assert two.code == 2
+    assert "unrecognized arguments" in two.err
+    assert bench_main("list", path).code == 2
+    assert "unrecognized arguments: --no" in bench_main("run", path, "--no").err
+
+
+def test_every_option_of_run_is_a_key(parser):
+    keys = experiment._keys(parser)
+    assert {"methods", "nets", "budget", "resume", "device", "gain-of-full", "protocol", "plain"} <= set(keys)
+    assert not {"help", "set", "set-if-run", "experiment"} & set(keys)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The shipped ones
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "cells"),
+    [
+        # 9 methods at 2 budgets and 3 seeds, and the full data once
+        ("paper", ["--stand-in"], 55),
+        ("cross-architecture", ["--stand-in"], 5 * 3 * 5),
+        ("taxonomy", [], None),
+        ("equal-bytes", [], None),
+        ("smoke", [], 2),
+    ],
+)
+def test_a_shipped_experiment_plans(bench_main, tmp_path, name, options, cells):
+    outcome = bench_main("run", SHIPPED / f"{name}.toml", "--dry-run", "--out", tmp_path, *options)
+    assert outcome.code == 0, outcome.err
+    said = outcome.out.splitlines()[-1]
+    assert " cells, " in said
+    if cells is not None:
+        assert said.startswith(f"{cells} cells, {cells} to run")
+    assert "skip: random needs" not in outcome.out  # more bytes than there are
+
+
+def test_nothing_is_shipped_that_is_not_tested():
+    assert {path.stem for path in SHIPPED.iterdir()} == {
+        "paper", "cross-architecture", "taxonomy", "equal-bytes", "smoke",
+    }  # fmt: skip
+
+
+def test_the_smallest_runs_for_real(bench_main, tiny_plugin, tmp_path):
+    """With a protocol of one network and two updates; `tox -e smoke` runs it as it is."""
+    outcome = bench_main(
+        "run", SHIPPED / "smoke.toml", "--plugin", tiny_plugin, "--protocol", "tinier", "--out", tmp_path, "--plain"
+    )
+    assert outcome.code == 0, outcome.err
+    records = list(RecordStore(tmp_path).all())
+    assert {record.cell.method: record.status for record in records} == {"random": "ok", "dm": "ok"}
+    assert {record.cell.config.get("steps") for record in records} == {None, 20}
+    assert {record.data["test"] for record in records} == {120}
