@@ -33,6 +33,7 @@ from bench.plugins import Registries
 from bench.probes import PROBES, probed
 from bench.profiles import PROFILES
 from bench.provenance import environment
+from bench.registry import Registry
 from bench.rng import generator
 from bench.store import tested
 from bench.store.artefacts import load_meta, load_set, save_set
@@ -112,7 +113,7 @@ def run_cell(
     ended = datetime.datetime.now(datetime.timezone.utc)
     provenance = {
         **environment(context.device),
-        "method": registries.methods.origin(planned.cell.method).where,
+        **_origins(planned, registries),
         "planned_flops": planned.flops,
         "started": started.isoformat(timespec="seconds"),
         "ended": ended.isoformat(timespec="seconds"),
@@ -140,6 +141,19 @@ def _free(device: torch.device) -> None:
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def _origins(planned: PlannedCell, registries: Registries) -> dict[str, str]:
+    """Where each part comes from: a module, ``package version``, or the name of a ``--plugin`` file, without its folder."""
+    cell = planned.cell
+    parts: tuple[tuple[str, Registry[Any], str], ...] = (
+        ("method", registries.methods, cell.method),
+        ("dataset", registries.datasets, planned.dataset.name),
+        ("network", registries.networks, cell.network),
+        ("protocol", registries.protocols, cell.protocol.partition("/")[0]),
+    )
+    known = [(kind, registry.origin(name).where) for kind, registry, name in parts if name in registry.names()]
+    return {kind: Path(where).name if where.endswith(".py") else where for kind, where in known}
 
 
 def _classify(error: BaseException) -> tuple[Status, str]:

@@ -124,8 +124,12 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
 
 
 def source_hash(module: ModuleType) -> str:
-    """SHA-256 over a module's source and that of the modules of its own package that it uses, line ends normalised."""
+    """SHA-256 over a module's source and that of the modules that it uses, line ends normalised.
+
+    Followed are modules of its own package, and those of ``methods`` and ``baselines``; nothing from the suite's own parts.
+    """
     package = module.__name__.partition(".")[0]
+    followed = () if package == "bench" else (package, *PLUGIN_PACKAGES)
     sources: dict[str, bytes] = {}
     pending = [module]
     while pending:
@@ -134,8 +138,8 @@ def source_hash(module: ModuleType) -> str:
         if current.__name__ in sources or path is None:
             continue
         sources[current.__name__] = Path(path).read_bytes().replace(b"\r\n", b"\n")
-        if package in PLUGIN_PACKAGES:
-            pending += _used_modules(sources[current.__name__], current.__package__ or "")
+        if followed:
+            pending += _used_modules(sources[current.__name__], current.__package__ or "", followed)
     digest = hashlib.sha256()
     for _, text in sorted(sources.items()):
         digest.update(hashlib.sha256(text).digest())
@@ -147,8 +151,8 @@ def _classes(module: ModuleType) -> Iterator[type]:
     yield from dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))
 
 
-def _used_modules(source: bytes, package: str) -> Iterator[ModuleType]:
-    """The plugin modules that ``import`` statements anywhere in a source name."""
+def _used_modules(source: bytes, package: str, followed: tuple[str, ...]) -> Iterator[ModuleType]:
+    """The modules of the packages ``followed`` that ``import`` statements anywhere in a source name."""
     for node in ast.walk(ast.parse(source)):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -157,7 +161,7 @@ def _used_modules(source: bytes, package: str) -> Iterator[ModuleType]:
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         for name in names:
-            if name.partition(".")[0] in PLUGIN_PACKAGES:
+            if name.partition(".")[0] in followed:
                 with contextlib.suppress(ImportError):  # a class or function of the module before it
                     yield importlib.import_module(name)
 

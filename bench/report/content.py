@@ -250,7 +250,7 @@ def _environments(cells: Iterable[Record]) -> list[dict[str, Any]]:
     counts: Counter[str] = Counter()
     for cell in cells:
         if cell.provenance:
-            of_cell = {"method", "planned_flops", "started", "ended"}
+            of_cell = {"method", "dataset", "network", "protocol", "planned_flops", "started", "ended"}
             shared = {name: value for name, value in cell.provenance.items() if name not in of_cell}
             counts[json.dumps(shared, sort_keys=True, default=str)] += 1
     return [
