@@ -15,7 +15,7 @@ import argparse
 import difflib
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,12 +23,12 @@ from bench.data.leaks import file_name, read_csv
 from bench.errors import BenchError
 from bench.store import tested
 from bench.store.records import Record, RecordStore, write_atomic
-from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, render
-from bench.tables.leaderboard import leaderboards
+from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, estimator_of, render_boards
+from bench.tables.leaderboard import Leaderboard, leaderboards
 from bench.tables.leaks import Leaks
-from bench.tables.published import Reported, read
+from bench.tables.published import read
 from bench.tables.sheet import printable
-from bench.tables.taxonomy import taxonomy_tables
+from bench.tables.taxonomy import has_taxonomy
 from bench.tables.temporal import has_probes
 
 SUMMARY = "print the leaderboards, made anew from the records"
@@ -93,11 +93,17 @@ def _run(args: argparse.Namespace) -> int:
     records = _records(out)
     published = read(out / "published.csv")
     leaks = None if args.without_leaks is None else _leaks(out, args.without_leaks, records)
+    boards = leaderboards(records, published=published, estimator=estimator_of(args.interval), leaks=leaks)
+    if not args.check:
+        print(render_boards(boards, args.format, args.by, args.columns, args.interval), end="")
+    if not (args.check or args.write):
+        return 0
+    if args.interval != "student":
+        boards = leaderboards(records, published=published, leaks=leaks)
+    files = _files(out, boards)
     if args.check:
-        return _check(out, records, published, leaks)
-    print(render(records, args.format, args.by, published, args.columns, args.interval, leaks), end="")
-    if args.write:
-        _write(out, records, published, leaks)
+        return _check(out, files)
+    _write(out, files)
     return 0
 
 
@@ -153,22 +159,23 @@ def _leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
     return Leaks(lists, keys_of)
 
 
-def _files(out: Path, records: list[Record], published: Sequence[Reported], leaks: Leaks | None) -> dict[Path, str]:
+def _files(out: Path, boards: Sequence[Leaderboard]) -> dict[Path, str]:
+    """What ``--write`` writes, by its path."""
     folder = out / "tables"
     files = {
-        folder / "leaderboard.md": render(records, "md", published=published, leaks=leaks),
-        folder / "leaderboard.csv": render(records, "csv", published=published, leaks=leaks),
-        folder / "bytes.md": render(records, "md", "bytes"),
+        folder / "leaderboard.md": render_boards(boards, "md"),
+        folder / "leaderboard.csv": render_boards(boards, "csv"),
+        folder / "bytes.md": render_boards(boards, "md", "bytes"),
     }
-    if any(map(has_probes, records)):
-        files[folder / "probes.md"] = render(records, "md", "probes")
-    if taxonomy_tables(leaderboards(records)):
-        files[folder / "taxonomy.md"] = render(records, "md", "taxonomy")
+    if any(has_probes(cell) for board in boards for row in board.rows for cell in row.cells):
+        files[folder / "probes.md"] = render_boards(boards, "md", "probes")
+    if has_taxonomy(boards):
+        files[folder / "taxonomy.md"] = render_boards(boards, "md", "taxonomy")
     return files
 
 
-def _write(out: Path, records: list[Record], published: Sequence[Reported], leaks: Leaks | None) -> None:
-    for path, text in _files(out, records, published, leaks).items():
+def _write(out: Path, files: Mapping[Path, str]) -> None:
+    for path, text in files.items():
         try:
             write_atomic(path, text.encode())
         except OSError as error:
@@ -176,9 +183,9 @@ def _write(out: Path, records: list[Record], published: Sequence[Reported], leak
         print(f"wrote {path}", file=sys.stderr)
 
 
-def _check(out: Path, records: list[Record], published: Sequence[Reported], leaks: Leaks | None) -> int:
+def _check(out: Path, files: Mapping[Path, str]) -> int:
     stale = 0
-    for path, wanted in _files(out, records, published, leaks).items():
+    for path, wanted in files.items():
         try:
             found = path.read_bytes().decode(errors="replace")
         except FileNotFoundError:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import orjson
+
 from bench import bits, budget, temporal
 from bench.api import Evaluation
 from bench.budget import PLAIN, Storage
@@ -206,18 +208,18 @@ class Record:
         return json.dumps(_finite(body), indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
 
 
-def from_json(text: str, history: bool = True) -> Record:
+def from_json(text: str | bytes, history: bool = True) -> Record:
     """Reads a record.
 
     Args:
-        text: as `Record.to_json` writes it.
-        history: False leaves the history out, half of the time that reading takes.
+        text: as `Record.to_json` writes it; bytes are UTF-8.
+        history: False leaves the history out: of ten thousand records it takes most of the memory.
 
     Raises:
         ValueError: not a record of this schema, with what is wrong.
     """
     try:
-        body = json.loads(text if history else _without_history(text))
+        body = orjson.loads(text)  # thrice as fast as json, which a table of ten thousand records feels
         if body["cell"]["schema"] != SCHEMA:
             raise ValueError(f"schema {body['cell']['schema']}, this version reads {SCHEMA}")
         cell = Cell(**body["cell"])
@@ -244,13 +246,6 @@ def from_json(text: str, history: bool = True) -> Record:
     return record
 
 
-def _without_history(text: str) -> str:
-    """The text with the history cut out, where it is laid out as `Record.to_json` does; else as it is."""
-    start = text.find('\n "history": {\n')  # strings hold no line breaks: this is the field
-    end = text.find("\n },\n", start)
-    return text if -1 in (start, end) else f'{text[:start]}\n "history": {{{text[end:]}'
-
-
 def _finite(value: Any) -> Any:
     """The value with each number that JSON cannot hold (a diverged loss) as null."""
     if isinstance(value, float):
@@ -272,32 +267,25 @@ def _motion(motion: Mapping[str, Any] | None) -> Motion | None:
 
 
 _FIELDS = tuple(entry.name for entry in dataclasses.fields(Evaluation))
-_LATER = {
-    "probes",
-    "frozen_trained",
-    "frozen_both",
-    "correct_clips",
-    "checkpoints",
-}  # records of before these were measured lack them
 
 
 def _evaluation(entry: Mapping[str, Any]) -> Evaluation:
-    fields = {name: entry[name] for name in _FIELDS if name in entry or name not in _LATER}
+    fields = {name: entry[name] for name in _FIELDS if name in entry}  # those that came later have defaults
     confusion = tuple(map(tuple, entry["confusion"]))
     if any(len(row) != len(confusion) for row in confusion):
         raise TypeError("its confusion matrix is not square")
     evaluation = Evaluation(**{**fields, "confusion": confusion, "checkpoints": tuple(entry.get("checkpoints", ()))})
-    if (
-        evaluation.correct_clips
-        and sum(bits.unpack(evaluation.correct_clips, evaluation.tested())) != evaluation.correct()
-    ):
+    if evaluation.correct_clips and bits.count(evaluation.correct_clips, evaluation.tested()) != evaluation.correct():
         raise TypeError("its test clips are not the ones that its confusion matrix counts")
     return evaluation
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Any) -> str:
     """One spelling per value: sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -340,7 +328,7 @@ class RecordStore:
     def read(self, cell_id: str) -> Record | None:
         """The record of a cell; None if there is none or it cannot be trusted."""
         try:
-            return from_json(self.path(cell_id).read_text(encoding="utf-8"))
+            return from_json(self.path(cell_id).read_bytes())
         except (OSError, ValueError):
             return None
 
@@ -353,7 +341,7 @@ class RecordStore:
             return
         for path in sorted(self.folder.glob("*.json")):
             try:
-                yield from_json(path.read_text(encoding="utf-8"), history)
+                yield from_json(path.read_bytes(), history)
             except (OSError, ValueError) as error:
                 if on_bad is not None:
                     on_bad(path, str(error))

@@ -194,7 +194,11 @@ def test_a_cell_that_its_method_declines_is_not_tuned(searches):
 @pytest.mark.parametrize(
     ("methods", "overrides", "words"),
     [
-        (("random", "full"), {}, r"--tune: nothing to tune in random, full \(valid: codec-h264, codec-av1, dc, dm, dsa, .*, tiny-step\)"),
+        (
+            ("random", "full"),
+            {},
+            r"--tune: nothing to tune in random, full \(valid: codec-h264, codec-av1, dc, dm, dsa, .*, tiny-step\)",
+        ),
         (("tiny-step",), {"tiny-step": {"lr": "0"}}, r"--tune: tiny-step.lr=0.0 is not a positive number"),
         (("tiny-step",), {"tiny-step": {"lr": "-1"}}, r"--tune: tiny-step.lr=-1.0 is not a positive number"),
     ],
