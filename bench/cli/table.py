@@ -4,7 +4,8 @@ python -m bench table                      the leaderboards of results/
 python -m bench table --by bytes           all budgets and settings in one table, sorted by stored bytes
 python -m bench table --by probes          temporal probes and motion, leaderboard by leaderboard
 python -m bench table --format latex       for a paper
-python -m bench table --write              also write results/tables: leaderboard.md and .csv, bytes.md, probes.md
+python -m bench table --by bytes --format svg   a picture: accuracy against stored bytes, with the Pareto front
+python -m bench table --write              also write results/tables: leaderboard.md and .csv, bytes.md and .svg, probes.md
 python -m bench table --without-leaks      accuracy without leaked test clips beside it (data check --leaks finds them)
 python -m bench table --check              exit 1 if these files are not what the records say
 """
@@ -26,6 +27,7 @@ from bench.store.records import Record, RecordStore, write_atomic
 from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, estimator_of, render_boards
 from bench.tables.leaderboard import Leaderboard, leaderboards
 from bench.tables.leaks import Leaks
+from bench.tables.picture import has_picture, picture
 from bench.tables.published import read
 from bench.tables.sheet import printable
 from bench.tables.taxonomy import has_taxonomy
@@ -34,13 +36,18 @@ from bench.tables.temporal import has_probes
 SUMMARY = "print the leaderboards, made anew from the records"
 
 _DIFF_LINES = 20
+_PICTURE = "svg"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``table``."""
     parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
     parser.add_argument(
-        "--format", type=_format, choices=FORMATS, default="terminal", help="how to print them (default: terminal)"
+        "--format",
+        type=_format,
+        choices=(*FORMATS, _PICTURE),
+        default="terminal",
+        help="how to print them (default: terminal); svg is a picture of --by bytes",
     )
     parser.add_argument(
         "--by", choices=BY, default="ipc",
@@ -63,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--write",
         action="store_true",
-        help="also write leaderboard.md and .csv, bytes.md and, where records have them, probes.md and taxonomy.md to DIR/tables",
+        help="also write leaderboard.md and .csv, bytes.md and .svg and, where records have them, probes.md and taxonomy.md to DIR/tables",
     )
     action.add_argument(
         "--check", action="store_true", help="print only how DIR/tables differs from the records; exit 1 if it does"
@@ -89,13 +96,22 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.format == _PICTURE and args.by != "bytes":
+        raise BenchError(
+            f"--format {_PICTURE}: the picture is of --by bytes; give that, or another format ({', '.join(FORMATS)})"
+        )
     out = Path(args.out)
     records = _records(out)
     published = read(out / "published.csv")
     leaks = None if args.without_leaks is None else _leaks(out, args.without_leaks, records)
     boards = leaderboards(records, published=published, estimator=estimator_of(args.interval), leaks=leaks)
     if not args.check:
-        print(render_boards(boards, args.format, args.by, args.columns, args.interval), end="")
+        text = (
+            picture(boards)
+            if args.format == _PICTURE
+            else render_boards(boards, args.format, args.by, args.columns, args.interval)
+        )
+        print(text, end="")
     if not (args.check or args.write):
         return 0
     if args.interval != "student":
@@ -167,6 +183,8 @@ def _files(out: Path, boards: Sequence[Leaderboard]) -> dict[Path, str]:
         folder / "leaderboard.csv": render_boards(boards, "csv"),
         folder / "bytes.md": render_boards(boards, "md", "bytes"),
     }
+    if has_picture(boards):
+        files[folder / "bytes.svg"] = picture(boards)
     if any(has_probes(cell) for board in boards for row in board.rows for cell in row.cells):
         files[folder / "probes.md"] = render_boards(boards, "md", "probes")
     if has_taxonomy(boards):
