@@ -12,6 +12,7 @@ The same command again goes on where it stopped and runs nothing twice.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -35,6 +36,8 @@ from bench.tables.published import Reported, read
 
 if TYPE_CHECKING:
     from bench.cli.progress import Display
+    from bench.cli.tensorboard import TensorBoardLog
+    from bench.engines.events import Event
     from bench.grid import PlannedCell
     from bench.plugins import Registries
 
@@ -138,6 +141,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--out", default="results", metavar="DIR", help="where records and sets go (default: results)")
     how.add_argument("--root", metavar="DIR", help="where the dataset lies (default: data/NAME, or BENCH_DATA/NAME)")
     how.add_argument("--plain", action="store_true", help="plain progress lines, also in a terminal")
+    how.add_argument(
+        "--log", choices=("tensorboard",), help="also write losses and accuracies to DIR/tensorboard (default: no)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -344,7 +350,15 @@ def _run_cells(
     context = Context(Path(args.out), paths.cache_root(), device, os.cpu_count() or 1, gain_of_full=args.gain_of_full)
     deadline = None if args.limit_minutes is None else time.time() + 60 * args.limit_minutes
     past: dict[str, float] = {}  # kept for the display, which learns from them how long the rest may take
-    with make_display(sys.stderr, plain=True if args.plain else None) as display:
+    with contextlib.ExitStack() as open_files:
+        log = None if args.log is None else open_files.enter_context(_event_log(Path(args.out)))
+        display = open_files.enter_context(make_display(sys.stderr, plain=True if args.plain else None))
+
+        def tell(event: Event) -> None:
+            display.handle(event)
+            if log is not None:
+                log.handle(event)
+
         now = look()
         _build_stores(list(now.to_do.values()), context, display)
         while now.due and (deadline is None or time.time() < deadline):
@@ -355,7 +369,7 @@ def _run_cells(
                 display.handle(CellLog("tuning", line))
             ids = {planned.cell.id() for planned in now.due}
             tried |= ids
-            local.run(now.due, registries, args.plugin, context, args.jobs, deadline, display.handle)
+            local.run(now.due, registries, args.plugin, context, args.jobs, deadline, tell)
             past |= {key: to_do[key] for key in ids}
             now = look()
 
@@ -400,6 +414,12 @@ def _build_stores(waiting: Sequence[PlannedCell], context: Any, display: Display
         store = open_store(planned, context, reporter)
         for clip, reason in store.left_out:
             display.handle(CellLog(name, f"left out {clip}: {reason}"))
+
+
+def _event_log(out: Path) -> TensorBoardLog:
+    from bench.cli.tensorboard import TensorBoardLog
+
+    return TensorBoardLog(out)
 
 
 def _status(record: Record | None) -> Any:
