@@ -11,6 +11,7 @@ without loading it.
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -493,11 +494,15 @@ class Evaluation:
 
     def tested(self) -> int:
         """Number of test clips."""
-        return sum(map(sum, self.confusion))
+        return self._counts[0]
 
     def correct(self) -> int:
         """Number of test clips classified correctly."""
-        return sum(row[i] for i, row in enumerate(self.confusion))
+        return self._counts[1]
+
+    @functools.cached_property
+    def _counts(self) -> tuple[int, int]:
+        return sum(map(sum, self.confusion)), sum(row[i] for i, row in enumerate(self.confusion))
 
     def accuracy(self) -> float:
         """Share of test clips classified correctly."""

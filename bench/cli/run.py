@@ -13,6 +13,7 @@ The same command again goes on where it stopped and runs nothing twice.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -38,6 +39,8 @@ from bench.tables.sheet import printable
 
 if TYPE_CHECKING:
     from bench.cli.progress import Display
+    from bench.cli.tensorboard import TensorBoardLog
+    from bench.engines.events import Event
     from bench.grid import PlannedCell
     from bench.plugins import Registries
 
@@ -168,6 +171,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--out", default="results", metavar="DIR", help="where records and sets go (default: results)")
     how.add_argument("--root", metavar="DIR", help="where the dataset lies (default: data/NAME, or BENCH_DATA/NAME)")
     how.add_argument("--plain", action="store_true", help="plain progress lines, also in a terminal")
+    how.add_argument(
+        "--log", choices=("tensorboard",), help="also write losses and accuracies to DIR/tensorboard (default: no)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -417,10 +423,16 @@ def _run_cells(
     timeout = None if args.timeout is None else 60 * args.timeout
     work = Work(tuple(args.plugin), context, deadline, timeout, args.attempts, args.per_gpu)
     past: dict[str, float] = {}  # kept for the display, which learns from them how long the rest may take
-    with (
-        make_display(sys.stderr, plain=True if args.plain else None) as display,
-        engines.make(args, device) as engine,
-    ):
+    with contextlib.ExitStack() as opened:
+        log = None if args.log is None else opened.enter_context(_event_log(out))
+        display = opened.enter_context(make_display(sys.stderr, plain=True if args.plain else None))
+        engine = opened.enter_context(engines.make(args, device))
+
+        def tell(event: Event) -> None:
+            display.handle(event)
+            if log is not None:
+                log.handle(event)
+
         now = look()
         _announce(now, estimate(now), out, grid_name)
         _build_stores(list(now.to_do.values()), context, display)
@@ -434,7 +446,7 @@ def _run_cells(
             tried |= ids
             _announce(now, seconds, out, grid_name)
             orders = [Order(planned, stamp(now.records.get(planned.cell.id()))) for planned in now.due]
-            engine.run(orders, registries, work, display.handle)
+            engine.run(orders, registries, work, tell)
             past |= {key: to_do[key] for key in ids}
             now = look()
 
@@ -486,6 +498,12 @@ def _build_stores(waiting: Sequence[PlannedCell], context: Any, display: Display
         store = open_store(planned, context, reporter)
         for clip, reason in store.left_out:
             display.handle(CellLog(name, f"left out {clip}: {reason}"))
+
+
+def _event_log(out: Path) -> TensorBoardLog:
+    from bench.cli.tensorboard import TensorBoardLog
+
+    return TensorBoardLog(out)
 
 
 def _status(record: Record | None) -> Any:

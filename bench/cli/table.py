@@ -5,7 +5,8 @@ python -m bench table --by bytes           all budgets and settings in one table
 python -m bench table --by probes          temporal probes and motion, leaderboard by leaderboard
 python -m bench table --by nets            the same sets judged by several networks (run --nets)
 python -m bench table --format latex       for a paper
-python -m bench table --write              also write results/tables: leaderboard.md and .csv, bytes.md, probes.md
+python -m bench table --by bytes --format svg   a picture: accuracy against stored bytes, with the Pareto front
+python -m bench table --write              also write results/tables: leaderboard.md and .csv, bytes.md and .svg, probes.md
 python -m bench table --without-leaks      accuracy without leaked test clips beside it (data check --leaks finds them)
 python -m bench table --check              exit 1 if these files are not what the records say
 """
@@ -16,7 +17,7 @@ import argparse
 import difflib
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,24 +25,30 @@ from bench.data.leaks import file_name, read_csv
 from bench.errors import BenchError
 from bench.store import tested
 from bench.store.records import Record, RecordStore, write_atomic
-from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, render
-from bench.tables.leaderboard import leaderboards
+from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, estimator_of, render_boards
+from bench.tables.leaderboard import Leaderboard, leaderboards
 from bench.tables.leaks import Leaks
-from bench.tables.published import Reported, read
+from bench.tables.picture import has_picture, picture
+from bench.tables.published import read
 from bench.tables.sheet import printable
-from bench.tables.taxonomy import taxonomy_tables
+from bench.tables.taxonomy import has_taxonomy
 from bench.tables.temporal import has_probes
 
 SUMMARY = "print the leaderboards, made anew from the records"
 
 _DIFF_LINES = 20
+_PICTURE = "svg"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``table``."""
     parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
     parser.add_argument(
-        "--format", type=_format, choices=FORMATS, default="terminal", help="how to print them (default: terminal)"
+        "--format",
+        type=_format,
+        choices=(*FORMATS, _PICTURE),
+        default="terminal",
+        help="how to print them (default: terminal); svg is a picture of --by bytes",
     )
     parser.add_argument(
         "--by", choices=BY, default="ipc",
@@ -65,7 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--write",
         action="store_true",
-        help="also write leaderboard.md and .csv, bytes.md and, where records have them, probes.md, taxonomy.md and nets.md to DIR/tables",
+        help="also write leaderboard.md and .csv, bytes.md and .svg and, where records have them, probes.md, taxonomy.md and nets.md to "
+        "DIR/tables",
     )
     action.add_argument(
         "--check", action="store_true", help="print only how DIR/tables differs from the records; exit 1 if it does"
@@ -91,15 +99,30 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.format == _PICTURE and args.by != "bytes":
+        raise BenchError(
+            f"--format {_PICTURE}: the picture is of --by bytes; give that, or another format ({', '.join(FORMATS)})"
+        )
     out = Path(args.out)
     records = _records(out)
     published = read(out / "published.csv")
     leaks = None if args.without_leaks is None else _leaks(out, args.without_leaks, records)
+    boards = leaderboards(records, published=published, estimator=estimator_of(args.interval), leaks=leaks)
+    if not args.check:
+        text = (
+            picture(boards)
+            if args.format == _PICTURE
+            else render_boards(boards, args.format, args.by, args.columns, args.interval)
+        )
+        print(text, end="")
+    if not (args.check or args.write):
+        return 0
+    if args.interval != "student":
+        boards = leaderboards(records, published=published, leaks=leaks)
+    files = _files(out, boards)
     if args.check:
-        return _check(out, records, published, leaks)
-    print(render(records, args.format, args.by, published, args.columns, args.interval, leaks), end="")
-    if args.write:
-        _write(out, records, published, leaks)
+        return _check(out, files)
+    _write(out, files)
     return 0
 
 
@@ -155,24 +178,27 @@ def _leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
     return Leaks(lists, keys_of)
 
 
-def _files(out: Path, records: list[Record], published: Sequence[Reported], leaks: Leaks | None) -> dict[Path, str]:
+def _files(out: Path, boards: Sequence[Leaderboard]) -> dict[Path, str]:
+    """What ``--write`` writes, by its path."""
     folder = out / "tables"
     files = {
-        folder / "leaderboard.md": render(records, "md", published=published, leaks=leaks),
-        folder / "leaderboard.csv": render(records, "csv", published=published, leaks=leaks),
-        folder / "bytes.md": render(records, "md", "bytes"),
+        folder / "leaderboard.md": render_boards(boards, "md"),
+        folder / "leaderboard.csv": render_boards(boards, "csv"),
+        folder / "bytes.md": render_boards(boards, "md", "bytes"),
     }
-    if any(map(has_probes, records)):
-        files[folder / "probes.md"] = render(records, "md", "probes")
-    if taxonomy_tables(leaderboards(records)):
-        files[folder / "taxonomy.md"] = render(records, "md", "taxonomy")
-    if any(record.cell.evaluation_network is not None for record in records):
-        files[folder / "nets.md"] = render(records, "md", "nets")
+    if has_picture(boards):
+        files[folder / "bytes.svg"] = picture(boards)
+    if any(has_probes(cell) for board in boards for row in board.rows for cell in row.cells):
+        files[folder / "probes.md"] = render_boards(boards, "md", "probes")
+    if has_taxonomy(boards):
+        files[folder / "taxonomy.md"] = render_boards(boards, "md", "taxonomy")
+    if any(board.group.crosses() for board in boards):
+        files[folder / "nets.md"] = render_boards(boards, "md", "nets")
     return files
 
 
-def _write(out: Path, records: list[Record], published: Sequence[Reported], leaks: Leaks | None) -> None:
-    for path, text in _files(out, records, published, leaks).items():
+def _write(out: Path, files: Mapping[Path, str]) -> None:
+    for path, text in files.items():
         try:
             write_atomic(path, text.encode())
         except OSError as error:
@@ -180,9 +206,9 @@ def _write(out: Path, records: list[Record], published: Sequence[Reported], leak
         print(f"wrote {path}", file=sys.stderr)
 
 
-def _check(out: Path, records: list[Record], published: Sequence[Reported], leaks: Leaks | None) -> int:
+def _check(out: Path, files: Mapping[Path, str]) -> int:
     stale = 0
-    for path, wanted in _files(out, records, published, leaks).items():
+    for path, wanted in files.items():
         try:
             found = path.read_bytes().decode(errors="replace")
         except FileNotFoundError:

@@ -14,7 +14,7 @@ from bench.store.records import Record
 from bench.tables import stats
 from bench.tables.leaderboard import Group, Leaderboard, Row, leaderboards
 from bench.tables.published import Reported
-from bench.tables.raw import as_json
+from bench.tables.raw import as_values
 from bench.tables.views import by_bytes
 from bench.temporal import parse
 
@@ -51,7 +51,7 @@ def content(
     """
     boards = leaderboards(records, published=published)
     every = [(board, row) for board in boards for row in board.rows]
-    figures = json.loads(as_json(every, boards, (), stats.interval))["rows"]
+    figures = as_values(every, boards, (), stats.interval)["rows"]
     first = {board.group: board for board in reversed(boards)}
     groups = list(dict.fromkeys(board.group for board in boards))
     optimal = {

@@ -247,12 +247,12 @@ class NewerSchema(ValueError):
     """A record of a later version of the suite: whole, but not to be read here."""
 
 
-def from_json(text: str, history: bool = True) -> Record:
+def from_json(text: str | bytes, history: bool = True) -> Record:
     """Reads a record, of this or an older schema version.
 
     Args:
-        text: as `Record.to_json` writes it.
-        history: False leaves the history out, half of the time that reading takes.
+        text: as `Record.to_json` writes it; bytes are UTF-8.
+        history: False leaves the history out: of ten thousand records it takes most of the memory.
 
     Raises:
         ValueError: not a record, with what is wrong; `NewerSchema` for one of a later version.
@@ -260,12 +260,12 @@ def from_json(text: str, history: bool = True) -> Record:
     return _parsed(text, history)[1]
 
 
-def _parsed(text: str, history: bool) -> tuple[str, Record]:
+def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
     """The id that a record was written under, and the record as of this schema version."""
     import msgspec
 
     try:
-        body = json.loads(text if history else _without_history(text))
+        body = msgspec.json.decode(text)  # thrice as fast as json, which a table of ten thousand records feels
         written = body.get("id")
         body = _migrated(body)
         Cell(**body["cell"])  # no field but these
@@ -279,7 +279,7 @@ def _parsed(text: str, history: bool) -> tuple[str, Record]:
         for evaluation in record.evaluations:
             _check(evaluation)
         return written, record
-    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError, msgspec.DecodeError) as error:
         raise ValueError(f"not a record: {type(error).__name__}: {error}") from error
     except msgspec.ValidationError as error:
         raise ValueError(f"not a record: {error}") from error
@@ -329,13 +329,6 @@ def _migrated(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "cell": cell, "id": _identity(cell)}
 
 
-def _without_history(text: str) -> str:
-    """The text with the history cut out, where it is laid out as `Record.to_json` does; else as it is."""
-    start = text.find('\n "history": {\n')  # strings hold no line breaks: this is the field
-    end = text.find("\n },\n", start)
-    return text if -1 in (start, end) else f'{text[:start]}\n "history": {{{text[end:]}'
-
-
 def _finite(value: Any) -> Any:
     """The value with each number that JSON cannot hold (a diverged loss) as null."""
     if isinstance(value, float):
@@ -357,13 +350,16 @@ def _check(evaluation: Evaluation) -> None:
     if min(map(min, confusion), default=0) < 0:
         raise ValueError("not a record: its confusion matrix holds a negative count")
     clips = evaluation.correct_clips
-    if clips and sum(bits.unpack(clips, evaluation.tested())) != evaluation.correct():
+    if clips and bits.count(clips, evaluation.tested()) != evaluation.correct():
         raise ValueError("not a record: its test clips are not the ones that its confusion matrix counts")
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical_json(value: Any) -> str:
     """One spelling per value: sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -462,7 +458,7 @@ class RecordStore:
         Raises:
             OSError, ValueError: it cannot be read, or not trusted.
         """
-        written, record = _parsed(path.read_text(encoding="utf-8"), history)
+        written, record = _parsed(path.read_bytes(), history)
         if written != path.stem:
             raise ValueError("its file is not named after its id")
         return record

@@ -76,8 +76,19 @@ def render(
         intervals: how they are made.
         leaks: which test clips leaked into train: leaderboards, CSV and JSON show the accuracy without them, too.
     """
-    estimator = _estimator(intervals)
-    boards = leaderboards(records, published=published, estimator=estimator, leaks=leaks)
+    boards = leaderboards(records, published=published, estimator=estimator_of(intervals), leaks=leaks)
+    return render_boards(boards, fmt, by, extra, intervals)
+
+
+def render_boards(
+    boards: Sequence[Leaderboard],
+    fmt: Format | Literal["markdown"] = "terminal",
+    by: By = "ipc",
+    extra: Sequence[Extra] = (),
+    intervals: Intervals = "student",
+) -> str:
+    """`render` of leaderboards that are made already, with the same kind of intervals."""
+    estimator = estimator_of(intervals)
     if fmt == "csv":
         return raw.as_csv(_in_order(boards, by), estimator)
     if fmt == "json":
@@ -110,7 +121,8 @@ def render(
     return {"terminal": sheet.terminal, "latex": sheet.latex, "html": sheet.html}[fmt](sheets, text)
 
 
-def _estimator(intervals: Intervals) -> Estimator:
+def estimator_of(intervals: Intervals) -> Estimator:
+    """What makes these intervals."""
     if intervals == "student":
         return stats.interval
     from bench.tables.bootstrap import bootstrap_interval

@@ -511,10 +511,14 @@ def _order(row: Row) -> tuple[Any, ...]:
 
 def _variants(records: Sequence[Record]) -> list[_Variant]:
     found: defaultdict[tuple[str, str, str, bool], dict[int | None, Record]] = defaultdict(dict)
+    spelled: dict[str, str] = {}  # most configs are written alike, and comparing that is faster than spelling them out
     for record in records:
         cell = record.cell
         config = cell.config if cell.storage == PLAIN else {**cell.config, "storage": cell.storage}
-        found[cell.method, canonical_json(config), cell.source, cell.ipc is None][cell.seed] = record
+        written = repr(config)
+        if written not in spelled:
+            spelled[written] = canonical_json(config)
+        found[cell.method, spelled[written], cell.source, cell.ipc is None][cell.seed] = record
     return [
         _Variant(method, json.loads(config), source, reference, dict(sorted(by_seed.items(), key=_seed_order)))
         for (method, config, source, reference), by_seed in sorted(found.items())
@@ -566,8 +570,8 @@ def _labels(variants: Sequence[_Variant]) -> list[str]:
     return labels
 
 
-def _differ(values: Iterable[Any]) -> bool:
-    return len({canonical_json(value) for value in values}) > 1
+def _differ(values: Iterable[Value]) -> bool:
+    return len({(type(value), value) for value in values}) > 1  # 1, 1.0 and True are not the same
 
 
 def _written(value: Value) -> str:
@@ -824,21 +828,28 @@ def _disagreements(records: Sequence[Record]) -> list[str]:
     finished = [record for record in records if record.status == "ok" and record.evaluations]
     decoded = [record for record in records if record.data.get("digest")]
     return [
-        *_disagreement("the decoded clips", decoded, lambda record: f"digest {str(record.data['digest'])[:12]}"),
+        *_disagreement("the decoded clips", decoded, _digest, "digest {}".format),
         *_disagreement(
-            "the test clips", finished, lambda record: f"counts by class {_shortened(_class_counts(record))}"
+            "the test clips", finished, _class_counts, lambda counts: f"counts by class {_shortened(counts)}"
         ),
-        *_disagreement("the record's layout", records, lambda record: f"schema {record.cell.schema}"),
+        *_disagreement("the record's layout", records, lambda record: record.cell.schema, "schema {}".format),
     ]
 
 
-def _disagreement(what: str, records: Sequence[Record], fact: Callable[[Record], str]) -> list[str]:
-    methods: defaultdict[str, set[str]] = defaultdict(set)
+def _digest(record: Record) -> str:
+    return str(record.data["digest"])[:12]
+
+
+def _disagreement(
+    what: str, records: Sequence[Record], fact: Callable[[Record], Any], text: Callable[[Any], str]
+) -> list[str]:
+    methods: defaultdict[Any, set[str]] = defaultdict(set)
     for record in records:
         methods[fact(record)].add(record.cell.method)
     if len(methods) < 2:
         return []
-    camps = [f"{', '.join(sorted(names))} ({value})" for value, names in sorted(methods.items())]
+    named = sorted((text(value), names) for value, names in methods.items())
+    camps = [f"{', '.join(sorted(names))} ({value})" for value, names in named]
     return [f"CAUTION: the rows do not agree on {what}: {' against '.join(camps)}"]
 
 

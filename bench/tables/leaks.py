@@ -27,6 +27,8 @@ class Leaks:
 
     def kept(self, record: Record) -> tuple[bool, ...] | None:
         """For each clip that the record's evaluations tested whether it is no leak; None if that is not known."""
+        if record.cell.dataset not in self.leaked:
+            return None
         return self._kept.get((record.cell.dataset, str(record.data.get("test_keys_digest"))))
 
     @functools.cached_property

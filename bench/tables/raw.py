@@ -36,7 +36,7 @@ _SOME = ("distilled_with", *(f"accuracy_without_leaks{end}" for end in _ENDS), "
 
 
 def as_csv(rows: Iterable[tuple[Leaderboard, Row]], estimator: Estimator) -> str:
-    """One line a row: fractions, seconds and bytes as they are; empty where there is none."""
+    """One line a row: fractions, seconds and bytes, to twelve digits (the last ones depend on the machine); empty where there is none."""
     text = io.StringIO()
     lines = [_values(board, row, estimator) for board, row in rows]
     writer = csv.DictWriter(text, _columns(lines), lineterminator="\n")
@@ -51,14 +51,29 @@ def as_json(
     over: Sequence[OverDatasets],
     estimator: Estimator,
 ) -> str:
-    """An object with ``rows`` (the columns of the CSV), ``tests`` (every pair of each leaderboard) and ``mean_ranks``."""
+    """`as_values` as text, an entry of its lists a line."""
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    lists = [
+        f'"{name}": [' + ",".join(f"\n {encode(entry)}" for entry in entries) + "\n]"
+        for name, entries in as_values(rows, boards, over, estimator).items()
+    ]
+    return "{" + ",\n".join(lists) + "}\n"
+
+
+def as_values(
+    rows: Iterable[tuple[Leaderboard, Row]],
+    boards: Sequence[Leaderboard],
+    over: Sequence[OverDatasets],
+    estimator: Estimator,
+) -> dict[str, list[dict[str, Any]]]:
+    """Lists of ``rows`` (the columns of the CSV), ``tests`` (every pair of each leaderboard) and ``mean_ranks``."""
     lines = [_values(board, row, estimator) for board, row in rows]
-    body = {
-        "rows": [dict.fromkeys(_columns(lines)) | line for line in lines],
+    empty = dict.fromkeys(_columns(lines))
+    return {
+        "rows": [empty | line for line in lines],
         "tests": [test for board in boards for test in _tests(board)],
         "mean_ranks": [_mean_ranks(each.board, each.ranks) for each in over],
     }
-    return json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _columns(lines: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -68,6 +83,8 @@ def _columns(lines: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _flat(name: str, value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
     if isinstance(value, dict):
         return json.dumps(value, sort_keys=name == "config", ensure_ascii=False)
     return "; ".join(value) if isinstance(value, list) else value

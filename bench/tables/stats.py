@@ -160,8 +160,9 @@ def differences(a: Trainings, b: Trainings) -> list[list[float]] | None:
     The seed of a method without randomness (None) is paired with every seed of the other.
     """
     pairs = _shared_seeds(a, b)
-    shared = [a[seed_a].keys() & b[seed_b].keys() for seed_a, seed_b in pairs]
-    networks = sorted(set.intersection(*map(set, shared))) if shared else []
+    if not pairs:
+        return None
+    networks = sorted(set.intersection(*(set(a[i]).intersection(b[j]) for i, j in pairs)))
     return [[a[i][network] - b[j][network] for network in networks] for i, j in pairs] if networks else None
 
 
@@ -214,7 +215,7 @@ def _joined(a: _Error, b: _Error) -> _Error:
 
 def _error(sample: Sequence[float]) -> _Error:
     mean, dof = _mean(sample), len(sample) - 1
-    return _Error(math.fsum((value - mean) ** 2 for value in sample) / dof / len(sample), dof)
+    return _Error(math.fsum([(value - mean) ** 2 for value in sample]) / dof / len(sample), dof)
 
 
 def _shared_seeds(a: Collection[int | None], b: Collection[int | None]) -> list[tuple[int | None, int | None]]:

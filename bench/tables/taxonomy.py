@@ -33,6 +33,16 @@ class TaxonomyTable:
     rows: dict[tuple[str, tuple[str, str]], TemporalRow]
 
 
+def has_taxonomy(boards: Iterable[Leaderboard]) -> bool:
+    """Whether `taxonomy_tables` has any table."""
+    settings: defaultdict[tuple[object, ...], set[str]] = defaultdict(set)
+    for board in boards:
+        for row in board.rows:
+            if not row.reference:
+                settings[row.label, _context(board), board.group.frames()].add(board.setting)
+    return any(len(found) > 1 for found in settings.values())
+
+
 def taxonomy_tables(boards: Iterable[Leaderboard], estimator: Estimator = stats.interval) -> list[TaxonomyTable]:
     """A table for each method that stands in at least two settings of what can be compared, by name.
 
@@ -42,17 +52,21 @@ def taxonomy_tables(boards: Iterable[Leaderboard], estimator: Estimator = stats.
     """
     found: defaultdict[tuple[str, tuple[str, ...], int], list[tuple[Leaderboard, TemporalRow]]] = defaultdict(list)
     for board in boards:
-        group = board.group
-        judged = () if group.judged_on == "test" else (f"judged on {group.judged_on}",)
-        context = (group.profile, group.protocol, group.judge(), *judged)
         for row in board.rows:
             if not row.reference:
-                found[row.label, context, group.frames()].append((board, temporal_row(row, estimator)))
+                place = row.label, _context(board), board.group.frames()
+                found[place].append((board, temporal_row(row, estimator)))
     return [
         _table(label, context, frames, members)
         for (label, context, frames), members in sorted(found.items(), key=lambda item: item[0])
         if len({board.setting for board, _ in members}) > 1
     ]
+
+
+def _context(board: Leaderboard) -> tuple[str, ...]:
+    group = board.group
+    judged = () if group.judged_on == "test" else (f"judged on {group.judged_on}",)
+    return (group.profile, group.protocol, group.judge(), *judged)
 
 
 def _table(

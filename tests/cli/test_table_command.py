@@ -14,8 +14,10 @@ import pytest
 from bench.api import Evaluation
 from bench.cli import table
 from bench.errors import BenchError
-from bench.store.records import Cell, Record, RecordStore
+from bench.store.records import Cell, Record, RecordStore, SetReport
 from bench.tables.formats import BY, FORMATS, render
+from bench.tables.leaderboard import leaderboards
+from bench.tables.picture import picture
 from bench.tables.published import COLUMNS, read
 
 
@@ -67,6 +69,24 @@ def test_it_writes_what_a_reader_and_a_program_need(out, capsys):
     printed = capsys.readouterr()
     assert printed.out == render(RECORDS)
     assert printed.err.count("wrote ") == 3
+
+
+def test_the_picture_is_printed_written_and_checked_once_there_are_bytes(out, capsys):
+    with pytest.raises(BenchError, match="--format svg: the picture is of --by bytes"):
+        call("--out", out, "--format", "svg")
+    stored = dataclasses.replace(RECORDS[0], set=SetReport("dense", 2, 4096, 4096, {}, None))
+    RecordStore(out).write(stored)
+    expected = picture(leaderboards([stored, *RECORDS[1:]]))
+    assert call("--out", out, "--format", "svg", "--by", "bytes") == 0
+    assert capsys.readouterr().out == expected
+    call("--out", out, "--write")
+    path = out / "tables" / "bytes.svg"
+    assert path.read_bytes().decode() == expected
+    assert call("--out", out, "--check") == 0
+    path.write_text(expected.replace("4,096 bytes", "1 byte"), encoding="utf-8")
+    capsys.readouterr()
+    assert call("--out", out, "--check") == 1
+    assert "bytes.svg is not what the records say" in capsys.readouterr().out
 
 
 def test_probes_are_written_and_checked_once_there_are_any(out, capsys):

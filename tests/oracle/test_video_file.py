@@ -13,6 +13,7 @@ from bench.costs import count_set
 from bench.errors import BenchError, DoesNotFit
 from bench.rng import generator
 from bench.store.artefacts import load_set, save_set
+from bench.synthetic.choose import random_choice
 from bench.synthetic.video_file import VideoFileSet, decoded, encoded
 from tests.oracle.fake_task import FakeTask
 
@@ -100,6 +101,23 @@ def test_as_many_clips_as_fit_and_not_one_more(codec: Codec) -> None:
     task.budget = sizes[0] - 1
     with pytest.raises(DoesNotFit, match=f"codec-{codec} needs {sizes[0]:,} bytes for one clip a class"):
         made(task, codec)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_what_is_left_of_a_budget_makes_the_same_clips_better(codec: Codec) -> None:
+    """The set is at the best quality that fits: the next better one would not."""
+    crf, per_class = 40, 3
+    task = FakeTask(classes=2, per_class=8, ipc=8)
+    order = torch.cat(list(random_choice(task))).view(2, 8)
+    index = order[:, :per_class].flatten()
+    sizes = {quality: len(encoded(task.pixels(index), codec, quality)) for quality in range(30, crf + 1)}
+    task.budget = sizes[36]
+    assert len(encoded(task.pixels(order[:, : per_class + 1].flatten()), codec, crf)) > task.budget > sizes[crf]
+    synthetic = coded_clips(task, codec, crf, "random")
+    assert torch.bincount(synthetic.labels).tolist() == [per_class, per_class]
+    best = min(quality for quality, size in sizes.items() if size <= task.budget)
+    assert bytes(synthetic.tensors()["file"].tolist()) == encoded(task.pixels(index), codec, best)
+    assert best < crf
 
 
 def test_herding_chooses_other_clips_than_chance_and_the_same_each_time() -> None:
