@@ -215,7 +215,7 @@ class Record:
     set: SetReport | None = None
     evaluations: tuple[Evaluation, ...] = ()
     costs: dict[str, PhaseCost] = field(default_factory=dict)
-    history: dict[str, list[float]] = field(default_factory=dict)
+    history: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     motion: Motion | None = None
@@ -279,10 +279,10 @@ def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
         for evaluation in record.evaluations:
             _check(evaluation)
         return written, record
-    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError, msgspec.DecodeError) as error:
-        raise ValueError(f"not a record: {type(error).__name__}: {error}") from error
     except msgspec.ValidationError as error:
         raise ValueError(f"not a record: {error}") from error
+    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError, msgspec.DecodeError) as error:
+        raise ValueError(f"not a record: {type(error).__name__}: {error}") from error
 
 
 class _Data(TypedDict, total=False):

@@ -320,7 +320,10 @@ def test_the_estimate_counts_the_trials(run):
             ["--judge-on", "validation"],
             "--tune: with --judge-on validation the values would be judged on the clips that",
         ),
-        (["--methods", "random,full"], "--tune: nothing to tune in random, full (valid: dc, dm, dsa, "),
+        (
+            ["--methods", "random,full"],
+            "--tune: nothing to tune in random, full (valid: codec-h264, codec-av1, dc, dm, dsa, ",
+        ),
         (["--set", "tiny-step.lr=0"], "--tune: tiny-step.lr=0.0 is not a positive number to be scaled"),
         (["--tune-budget", "0"], "argument --tune-budget: '0' is not a whole number of at least 1"),
     ],
