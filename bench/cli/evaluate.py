@@ -17,6 +17,7 @@ from bench.api import Dataset, Geometry
 from bench.errors import BenchError
 from bench.grid import check_tested
 from bench.store.records import Cell
+from bench.tables.sheet import printable
 
 if TYPE_CHECKING:
     from bench.plugins import Registries
@@ -93,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
     report = count_set(synthetic, None)
     if store.digest != digest:
         print("note: the real clips are not the ones that the set was made from", file=sys.stderr)
-    print(f"{cell.method} on {index.dataset}, {len(synthetic)} clips, {report.storage_bytes} bytes stored")
+    what = printable(f"{cell.method} on {index.dataset}")
+    print(f"{what}, {len(synthetic)} clips, {report.storage_bytes} bytes stored")
     print(f"protocol {protocol.name}/{protocol.version}, network {network.name}, {len(test)} {cell.judged_on} clips")
     for entry in evaluations:
         fit = "" if entry.fitted else "  (did not fit its set)"

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ from bench.errors import BenchError
 from bench.store.damage import set_aside
 
 SCHEMA = 1
+
+_ABANDONED_SECONDS = 3600.0
 
 Status = Literal["ok", "failed", "oom", "timeout", "skipped", "interrupted"]
 
@@ -431,6 +434,10 @@ class RecordStore:
         """
         if not self.folder.is_dir():
             return
+        for left in self.folder.glob(".*.json.*"):  # half written by a process that was killed
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                    left.unlink()
         for path in sorted(self.folder.glob("*.json")):
             try:
                 record = self._load(path)
