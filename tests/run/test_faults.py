@@ -68,10 +68,9 @@ def test_without_room_for_checkpoints_a_cell_goes_on_and_says_so_once(
     (planned,) = plan("tiny-walk")
     lines = []
     record = run_cell(planned, registries, context, Reporter(lambda *_: None, lines.append))
-    # The set is archived, but not that it was: without that it would be distilled again.
-    assert record.status == "failed" or same(record, unbroken)
+    assert same(record, unbroken)
     assert any(line.endswith("distil.safetensors (No space left on device); going on without") for line in lines)
-    assert len(lines) == len(set(lines))
+    assert len(lines) == len(set(lines)) == 5  # two states, the set, finished networks of two phases
     assert not list(context.out.rglob("*.safetensors.*"))
 
 
