@@ -16,7 +16,7 @@ from bench import paths, plugins
 from bench.api import Dataset, Geometry
 from bench.errors import BenchError
 from bench.grid import check_tested
-from bench.store.records import Cell
+from bench.store.records import read_cell
 from bench.tables.sheet import printable
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ def run(args: argparse.Namespace) -> int:
     registries = plugins.load(args.plugin)
     synthetic, manifest = load_set(Path(args.path), registries)
     try:
-        cell, classes, digest = Cell(**manifest["cell"]), list(manifest["classes"]), manifest["dataset"]["digest"]
+        cell, classes, digest = read_cell(manifest["cell"]), list(manifest["classes"]), manifest["dataset"]["digest"]
         dataset = _dataset(args, registries, manifest)
         geometry = Geometry(**cell.geometry)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BenchError(f"{args.path}: manifest.json is damaged: {type(error).__name__}: {error}") from error
     index = dataset.index(geometry)
     if list(index.classes) != classes:

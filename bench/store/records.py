@@ -75,15 +75,6 @@ class Cell:
         """64 hexadecimal digits."""
         return _identity(vars(self))
 
-    def check(self) -> None:
-        """Refuses what no plan can ask for, and what readers of records rely on.
-
-        Raises:
-            ValueError: with the field.
-        """
-        if self.geometry.get("frames", 0) < 1:
-            raise ValueError(f"not a record: geometry {self.geometry} has no frames")
-
     def title(self) -> str:
         """What the cell is, in a line."""
         parts = [self.method, self.dataset]
@@ -94,6 +85,24 @@ class Cell:
         parts += [f"seed {self.seed}"] if self.seed is not None else []
         parts += [f"on {self.judged_on}"] if self.judged_on != "test" else []
         return " · ".join(parts)
+
+
+def read_cell(fields: Any) -> Cell:
+    """The cell of these fields, as records and manifests hold them.
+
+    Raises:
+        ValueError, TypeError: a field too many or too few, of another type, or a geometry without frames.
+    """
+    import msgspec
+
+    Cell(**fields)  # no field but these
+    try:
+        cell = msgspec.convert(fields, Cell)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"cell: {error}") from error
+    if cell.geometry.get("frames", 0) < 1:
+        raise ValueError(f"cell: its geometry {cell.geometry} has no frames")
+    return cell
 
 
 def _identity(cell: Mapping[str, Any]) -> str:
@@ -258,14 +267,13 @@ def _parsed(text: str, history: bool) -> tuple[str, Record]:
         body = json.loads(text if history else _without_history(text))
         written = body.get("id")
         body = _migrated(body)
-        Cell(**body["cell"])  # no field but these
+        read_cell(body["cell"])
         record = msgspec.convert(
             {**body, "history": body["history"] if history else {}, "evaluations": body["evaluations"]}, Record
         )
         if body["id"] != record.id:
             raise ValueError("its id does not match its contents")
         msgspec.convert([body["data"], body["provenance"]], tuple[_Data, _Provenance])
-        record.cell.check()
         for evaluation in record.evaluations:
             _check(evaluation)
         return written, record
