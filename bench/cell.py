@@ -20,7 +20,7 @@ from bench import config, motion
 from bench import task as tasks
 from bench.api import Checkpoints, Clips, ClipShape, Evaluation, Method, Network, Protocol, Split, SyntheticSet
 from bench.budget import PLAIN
-from bench.checkpoints import FileCheckpoints
+from bench.checkpoints import FileCheckpoints, once
 from bench.costs import PhaseMeter, count_set
 from bench.data.pixels import SplitClips
 from bench.data.store import ClipStore, open_or_build
@@ -190,6 +190,7 @@ class _CellRun:
         self.registries = registries
         self.context = context
         self.reporter = reporter
+        self.say = once(reporter.log)
         self.device = torch.device(context.device)
         self.checkpoints = context.out / "checkpoints" / self.cell.id()
         self.training = self.checkpoints / "training.safetensors"
@@ -369,7 +370,10 @@ class _CellRun:
         if synthetic.archived and self.context.keep_sets:
             account = {"journal": self.journal.to_meta(), "data": found, "by": self.cell.id()}
             save_set(self.artefact, synthetic, {**self._manifest(store), "distilled": account})
-            write_atomic(marker, json.dumps(account).encode())
+            try:
+                write_atomic(marker, json.dumps(account).encode())
+            except OSError as error:
+                self.reporter.log(f"cannot keep in {marker} that it is distilled ({error.strerror}); going on without")
         return synthetic
 
     def _note_costs(self) -> None:
@@ -392,7 +396,7 @@ class _CellRun:
         self, synthetic: SyntheticSet, test: SplitClips, classes: tuple[str, ...], network: Network, protocol: Protocol
     ) -> None:
         clip = self.planned.geometry.shape()
-        partial = _PartialEvaluations(self.checkpoints / "evaluations.json", self.reporter)
+        partial = _PartialEvaluations(self.checkpoints / "evaluations.json", self.say)
         meter = PhaseMeter(self.device, self._cost_so_far("evaluate", partial))
         with self._charged("evaluate", meter):
             self.evaluations += evaluate_set(
@@ -412,7 +416,7 @@ class _CellRun:
     ) -> None:
         """Measures the set's motion and what it is worth: the same networks, trained with the set's time frozen."""
         clip = self.planned.geometry.shape()
-        partial = _PartialEvaluations(self.checkpoints / "frozen.json", self.reporter)
+        partial = _PartialEvaluations(self.checkpoints / "frozen.json", self.say)
         meter = PhaseMeter(self.device, self._cost_so_far("probe", partial))
         with self._charged("probe", meter):
             self.motion = motion.measure(synthetic, store, split)
@@ -446,7 +450,7 @@ class _CellRun:
         def saving(number: int) -> Checkpoints:
             return FileCheckpoints(
                 self.training, self._owner(phase, number), self.device, self.reporter, tasks.CHECKPOINT_SECONDS,
-                lambda: {"cost": asdict(meter.so_far())},
+                lambda: {"cost": asdict(meter.so_far())}, self.say,
             )  # fmt: skip
 
         return saving
@@ -479,9 +483,9 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 class _PartialEvaluations:
     """The evaluations of an unfinished cell, on disk."""
 
-    def __init__(self, path: Path, reporter: Reporter) -> None:
+    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
         self.path = path
-        self.reporter = reporter
+        self.say = say
         self.evaluations: list[Evaluation] = []
         self.cost: PhaseCost | None = None
         try:
@@ -501,7 +505,7 @@ class _PartialEvaluations:
             pass
         except (OSError, ValueError, KeyError, TypeError):
             self.evaluations, self.cost = [], None
-            reporter.log(f"{path} is damaged, now {set_aside(path).name}; what it held is done again")
+            say(f"{path} is damaged, now {set_aside(path).name}; what it held is done again")
 
     def keep(self, done: list[Evaluation], cost: PhaseCost) -> None:
         """Writes what is done; says so where it cannot."""
@@ -509,7 +513,7 @@ class _PartialEvaluations:
         try:
             write_atomic(self.path, json.dumps(body).encode())
         except OSError as error:
-            self.reporter.log(f"cannot keep finished networks in {self.path} ({error.strerror}); going on without")
+            self.say(f"cannot keep finished networks in {self.path} ({error.strerror}); going on without")
 
 
 def open_store(planned: PlannedCell, context: Context, reporter: Reporter) -> ClipStore:

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from bench.task import Reporter
 
 
+def once(log: Callable[[str], None]) -> Callable[[str], None]:
+    """Says each sentence only the first time."""
+    said: set[str] = set()
+
+    def say(sentence: str) -> None:
+        if sentence not in said:
+            said.add(sentence)
+            log(sentence)
+
+    return say
+
+
 @final
 class FileCheckpoints(Checkpoints):
     """Keeps the last state in one file.
@@ -29,6 +41,7 @@ class FileCheckpoints(Checkpoints):
         reporter: its deadline makes a checkpoint due, and then stops the work.
         every: seconds between two checkpoints.
         about: plain JSON that is kept beside the state, such as the cost so far.
+        log: told what goes wrong with the file, in the place of the reporter; each sentence once.
     """
 
     def __init__(
@@ -39,6 +52,7 @@ class FileCheckpoints(Checkpoints):
         reporter: Reporter,
         every: float,
         about: Callable[[], Mapping[str, Any]],
+        log: Callable[[str], None] | None = None,
     ) -> None:
         self.path = path
         self.owner = owner
@@ -47,7 +61,7 @@ class FileCheckpoints(Checkpoints):
         self.every = every
         self.about = about
         self._last = time.monotonic()
-        self._said: set[str] = set()
+        self._say = log or once(reporter.log)
 
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
         """See `Checkpoints`. Due every so many seconds, and when the time is up.
@@ -63,12 +77,6 @@ class FileCheckpoints(Checkpoints):
                 self._say(f"cannot keep a checkpoint in {self.path} ({error.strerror}); going on without")
             self._last = time.monotonic()
         self.reporter.check_time()
-
-    def _say(self, sentence: str) -> None:
-        """Tells the user, once."""
-        if sentence not in self._said:
-            self._said.add(sentence)
-            self.reporter.log(sentence)
 
     def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
         """See `Checkpoints`. A damaged file is set aside, and said so; what a killed process left half written is removed."""

@@ -14,6 +14,7 @@ from bench.budget import written as written_bytes
 from bench.grid import PlannedCell, Resume
 from bench.plugins import Registries
 from bench.store.records import Record, Status
+from bench.tables.sheet import printable
 from bench.tuning import Search, State
 
 
@@ -174,8 +175,8 @@ def _cells_of_row(planned: PlannedCell, name: str, seed: int | None, seconds: fl
         cell.profile if cell.evaluation_network is None else f"{cell.profile}, judged by {cell.evaluation_network}"
     )
     return [
-        name, cell.method, cell.dataset, _amount(planned), cell.setting,
-        "-" if seed is None else seed, profile, f"{planned.stored_bytes / 2**20:.2f}", duration(seconds), state,
+        name, cell.method, printable(cell.dataset), _amount(planned), cell.setting,
+        "-" if seed is None else seed, profile, f"{planned.stored_bytes / 2**20:.2f}", duration(seconds), printable(state),
     ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from bench.data.files import Archive, ByHand, Fetchable, Listed, Listing, some
 from bench.data.spec import parse_dataset
 from bench.errors import BenchError, MissingData, UnreadableClip
 from bench.profiles import profile
+from bench.tables.sheet import printable
 
 SUMMARY = "check what is there of a dataset, or fetch a public one"
 
@@ -88,12 +89,12 @@ def _check(dataset: Dataset[Any], args: argparse.Namespace) -> int:
     depth = "nothing" if args.quick else "all" if args.decode else "first" if isinstance(dataset, Listed) else "nothing"
     unreadable = _unreadable(dataset, geometry, listing, present, depth, args.workers)
     for note in listing.notes:
-        print(note)
+        print(printable(note))
     print(_table(listing, unreadable))
     if listing.missing:
-        print(f"missing: {some(sorted(listing.missing))}")
+        print(f"missing: {printable(some(sorted(listing.missing)))}")
     for key, reason in sorted(unreadable.items())[:SHOWN]:
-        print(f"unreadable: {key}: {reason}")
+        print(printable(f"unreadable: {key}: {reason}"))
     if len(unreadable) > SHOWN:
         print(f"unreadable: {len(unreadable) - SHOWN:,} more")
     opened = {
@@ -127,13 +128,14 @@ def _leaks(dataset: Dataset[Any], args: argparse.Namespace) -> None:
     seconds = time.monotonic() - started
     rows = [(store.keys[test[leak.test]], store.keys[train[leak.train]], leak.rmse) for leak in found]
     if rows:
-        print(tabulate(rows, ["leaked test clip", "nearest training clip", "RMSE"], floatfmt=".4f"))
+        shown = [(printable(one), printable(other), rmse) for one, other, rmse in rows]
+        print(tabulate(shown, ["leaked test clip", "nearest training clip", "RMSE"], floatfmt=".4f"))
     print(
         f"{len(rows):,} of {len(test):,} test clips show a frame of one of {len(train):,} training clips "
         f"(RMSE up to {leaks.MOST_RMSE:g}); searched in {seconds:.1f} s"
     )
     if store.left_out:
-        print(f"not searched, cannot be used: {some([key for key, _ in store.left_out])}")
+        print(f"not searched, cannot be used: {printable(some([key for key, _ in store.left_out]))}")
     if args.to is not None:
         try:
             write_atomic(Path(args.to), leaks.as_csv(rows).encode())
@@ -186,7 +188,7 @@ def _table(listing: Listing, unreadable: dict[str, str]) -> str:
     rows = []
     for label, name in enumerate(listing.classes):
         train, test = named[label, "train"], named[label, "test"]
-        rows.append([name, train, test, train + test - absent[label], absent[label], broken[label]])
+        rows.append([printable(name), train, test, train + test - absent[label], absent[label], broken[label]])
     return tabulate(rows, ["class", "train", "test", "present", "missing", "unreadable"])
 
 

@@ -18,7 +18,8 @@ from bench.api import Dataset, Geometry
 from bench.cli.run import networks as chosen
 from bench.errors import BenchError
 from bench.grid import check_tested
-from bench.store.records import Cell
+from bench.store.records import read_cell
+from bench.tables.sheet import printable
 
 if TYPE_CHECKING:
     from bench.plugins import Registries
@@ -50,10 +51,10 @@ def run(args: argparse.Namespace) -> int:
     registries = plugins.load(args.plugin)
     synthetic, manifest = load_set(Path(args.path), registries)
     try:
-        cell, classes, digest = Cell(**manifest["cell"]), list(manifest["classes"]), manifest["dataset"]["digest"]
+        cell, classes, digest = read_cell(manifest["cell"]), list(manifest["classes"]), manifest["dataset"]["digest"]
         dataset = _dataset(args, registries, manifest)
         geometry = Geometry(**cell.geometry)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BenchError(f"{args.path}: manifest.json is damaged: {type(error).__name__}: {error}") from error
     index = dataset.index(geometry)
     if list(index.classes) != classes:
@@ -104,7 +105,8 @@ def run(args: argparse.Namespace) -> int:
     report = count_set(synthetic, None)
     if store.digest != digest:
         print("note: the real clips are not the ones that the set was made from", file=sys.stderr)
-    print(f"{cell.method} on {index.dataset}, {len(synthetic)} clips, {report.storage_bytes} bytes stored")
+    what = printable(f"{cell.method} on {index.dataset}")
+    print(f"{what}, {len(synthetic)} clips, {report.storage_bytes} bytes stored")
     for name, evaluations in found.items():
         print(f"protocol {protocol.name}/{protocol.version}, network {name}, {len(test)} {cell.judged_on} clips")
         for entry in evaluations:

@@ -187,7 +187,8 @@ def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
     engines.check(args)
     registries = plugins.load(args.plugin)
     for plugin in registries.methods.unavailable():
-        print(f"warning: plugin '{plugin.name}' ({plugin.where}) is unavailable: {plugin.reason}", file=sys.stderr)
+        line = f"plugin '{plugin.name}' ({plugin.where}) is unavailable: {plugin.reason}"
+        print(f"warning: {printable(line)}", file=sys.stderr)
     request = _request(args, registries)
     cells = grid.plan(request, registries)
     searches = tuning.searches(cells, registries, request.seeds[0]) if args.tune else []
@@ -466,7 +467,7 @@ def _conclude(args: argparse.Namespace, end: Agenda, store: RecordStore, publish
     """
     for state in end.searches:
         if not state.coming:
-            print(agenda.choice(state), file=sys.stderr)
+            print(printable(agenda.choice(state)), file=sys.stderr)
     for cell_id, state in end.chosen.items() if args.resume != "never" else ():
         record = store.read(cell_id)
         if record is not None and (told := tuning.attached(record, state)) != record:
@@ -526,4 +527,4 @@ def _check_writable(out: Path) -> None:
 
 def _print_notes(cells: Sequence[PlannedCell]) -> None:
     for note in dict.fromkeys(f"{c.index.dataset}: {note}" for c in cells for note in c.index.notes):
-        print(note, file=sys.stderr)
+        print(printable(note), file=sys.stderr)

@@ -9,11 +9,11 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
-from bench.api import SyntheticSet
+from bench.api import LabelLoss, SyntheticSet
 from bench.errors import BenchError
 from bench.plugins import Registries
 from bench.store.records import canonical_json, write_atomic
@@ -104,7 +104,10 @@ def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[s
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        kind, options = manifest["kind"], manifest["options"]
+        kind, options = str(manifest["kind"]), dict(manifest["options"])
+        label_loss = manifest.get("label_loss", "cross-entropy")
+        if label_loss not in get_args(LabelLoss):
+            raise ValueError(f"no label loss {label_loss!r}")
     except OSError as error:
         raise BenchError(f"{folder}: no distilled set there: cannot read {MANIFEST} ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -117,7 +120,7 @@ def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[s
     try:
         synthetic = registries.sets.get(kind).restore(tensors, labels, options)
         synthetic.rate = rate
-        synthetic.label_loss = manifest.get("label_loss", "cross-entropy")
+        synthetic.label_loss = label_loss
         return synthetic, manifest
     except (KeyError, TypeError) as error:
         raise BenchError(f"{folder}: {TENSORS} does not hold a set of kind '{kind}': {error}") from error

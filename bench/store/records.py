@@ -14,6 +14,7 @@ import json
 import math
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ from bench.errors import BenchError
 from bench.store.damage import set_aside
 
 SCHEMA = 1
+
+_ABANDONED_SECONDS = 3600.0
 
 Status = Literal["ok", "failed", "oom", "timeout", "skipped", "interrupted"]
 
@@ -75,15 +78,6 @@ class Cell:
         """64 hexadecimal digits."""
         return _identity(vars(self))
 
-    def check(self) -> None:
-        """Refuses what no plan can ask for, and what readers of records rely on.
-
-        Raises:
-            ValueError: with the field.
-        """
-        if self.geometry.get("frames", 0) < 1:
-            raise ValueError(f"not a record: geometry {self.geometry} has no frames")
-
     def distillation(self) -> Cell:
         """What its set depends on: the cell that evaluates with the network of the profile. Cells that share it share the set."""
         return self if self.evaluation_network is None else dataclasses.replace(self, evaluation_network=None)
@@ -103,6 +97,24 @@ class Cell:
         parts += [f"on {self.judged_on}"] if self.judged_on != "test" else []
         parts += [f"by {self.evaluation_network}"] if self.evaluation_network is not None else []
         return " · ".join(parts)
+
+
+def read_cell(fields: Any) -> Cell:
+    """The cell of these fields, as records and manifests hold them.
+
+    Raises:
+        ValueError, TypeError: a field too many or too few, of another type, or a geometry without frames.
+    """
+    import msgspec
+
+    Cell(**fields)  # no field but these
+    try:
+        cell = msgspec.convert(fields, Cell)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"cell: {error}") from error
+    if cell.geometry.get("frames", 0) < 1:
+        raise ValueError(f"cell: its geometry {cell.geometry} has no frames")
+    return cell
 
 
 def _identity(cell: Mapping[str, Any]) -> str:
@@ -268,14 +280,13 @@ def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
         body = msgspec.json.decode(text)  # thrice as fast as json, which a table of ten thousand records feels
         written = body.get("id")
         body = _migrated(body)
-        Cell(**body["cell"])  # no field but these
+        read_cell(body["cell"])
         record = msgspec.convert(
             {**body, "history": body["history"] if history else {}, "evaluations": body["evaluations"]}, Record
         )
         if body["id"] != record.id:
             raise ValueError("its id does not match its contents")
         msgspec.convert([body["data"], body["provenance"]], tuple[_Data, _Provenance])
-        record.cell.check()
         for evaluation in record.evaluations:
             _check(evaluation)
         return written, record
@@ -440,6 +451,10 @@ class RecordStore:
         """
         if not self.folder.is_dir():
             return
+        for left in self.folder.glob(".*.json.*"):  # half written by a process that was killed
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                    left.unlink()
         for path in sorted(self.folder.glob("*.json")):
             try:
                 record = self._load(path)

@@ -16,7 +16,7 @@ from bench.errors import BenchError
 from bench.plugins import Registries
 from bench.rng import generator
 from bench.store.artefacts import MANIFEST, TENSORS, load_set
-from bench.store.records import Cell
+from bench.store.records import Cell, read_cell
 
 _BATCH = 16
 
@@ -57,7 +57,7 @@ def open_set(folder: Path, registries: Registries) -> Stored:
     """
     synthetic, manifest = load_set(folder, registries)
     try:
-        cell, classes = Cell(**manifest["cell"]), tuple(map(str, manifest["classes"]))
+        cell, classes = read_cell(manifest["cell"]), tuple(map(str, manifest["classes"]))
         frames = int(cell.geometry["frames"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BenchError(f"{folder}: {MANIFEST} is damaged: {type(error).__name__}: {error}") from error

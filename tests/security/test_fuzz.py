@@ -1,0 +1,227 @@
+"""Whatever stands in a file or on the command line: a well-formed result or one sentence, never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from bench.api import Geometry
+from bench.data import leaks
+from bench.data.spec import parse_dataset
+from bench.errors import BenchError
+from bench.store import records, tested
+from bench.store.records import RecordStore, from_json
+from bench.tables import formats
+from bench.tables.published import read as read_published
+from tests.store.test_records import RECORD
+
+FUZZ = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=8),
+    st.sampled_from(["", "n8-r8-k1-nearest", "\x1b[2J", "1e999", "quick/1", "../../x", "0" * 64]),
+)  # fmt: skip
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(value, path=()):
+    """The paths of all values inside a JSON value."""
+    yield path
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, entry in entries:
+        yield from places(entry, (*path, key))
+
+
+def changed(body, path, value, remove):
+    """The JSON value with one place replaced, or taken away."""
+    if not path:
+        return value
+    body = copy.deepcopy(body)
+    at = body
+    for key in path[:-1]:
+        at = at[key]
+    if remove:
+        del at[path[-1]]
+    else:
+        at[path[-1]] = value
+    return body
+
+
+def changes(body):
+    """One to three changes of a JSON value, as ``(path, value, remove)``."""
+    one = st.tuples(st.sampled_from(list(places(body))), JSON, st.booleans())
+    return st.lists(one, min_size=1, max_size=3)
+
+
+def apply(body, edits):
+    for path, value, remove in edits:
+        if path in set(places(body)):
+            body = changed(body, path, value, remove and bool(path))
+    return body
+
+
+BODY = json.loads(RECORD.to_json())
+
+
+def with_id(body):
+    """The record signed again, so that more than its id is put to the test."""
+    try:
+        return {**body, "id": records._identity(body["cell"])}
+    except (TypeError, KeyError, AttributeError, ValueError):
+        return body
+
+
+@FUZZ
+@given(changes(BODY), st.sampled_from(formats.FORMATS), st.sampled_from(formats.BY))
+@example([(("cell", "geometry", "frames"), 0, False)], "terminal", "ipc")
+@example([(("cell", "setting"), "\x1b", False)], "terminal", "setting")
+@example([(("evaluations", 0, "confusion"), [], False)], "md", "ipc")
+@example([(("data", "classes"), 0, False)], "csv", "bytes")
+def test_a_changed_record_is_refused_or_in_the_tables(tmp_path, edits, fmt, by):
+    text = json.dumps(with_id(apply(BODY, edits)))
+    try:
+        record = from_json(text)
+    except ValueError:
+        return
+    assert from_json(record.to_json()).id == record.id
+    assert formats.render([record, RECORD], fmt, by).endswith("\n")
+
+
+@FUZZ
+@given(
+    st.binary(max_size=60) | st.text(max_size=60).map(str.encode) | JSON.map(lambda value: json.dumps(value).encode())
+)
+def test_any_file_in_the_place_of_a_record_is_left_out_and_then_set_aside(tmp_path, data):
+    store = RecordStore(tmp_path)
+    store.folder.mkdir(exist_ok=True)
+    path = store.path("0" * 64)
+    path.write_bytes(data)
+    bad, lines = [], []
+    assert list(store.all(lambda *found: bad.append(found))) == []
+    assert len(bad) == 1
+    store.repair(lines.append)
+    assert len(lines) == 1
+    assert not path.exists()
+
+
+@FUZZ
+@given(st.binary(max_size=80))
+def test_any_list_of_test_clips_is_the_one_or_none(tmp_path, data):
+    name = tested.keep(tmp_path, ["a", "b"])
+    tested._path(tmp_path, name).write_bytes(data)
+    assert tested.read(tmp_path, name) is None
+
+
+@pytest.fixture(scope="module")
+def stored(finished):
+    """The folder of a stored set and its manifest."""
+    out, _, outcome = finished
+    assert outcome.code == 0
+    record = next(record for record in RecordStore(out).all() if record.cell.method == "tiny-walk")
+    folder = out / "artefacts" / record.id
+    return folder, json.loads((folder / "manifest.json").read_text())
+
+
+@settings(FUZZ, max_examples=40)
+@given(st.data())
+def test_a_changed_manifest_is_refused_or_shown(stored, tmp_path_factory, bench_main, tiny_plugin, data):
+    folder, manifest = stored
+    fresh = tmp_path_factory.mktemp("set")
+    (fresh / "memory.safetensors").write_bytes((folder / "memory.safetensors").read_bytes())
+    (fresh / "manifest.json").write_text(json.dumps(apply(manifest, data.draw(changes(manifest)))))
+    for arguments in (["show", fresh, "--to", fresh / "x.png"], ["evaluate", fresh, "--datasets", "folder:/nowhere"]):
+        told = bench_main(*arguments, "--plugin", tiny_plugin)
+        assert told.code in (0, 2), told
+        assert (len(told.err.splitlines()) == 1) == (told.code == 2), told
+
+
+ROWS = st.lists(
+    st.lists(st.text(max_size=6) | st.sampled_from(["a/1.mp4", "x", "train", "test", "0"]), max_size=6), max_size=5
+)
+CSV = ROWS.map(lambda rows: "\n".join(",".join(row) for row in rows))
+
+
+@FUZZ
+@given(
+    CSV.map(str.encode) | st.binary(max_size=80), st.sampled_from([b"", b"file,label,split,group\n", b"file,label\n"])
+)
+def test_any_label_file_is_an_index_or_a_sentence(tmp_path, registries, data, header):
+    folder = tmp_path / "clips"
+    (folder / "a").mkdir(parents=True, exist_ok=True)
+    (folder / "a" / "1.mp4").write_bytes(b"x")
+    (folder / "labels.csv").write_bytes(header + data)
+    try:
+        index = parse_dataset(f"folder:{folder}", registries).index(Geometry(4, 1, 16, 16))
+    except BenchError:
+        return
+    assert all(0 <= clip.label < len(index.classes) for clip in index.clips)
+
+
+@FUZZ
+@given(
+    CSV.map(str.encode) | st.binary(max_size=80),
+    st.sampled_from([b"", b"method,dataset,ipc,network,metric,mean,std,source,confidence,note\n"]),
+)
+def test_any_list_of_published_figures_or_leaks_is_read_or_a_sentence(tmp_path, data, header):
+    path = tmp_path / "x.csv"
+    path.write_bytes(header + data)
+    for read in (read_published, leaks.read_csv):
+        with contextlib.suppress(BenchError):
+            read(path)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The command line
+
+WORDS = st.text(alphabet=st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=12)
+VALUES = WORDS | st.sampled_from(
+    ["0", "-1", "1,1", "0-", "9" * 30, "nan", "inf", "all", "tiny", "tiny[", "tiny[train=x]", "folder:", "dense", "static",
+     "n4-r4-k9-linear", "1MiB", "1e999MiB", "dm.lr=", "dm.lr=nan", ".=", "cuda:99", "results", "..", "float16", "\x1b[2J"]
+)  # fmt: skip
+OPTIONS = {
+    "run": ["--methods", "--datasets", "--ipc", "--budget", "--storage", "--seeds", "--settings", "--profile", "--protocol",
+            "--set", "--judge-on", "--tune", "--tune-budget", "--stand-in", "--device", "--jobs", "--limit-minutes"],
+    "list": ["methods", "datasets", "--verbose"],
+    "table": ["--by", "--format", "--columns", "--interval", "--without-leaks"],
+    "show": ["--most", "--to"],
+    "evaluate": ["--datasets", "--protocol", "--network", "--device"],
+    "data": ["check", "fetch", "--depth", "--leaks"],
+    "report": ["--to"],
+}  # fmt: skip
+ALONE = {"--tune", "--stand-in", "--verbose", "--leaks", "methods", "datasets", "check", "fetch"}
+
+
+@st.composite
+def command_lines(draw):
+    command = draw(st.sampled_from(sorted(OPTIONS)))
+    line = [command]
+    for option in draw(st.lists(st.sampled_from(OPTIONS[command]), max_size=3, unique=True)):
+        line += [option] if option in ALONE else [option, draw(VALUES)]
+    if draw(st.integers(0, 3)) == 0 or command in ("show", "evaluate"):
+        line.append(draw(VALUES))
+    return line
+
+
+@settings(FUZZ, max_examples=150)
+@given(command_lines())
+@example(["run", "--methods", "tiny-noise", "--ipc", "9" * 30])
+@example(["run", "--set", "tiny-walk.steps=" + "9" * 5000])
+def test_any_command_line_ends_with_a_known_code(bench_main, tiny_plugin, tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    if line[0] == "run":
+        line = [*line, "--dry-run", "--plugin", tiny_plugin]
+        line += [] if "--datasets" in line else ["--datasets", "tiny"]
+    told = bench_main(*line)
+    assert told.code in (0, 1, 2), told
+    assert told.code == 0 or told.err
