@@ -165,8 +165,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument(
         "--gain-of-full",
-        action="store_true",
-        help="also measure the temporal gain of the full data, which doubles what judging them takes",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="train the networks of full a second time, with its time frozen, for its temporal gain (default: yes)",
     )
     how.add_argument("--out", default="results", metavar="DIR", help="where records and sets go (default: results)")
     how.add_argument("--root", metavar="DIR", help="where the dataset lies (default: data/NAME, or BENCH_DATA/NAME)")
