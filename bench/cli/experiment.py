@@ -120,6 +120,8 @@ def _words(key: str, value: Any, action: argparse.Action) -> tuple[str, ...]:
     if action.nargs == 0:
         if not isinstance(value, bool):
             raise ValueError(f"{key} = {_shown(value)} is neither true nor false")
+        if isinstance(action, argparse.BooleanOptionalAction):
+            return (option if value else f"--no-{key}",)
         return (option,) if value else ()
     if action.choices is not None:
         if value not in list(action.choices):

@@ -180,7 +180,14 @@ def test_the_file_may_stand_anywhere_among_the_options(bench_main, file, tiny_pl
     assert two.code == 2
     assert "unrecognized arguments" in two.err
     assert bench_main("list", path).code == 2
-    assert "unrecognized arguments: --no" in bench_main("run", path, "--no").err
+    assert "unrecognized arguments: --nothing" in bench_main("run", path, "--nothing").err
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_what_is_done_unless_told_not_to_can_be_told_in_a_file(parser, file, wanted):
+    path = file(f"gain-of-full = {str(wanted).lower()}\n")
+    words = experiment.read(str(path), parser).options["gain-of-full"]
+    assert parser.parse_args(list(words)).gain_of_full is wanted
 
 
 def test_every_option_of_run_is_a_key(parser):
