@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, final
 
 import torch
 
 from bench.api import Artefact, Method, Preset, SyntheticSet, Task, Upstream, Workload
+from bench.blocks import accumulated
 from bench.frames import FrameTask
 from bench.plugins import source_hash
 from bench.segments import learn_in_time
@@ -145,12 +146,13 @@ def match_gradients(task: Task, learner: Learner, config: DCMatching, augment: A
                 real = _row(shared, step).to(task.device)
             else:
                 real = real_gradients(task, network, config.batch_real, augment, draw)
-            loss = matching_loss(task, network, learner, real, augment, draw)
-            learner.update(loss)
+            losses = matching_losses(task, network, learner, real, augment, draw)
+            loss, gradients = accumulated(losses, list(learner.learned.values()))
+            learner.apply(gradients)
             if loop + 1 < config.outer_loops:
                 train_network(task, network, learner.synthetic, config, augment, draw)
         done = (step + 1) * config.outer_loops
-        task.progress(done, total, loss=float(loss.detach()) / len(task.classes))
+        task.progress(done, total, loss=float(loss) / len(task.classes))
         task.checkpoint(step + 1, learner.state)
 
 
@@ -213,10 +215,10 @@ def real_gradients(task: Task, network: Classifier, batch_real: int, augment: Au
     return torch.stack(rows)
 
 
-def matching_loss(
+def matching_losses(
     task: Task, network: Classifier, learner: Learner, real: torch.Tensor, augment: Augment, draw: int
-) -> torch.Tensor:
-    """The distance of real and synthetic gradients, summed over classes (eq. 9).
+) -> Iterator[torch.Tensor]:
+    """The distance of real and synthetic gradients of each class (eq. 9 adds them up), one class's graph at a time.
 
     Args:
         task, network, learner, augment: see there.
@@ -224,7 +226,6 @@ def matching_loss(
         draw: number of the matching.
     """
     rng = task.rng("render", draw)
-    loss = torch.zeros((), device=task.device)
     shapes = [weight.shape for weight in _weights(network)]
     for label in range(len(task.classes)):
         own = (learner.synthetic.labels == label).nonzero().flatten()
@@ -232,8 +233,7 @@ def matching_loss(
         fake = augment(learner.render(own, rng), task.rng(f"augment {label}", draw))
         parts = torch.split_with_sizes(real[label], [shape.numel() for shape in shapes])
         target = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
-        loss = loss + gradient_distance(target, class_gradient(network, fake, label, create_graph=True))
-    return loss
+        yield gradient_distance(target, class_gradient(network, fake, label, create_graph=True))
 
 
 def class_gradient(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from bench.api import Method, SyntheticSet, Task, Upstream, Workload
+from bench.blocks import Block, class_blocks, in_blocks, pulled_back
 from bench.segments import learn_in_time
 from bench.synthetic.choose import pixel_bytes
 from bench.synthetic.learner import Learner
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 BLOCK = 20
 """Steps whose real mean features lie in one file, and are made by one process."""
 
-_REAL_CHUNK = 64  # clips per gradient-free forward pass; changes memory, not results
+# Clips per pass, without gradient and with it. They change memory, and results by no more than rounding.
+_REAL_CHUNK = 64
+_BLOCK_CLIPS = 64
 
 
 @dataclass(frozen=True)
@@ -92,15 +96,20 @@ class DM(Method[DMConfig]):
 def match_distribution(task: Task, learner: Learner, config: DMMatching) -> None:
     """Algorithm 1 of the paper, on any kind of set."""
     everything = torch.arange(len(learner.synthetic))
+    blocks = class_blocks(learner.synthetic.labels, len(task.classes), _BLOCK_CLIPS)
     means = task.upstream(RealMeans(config.steps, config.batch_real, _mean_bytes(task)))
     for step in range(learner.resume(task), config.steps):
         network = task.network(task.rng("network", step)).requires_grad_(False)
         real = means.rows(step // BLOCK, "means", slice(step % BLOCK, step % BLOCK + 1))[0].to(task.device)
-        found = network.features(learner.render(everything, task.rng("render", step)))
-        loss = dm_loss(real, found, learner.synthetic.labels)
-        learner.update(loss)
-        task.progress(step + 1, config.steps, loss=float(loss.detach()))
+        clips = learner.render(everything, task.rng("render", step))
+        loss, gradient = in_blocks(clips, blocks, functools.partial(_block_loss, network, real))
+        learner.apply(pulled_back(clips, gradient, list(learner.learned.values())))
+        task.progress(step + 1, config.steps, loss=float(loss))
         task.checkpoint(step + 1, learner.state)
+
+
+def _block_loss(network: Classifier, real: torch.Tensor, block: Block, clips: torch.Tensor) -> torch.Tensor:
+    return dm_loss(real[block.labels.start : block.labels.stop], network.features(clips), block.own)
 
 
 @final

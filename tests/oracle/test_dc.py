@@ -16,7 +16,7 @@ from methods.dc import (
     class_gradient,
     gradient_distance,
     match_gradients,
-    matching_loss,
+    matching_losses,
     real_gradients,
     unchanged,
 )
@@ -80,7 +80,7 @@ def test_matching_a_set_with_itself_costs_nothing() -> None:
     learner = Learner(real_initialisation(task), {"clips": 1.0}, 0.0)
     network = task.network(generator("n"))
     real = real_gradients(task, network, 3, unchanged, 0)
-    assert matching_loss(task, network, learner, real, unchanged, 0).item() < 0.1  # of about 70
+    assert sum(matching_losses(task, network, learner, real, unchanged, 0)).item() < 0.1  # of about 70
 
 
 def test_a_run_with_outer_and_inner_loops_is_algorithm_1_written_out() -> None:
@@ -127,7 +127,7 @@ def test_small_steps_in_one_network_lower_the_distance() -> None:
         learner = Learner(DenseSet(clips.clone(), torch.tensor([0, 1])), {"clips": 0.0}, 0.0)
         network = task.network(task.rng("network", 0))
         real = real_gradients(task, network, 8, unchanged, 0)
-        return matching_loss(task, network, learner, real, unchanged, 0).item()
+        return sum(matching_losses(task, network, learner, real, unchanged, 0)).item()
 
     before = distance(real_initialisation(task).clips)
     learner = Learner(real_initialisation(task), {"clips": config.lr}, config.momentum)
