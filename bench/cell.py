@@ -25,6 +25,7 @@ from bench.errors import BenchError, DoesNotFit, OutOfTime
 from bench.grid import PlannedCell
 from bench.kept import kept_clips, kept_set
 from bench.plugins import Registries
+from bench.precision import FULL, Precision, computing, to_judge
 from bench.probes import PROBES, probed
 from bench.profiles import PROFILES
 from bench.provenance import environment
@@ -75,7 +76,8 @@ def run_cell(planned: PlannedCell, registries: Registries, context: Context, rep
     status: Status = "ok"
     reason = ""
     try:
-        run.carry_out()
+        with computing(planned.cell.precision):
+            run.carry_out()
     except (Exception, SystemExit) as error:  # whatever a method does, the record says it
         status, reason = _classify(error)
     ended = datetime.datetime.now(datetime.timezone.utc)
@@ -233,6 +235,7 @@ class _CellRun:
             self.evaluations += evaluate_set(
                 synthetic, test, classes, clip, network, protocol, self.device, self.reporter,
                 done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), probes=PROBES,
+                precision=self.cell.precision,
             )  # fmt: skip
         self.costs["evaluate"] = meter.cost
 
@@ -255,6 +258,7 @@ class _CellRun:
                 frozen = evaluate_set(
                     FrozenSet(synthetic), test, store.classes, clip, network, protocol, self.device, self.reporter,
                     done=partial.evaluations, keep=lambda done: partial.keep(done, meter.so_far()), phase="probe", probes=("frozen",),
+                    precision=self.cell.precision,
                 )  # fmt: skip
                 self.evaluations = [
                     replace(entry, frozen_trained=still.correct(), frozen_both=still.probes.get("frozen"))
@@ -318,6 +322,7 @@ def evaluate_set(
     keep: Callable[[list[Evaluation]], None] = lambda done: None,
     phase: str = "evaluate",
     probes: Sequence[str] = (),
+    precision: Precision = FULL,
 ) -> list[Evaluation]:
     """Trains and tests each of the protocol's networks on a set.
 
@@ -330,6 +335,7 @@ def evaluate_set(
         keep: called with all finished evaluations after each network.
         phase: what the reporter is told.
         probes: temporal probes under which the networks are tested too.
+        precision: in which number format networks compute.
     """
     evaluations = list(done or [])
     if len(evaluations) < protocol.networks:
@@ -337,7 +343,7 @@ def evaluate_set(
         synthetic, test = kept_set(synthetic, device, layout), kept_clips(test, layout)
 
     def build(rng: torch.Generator) -> Any:
-        return network.build(len(classes), clip, rng).to(device)
+        return to_judge(network.build(len(classes), clip, rng).to(device), precision)
 
     def progress(number: int, update: int, total: int, loss: float) -> None:
         reporter.step(phase, number * total + update, protocol.networks * total, loss)

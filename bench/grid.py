@@ -16,6 +16,7 @@ from bench.budget import PLAIN, Storage, does_not_fit, largest, needed_bytes, st
 from bench.config import Value
 from bench.errors import BenchError
 from bench.plugins import Registries
+from bench.precision import FULL, Precision
 from bench.probes import PROBES
 from bench.profiles import PROFILES, Profile
 from bench.store.records import Cell, Record, Status
@@ -41,6 +42,7 @@ class Request:
         protocol: a protocol's name, or None for the profile's.
         budgets: bytes that a set may take, in the place of ``ipcs``; each method then stores as many clips a class as fit.
         storages: how float tensors are stored; what a method stores as uint8 pixels is the same in each.
+        precision: in which number format networks compute.
     """
 
     methods: tuple[str, ...]
@@ -54,6 +56,7 @@ class Request:
     protocol: str | None = None
     budgets: tuple[int, ...] = ()
     storages: tuple[Storage, ...] = (PLAIN,)
+    precision: Precision = FULL
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
                 for seed in request.seeds:
                     cell = _planned(
                         registries, dataset, index, geometry, profile, setting, size, name, values_at(size.ipc), seed,
-                        request.judged_on,
+                        request.judged_on, request.precision,
                     )  # fmt: skip
                     cells.setdefault(cell.cell.id(), cell)
     return list(cells.values())
@@ -179,7 +182,7 @@ def variant(
     profile = _judged_by(PROFILES[cell.profile], cell.protocol.partition("/")[0])
     return _planned(
         registries, planned.dataset, planned.index, planned.geometry, profile, planned.setting,
-        _Size(cell.ipc or 1, cell.budget, cell.storage), cell.method, built, seed or 0, judged_on,
+        _Size(cell.ipc or 1, cell.budget, cell.storage), cell.method, built, seed or 0, judged_on, cell.precision,
     )  # fmt: skip
 
 
@@ -199,6 +202,7 @@ def _planned(
     values: Any,
     seed: int,
     judged_on: JudgedOn,
+    precision: Precision,
 ) -> PlannedCell:
     method_type = registries.methods.get(name)
     network = registries.networks.get(profile.network)()
@@ -245,6 +249,7 @@ def _planned(
         judged_on=judged_on,
         budget=size.budget,
         storage=size.storage,
+        precision=precision,
     )
     return PlannedCell(
         cell=cell,

@@ -22,6 +22,7 @@ from bench.data.pixels import SplitClips, normalise
 from bench.errors import OutOfTime
 from bench.frames import draw
 from bench.plugins import source_hash
+from bench.precision import FULL, to_distil
 from bench.store.artefacts import load_meta, load_tensors, save_tensors
 from bench.store.records import Cell, PhaseCost, canonical_json
 from bench.synthetic.keyframes import as_matched
@@ -153,6 +154,7 @@ class CellTask(Task):
         self.setting = setting
         self.device = device
         self.seed = cell.seed or 0
+        self._precision = cell.precision
         self.journal = journal
         self._data = SplitClips(store, split, device)
         self._by_class = [(self._data.labels == label).nonzero().flatten() for label in range(len(store.classes))]
@@ -212,7 +214,8 @@ class CellTask(Task):
 
     def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
         """See `Task`."""
-        return self._network.build(len(self.classes), clip or self.clip, rng).to(self.device)
+        network = self._network.build(len(self.classes), clip or self.clip, rng)
+        return to_distil(network.to(self.device), self._precision)
 
     def rng(self, name: str, step: int = 0) -> torch.Generator:
         """See `Task`. Not keyed by the method: what two methods both draw under one name, they draw alike."""
@@ -221,7 +224,8 @@ class CellTask(Task):
     def frame_network(self, rng: torch.Generator) -> Classifier:
         """See `Task`."""
         image = replace(self.clip, frames=1)
-        return self._frame_network.build(len(self.classes), image, rng).to(self.device)
+        network = self._frame_network.build(len(self.classes), image, rng)
+        return to_distil(network.to(self.device), self._precision)
 
     def trained_network(self) -> Classifier:
         """See `Task`."""
@@ -243,6 +247,8 @@ class CellTask(Task):
         }
         if self.setting.n_real < self.clip.frames:  # real clips are not seen whole
             key["seen"] = [self.setting.n_real, self.setting.segments, self.setting.interpolation]
+        if self._precision != FULL:
+            key["precision"] = self._precision
         with self._meter.paused() if self._meter is not None else contextlib.nullcontext():
             artefact, cost = open_or_make(
                 self._cache, what.name, key, what.parts, functools.partial(self._make_part, what, key), self._wait

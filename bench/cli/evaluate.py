@@ -16,6 +16,7 @@ from bench import paths, plugins
 from bench.api import Dataset, Geometry
 from bench.errors import BenchError
 from bench.grid import check_tested
+from bench.precision import FULL, computing, require
 from bench.store.records import Cell
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.task import Reporter
 
     device = torch.device(choose_device(args.device))
+    require(cell.precision, str(device))
     try:
         check_set(synthetic, len(classes), geometry.shape(), cell.ipc)
     except (BenchError, RuntimeError, IndexError) as error:
@@ -87,14 +89,19 @@ def run(args: argparse.Namespace) -> int:
             lambda done, total: reporter.step("data", done, total, None),
         )  # fmt: skip
         test = SplitClips(store, cell.judged_on, device)
-        evaluations = evaluate_set(
-            synthetic, test, store.classes, geometry.shape(), network, protocol, device, reporter
-        )
+        with computing(cell.precision):
+            evaluations = evaluate_set(
+                synthetic, test, store.classes, geometry.shape(), network, protocol, device, reporter,
+                precision=cell.precision,
+            )  # fmt: skip
     report = count_set(synthetic, None)
+    computed = "" if cell.precision == FULL else f" in {cell.precision}"
     if store.digest != digest:
         print("note: the real clips are not the ones that the set was made from", file=sys.stderr)
     print(f"{cell.method} on {index.dataset}, {len(synthetic)} clips, {report.storage_bytes} bytes stored")
-    print(f"protocol {protocol.name}/{protocol.version}, network {network.name}, {len(test)} {cell.judged_on} clips")
+    print(
+        f"protocol {protocol.name}/{protocol.version}, network {network.name}{computed}, {len(test)} {cell.judged_on} clips"
+    )
     for entry in evaluations:
         fit = "" if entry.fitted else "  (did not fit its set)"
         print(

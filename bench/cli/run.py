@@ -28,6 +28,7 @@ from bench.cli.agenda import Agenda
 from bench.config import Value
 from bench.data.spec import parse_dataset, split_list
 from bench.errors import BenchError
+from bench.precision import FULL, PRECISIONS, parse_precision, require
 from bench.profiles import PROFILES
 from bench.store.records import Record, RecordStore
 from bench.tables import formats
@@ -126,6 +127,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which planned cells to run: " + "; ".join(f"{name}: {text}" for name, text in _RESUME.items()) + " (default: missing)",
     )  # fmt: skip
     how.add_argument("--device", default="auto", help="cpu, cuda, cuda:N, or auto (default)")
+    how.add_argument(
+        "--precision",
+        metavar="NAME",
+        default=FULL,
+        help="in which number format networks compute; figures of two are never in one table: "
+        + "; ".join(f"{name}: {text}" for name, text in PRECISIONS.items())
+        + f" (default: {FULL})",
+    )
     how.add_argument("--jobs", type=_positive, default=1, metavar="N", help="cells at a time (default: 1)")
     how.add_argument(
         "--limit-minutes", type=_minutes, metavar="M", help="stop after this time; the same command goes on from there"
@@ -222,6 +231,7 @@ def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
         protocol=args.protocol,
         budgets=budgets,
         storages=check_storages(split_list(args.storage)),
+        precision=parse_precision(args.precision),
     )
 
 
@@ -341,6 +351,7 @@ def _run_cells(
     from bench.engines.events import CellLog
 
     device = choose_device(args.device)
+    require(parse_precision(args.precision), device)
     context = Context(Path(args.out), paths.cache_root(), device, os.cpu_count() or 1, gain_of_full=args.gain_of_full)
     deadline = None if args.limit_minutes is None else time.time() + 60 * args.limit_minutes
     past: dict[str, float] = {}  # kept for the display, which learns from them how long the rest may take

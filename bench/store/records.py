@@ -22,6 +22,7 @@ from bench.api import Evaluation
 from bench.budget import PLAIN, Storage
 from bench.config import Value
 from bench.errors import BenchError
+from bench.precision import FULL, Precision
 
 SCHEMA = 1
 
@@ -32,7 +33,7 @@ Status = Literal["ok", "failed", "oom", "timeout", "skipped", "interrupted"]
 class Cell:
     """One point of the grid. Its identity is the SHA-256 of the canonical JSON of exactly these fields.
 
-    (Without budget and storage where these have their defaults: cells of before there were any keep their ids.)
+    (Without budget, storage and precision where these have their defaults: cells of before there were any keep their ids.)
 
     Attributes:
         method, config, source: the method's name, resolved hyper-parameters and the hash of its source.
@@ -46,6 +47,7 @@ class Cell:
         schema: version of this layout.
         budget: bytes that the set may take, or None where IPC is the budget. IPC is then what fits by the plan.
         storage: how float tensors are stored (`bench.synthetic.coded`).
+        precision: in which number format networks compute (`bench.precision`).
     """
 
     method: str
@@ -64,12 +66,17 @@ class Cell:
     schema: int = SCHEMA
     budget: int | None = None
     storage: Storage = PLAIN
+    precision: Precision = FULL
 
     def id(self) -> str:
         """64 hexadecimal digits."""
-        later = {"budget": None, "storage": PLAIN}
+        later = {"budget": None, "storage": PLAIN, "precision": FULL}
         identity = {name: value for name, value in vars(self).items() if name not in later or value != later[name]}
         return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+    def judge(self) -> str:
+        """The network, with its precision where that is not float32: figures of two never stand in one table."""
+        return self.network if self.precision == FULL else f"{self.network} in {self.precision}"
 
     def title(self) -> str:
         """What the cell is, in a line."""
@@ -78,6 +85,7 @@ class Cell:
         parts += [budget.written(self.budget)] if self.budget is not None else []
         parts += [f"ipc {self.ipc}"] if self.ipc is not None and self.budget is None else []
         parts += [self.storage] if self.storage != PLAIN else []
+        parts += [self.precision] if self.precision != FULL else []
         parts += [f"seed {self.seed}"] if self.seed is not None else []
         parts += [f"on {self.judged_on}"] if self.judged_on != "test" else []
         return " · ".join(parts)

@@ -268,7 +268,7 @@ def _group(record: Record) -> Group:
     cell = record.cell
     geometry = tuple(sorted(cell.geometry.items()))
     return Group(
-        cell.dataset, cell.fingerprint, cell.profile, cell.network, geometry, cell.protocol, cell.judged_on
+        cell.dataset, cell.fingerprint, cell.profile, cell.judge(), geometry, cell.protocol, cell.judged_on
     )  # fmt: skip
 
 
