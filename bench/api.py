@@ -11,6 +11,7 @@ without loading it.
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -604,6 +605,11 @@ class ClipIndex:
     clips: tuple[ClipRef, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def train(self) -> int:
+        """Number of training clips."""
+        return sum(clip.split == "train" for clip in self.clips)
 
 
 @dataclass(frozen=True)

@@ -113,22 +113,24 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
         index = dataset.index(geometry)
         check_tested(index, request.judged_on)
         for setting in temporal.parse_all(request.settings, geometry.frames):
+            label = setting.label(geometry.frames)
             for amount, storage, name in itertools.product(amounts, request.storages, request.methods):
                 method_type = registries.methods.get(name)
                 values_at = functools.partial(
-                    resolve_config, method_type, profile.name, dataset.name, setting=setting.label(geometry.frames),
+                    resolve_config, method_type, profile.name, dataset.name, setting=label,
                     overrides=request.overrides.get(name, {}),
                 )  # fmt: skip
                 size = _Size(amount, None, storage)
                 if request.budgets:
                     work = _workload(index, geometry, setting, 1, request.judged_on)
                     size = _Size(_fitting(method_type, values_at, work, index, amount, storage), amount, storage)
-                for seed in request.seeds:
-                    cell = _planned(
-                        registries, dataset, index, geometry, profile, setting, size, name, values_at(size.ipc), seed,
-                        request.judged_on, request.precision,
-                    )  # fmt: skip
-                    cells.setdefault(cell.cell.id(), cell)
+                first = _planned(
+                    registries, dataset, index, geometry, profile, setting, size, name, values_at(size.ipc),
+                    request.seeds[0], request.judged_on, request.precision,
+                )  # fmt: skip
+                for seed in request.seeds if method_type.uses_seed else (None,):  # all else is the same
+                    cell = first.cell if seed == first.cell.seed else dataclasses.replace(first.cell, seed=seed)
+                    cells.setdefault(cell.id(), dataclasses.replace(first, cell=cell))
     return list(cells.values())
 
 
@@ -272,7 +274,7 @@ def _workload(
 
 
 def _sizes(index: ClipIndex, judged_on: str) -> tuple[int, int]:
-    train = sum(clip.split == "train" for clip in index.clips)
+    train = index.train
     if judged_on == "test":
         return train, len(index.clips) - train
     return train - train // 5, train // 5
