@@ -646,6 +646,13 @@ class ClipIndex:
     fingerprint: str
     notes: tuple[str, ...] = ()
 
+    @functools.cached_property
+    def train(self) -> int:
+        """Number of training clips."""
+        from bench.data.cliptable import number
+
+        return number(self.clips, "train")
+
 
 @dataclass(frozen=True)
 class DeclaredSize:

@@ -30,6 +30,7 @@ from bench.kept import kept_clips, kept_set
 from bench.locks import locked
 from bench.microbatch import MICRO_BATCH, limit
 from bench.plugins import Registries
+from bench.precision import FULL, Precision, computing, to_judge
 from bench.probes import PROBES, probed
 from bench.profiles import PROFILES
 from bench.provenance import environment
@@ -210,7 +211,8 @@ class _CellRun:
     def attempt(self) -> tuple[Status, str]:
         """Carries the cell out; how it ended, and why."""
         try:
-            self.carry_out()
+            with computing(self.cell.precision):
+                self.carry_out()
         except (Exception, SystemExit) as error:  # whatever a method does, the record says it
             status, reason = _classify(error)
             return status, f"{reason}{self._peaks()}" if status == "oom" else reason
@@ -402,7 +404,7 @@ class _CellRun:
             self.evaluations += evaluate_set(
                 synthetic, test, classes, clip, network, protocol, self.device, self.reporter,
                 done=partial.evaluations, keep=self._keeping(partial, meter), probes=PROBES,
-                saved=self._saving("evaluate", meter), most_clips=self.most_clips,
+                precision=self.cell.precision, saved=self._saving("evaluate", meter), most_clips=self.most_clips,
             )  # fmt: skip
 
     def _probe(
@@ -424,7 +426,7 @@ class _CellRun:
                 frozen = evaluate_set(
                     FrozenSet(synthetic), test, store.classes, clip, network, protocol, self.device, self.reporter,
                     done=partial.evaluations, keep=self._keeping(partial, meter), phase="probe", probes=("frozen",),
-                    saved=self._saving("probe", meter), most_clips=self.most_clips,
+                    precision=self.cell.precision, saved=self._saving("probe", meter), most_clips=self.most_clips,
                 )  # fmt: skip
                 self.evaluations = [
                     replace(entry, frozen_trained=still.correct(), frozen_both=still.probes.get("frozen"))
@@ -544,6 +546,7 @@ def evaluate_set(
     probes: Sequence[str] = (),
     saved: Callable[[int], Checkpoints] | None = None,
     most_clips: int | None = None,
+    precision: Precision = FULL,
 ) -> list[Evaluation]:
     """Trains and tests each of the protocol's networks on a set.
 
@@ -558,6 +561,7 @@ def evaluate_set(
         probes: temporal probes under which the networks are tested too.
         saved: gives the checkpoints of the training of each network, by its number.
         most_clips: clips that networks are given at a time where memory is short, or None (`bench.microbatch`).
+        precision: in which number format networks compute.
     """
     evaluations = list(done or [])
     if len(evaluations) < protocol.networks:
@@ -565,7 +569,7 @@ def evaluate_set(
         synthetic, test = kept_set(synthetic, device, layout), kept_clips(test, layout)
 
     def build(rng: torch.Generator) -> Any:
-        return limit(network.build(len(classes), clip, rng).to(device), most_clips)
+        return limit(to_judge(network.build(len(classes), clip, rng).to(device), precision), most_clips)
 
     def progress(number: int, update: int, total: int, loss: float) -> None:
         reporter.step(phase, number * total + update, protocol.networks * total, loss)

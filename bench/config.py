@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -26,8 +27,7 @@ def build(config_type: type[C], values: Mapping[str, Value], where: str) -> C:
     Raises:
         BenchError: names every unknown field and every ill-typed value in one message, and lists the fields.
     """
-    hints = typing.get_type_hints(config_type)
-    fields = {field.name: hints[field.name] for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
+    fields = _fields(config_type)  # type: ignore[arg-type]  # a class is hashable
     mistakes: list[str] = []
     read: dict[str, Value] = {}
     for name, value in values.items():
@@ -45,6 +45,13 @@ def build(config_type: type[C], values: Mapping[str, Value], where: str) -> C:
             mistakes.append(str(error))
     valid = ", ".join(f"{name} ({describe(kind)})" for name, kind in fields.items()) or "none"
     raise BenchError(f"{where}: {'; '.join(mistakes)}; fields: {valid}")
+
+
+@functools.cache
+def _fields(config_type: type) -> Mapping[str, Any]:
+    """Field name to type; reading annotations is slow, and a plan of thousands of cells asks again and again."""
+    hints = typing.get_type_hints(config_type)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
 
 
 def as_dict(config: Any) -> dict[str, Value]:

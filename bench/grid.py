@@ -16,6 +16,7 @@ from bench.config import Value
 from bench.data.cliptable import number, per_class
 from bench.errors import BenchError
 from bench.plugins import Registries
+from bench.precision import FULL, Precision
 from bench.probes import PROBES
 from bench.profiles import PROFILES, Profile
 from bench.store.records import Cell, Record, Status
@@ -42,6 +43,7 @@ class Request:
         budgets: bytes that a set may take, in the place of ``ipcs``; each method then stores as many clips a class as fit.
         storages: how float tensors are stored; what a method stores as uint8 pixels is the same in each.
         nets: networks to train on each set, or none for the profile's.
+        precision: in which number format networks compute.
     """
 
     methods: tuple[str, ...]
@@ -56,6 +58,7 @@ class Request:
     budgets: tuple[int, ...] = ()
     storages: tuple[Storage, ...] = (PLAIN,)
     nets: tuple[str, ...] = ()
+    precision: Precision = FULL
 
 
 @dataclass(frozen=True)
@@ -109,31 +112,37 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
     cells: dict[str, PlannedCell] = {}
     amounts = request.budgets or request.ipcs
     distilled: set[str] = set()
+    shared = len(request.nets) > 1
     for dataset in request.datasets:
         profile = _judged_by(PROFILES[request.profile or dataset.default_profile], request.protocol)
         geometry = dataset.geometry(profile.geometry)
         index = dataset.index(geometry)
         check_tested(index, request.judged_on)
         for setting in temporal.parse_all(request.settings, geometry.frames):
+            label = setting.label(geometry.frames)
             axes = itertools.product(request.nets or (profile.network,), amounts, request.storages, request.methods)
             for net, amount, storage, name in axes:
                 method_type = registries.methods.get(name)
                 values_at = functools.partial(
-                    resolve_config, method_type, profile.name, dataset.name, setting=setting.label(geometry.frames),
+                    resolve_config, method_type, profile.name, dataset.name, setting=label,
                     overrides=request.overrides.get(name, {}),
                 )  # fmt: skip
                 size = _Size(amount, None, storage)
                 if request.budgets:
                     work = _workload(index, geometry, setting, 1, request.judged_on)
                     size = _Size(_fitting(method_type, values_at, work, index, amount, storage), amount, storage)
-                for seed in request.seeds:
-                    cell = _planned(
-                        registries, dataset, index, geometry, profile, setting, size, name, values_at(size.ipc), seed,
-                        request.judged_on, None if net == profile.network else net, distilled,
-                    )  # fmt: skip
-                    if len(request.nets) > 1:
-                        cell = dataclasses.replace(cell, shared=True)
-                    cells.setdefault(cell.cell.id(), cell)
+                planned, again = _planned(
+                    registries, dataset, index, geometry, profile, setting, size, name, values_at(size.ipc),
+                    request.seeds[0], request.judged_on, request.precision, None if net == profile.network else net,
+                )  # fmt: skip
+                for seed in request.seeds if method_type.uses_seed else (None,):  # all else is the same
+                    cell = planned.cell if seed == planned.cell.seed else dataclasses.replace(planned.cell, seed=seed)
+                    known = planned
+                    if shared:
+                        set_id = cell.distillation().id()
+                        known = again if set_id in distilled else planned
+                        distilled.add(set_id)
+                    cells.setdefault(cell.id(), dataclasses.replace(known, cell=cell, shared=shared))
     return list(cells.values())
 
 
@@ -187,8 +196,9 @@ def variant(
     profile = _judged_by(PROFILES[cell.profile], cell.protocol.partition("/")[0])
     return _planned(
         registries, planned.dataset, planned.index, planned.geometry, profile, planned.setting,
-        _Size(cell.ipc or 1, cell.budget, cell.storage), cell.method, built, seed or 0, judged_on, cell.evaluation_network, set(),
-    )  # fmt: skip
+        _Size(cell.ipc or 1, cell.budget, cell.storage), cell.method, built, seed or 0, judged_on, cell.precision,
+        cell.evaluation_network,
+    )[0]  # fmt: skip
 
 
 def _judged_by(profile: Profile, protocol: str | None) -> Profile:
@@ -207,14 +217,12 @@ def _planned(
     values: Any,
     seed: int,
     judged_on: JudgedOn,
+    precision: Precision,
     net: str | None,
-    distilled: set[str],
-) -> PlannedCell:
-    """One cell.
+) -> tuple[PlannedCell, PlannedCell]:
+    """One cell, and the same where another cell has distilled its set.
 
-    Args:
-        net: the network to judge with, or None for the profile's.
-        distilled: takes in its distillation; one that is there already costs nothing.
+    ``net`` is the network to judge with, or None for the profile's.
     """
     method_type = registries.methods.get(name)
     network = registries.networks.get(profile.network)()
@@ -264,15 +272,13 @@ def _planned(
         budget=size.budget,
         storage=size.storage,
         evaluation_network=net,
+        precision=precision,
     )
-    learning = judging = 0.0
-    if declined is None:
-        set_id = cell.distillation().id()
-        learning = 0.0 if set_id in distilled else method.clip_passes(work)
-        judging = protocol.networks * per_network
-        distilled.add(set_id)
+    learning = 0.0 if declined else method.clip_passes(work)
+    judging = 0.0 if declined else protocol.networks * per_network
     classes = len(index.classes)
-    return PlannedCell(
+    judged = judging * judge.flops(classes, clip)
+    planned = PlannedCell(
         cell=cell,
         dataset=dataset,
         index=index,
@@ -280,9 +286,10 @@ def _planned(
         setting=setting,
         stored_bytes=needed,
         clip_passes=learning + judging,
-        flops=learning * network.flops(classes, clip) + judging * judge.flops(classes, clip),
+        flops=learning * network.flops(classes, clip) + judged,
         declined=declined,
     )
+    return planned, dataclasses.replace(planned, clip_passes=judging, flops=judged)
 
 
 def _workload(
@@ -293,7 +300,7 @@ def _workload(
 
 
 def _sizes(index: ClipIndex, judged_on: str) -> tuple[int, int]:
-    train = number(index.clips, "train")
+    train = index.train
     if judged_on == "test":
         return train, len(index.clips) - train
     return train - train // 5, train // 5

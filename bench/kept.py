@@ -55,6 +55,14 @@ def kept_set(data: SyntheticSet, device: torch.device, layout: torch.memory_form
     return RenderedSet(data, torch.cat(rendered).contiguous(memory_format=layout))
 
 
+def _rows(clips: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Some of the clips ``(N, C, T, H, W)``, memory layout kept, each in one copy."""
+    index = index.to(clips.device)
+    if clips.is_contiguous():
+        return clips.index_select(0, index)
+    return clips.permute(0, 2, 3, 4, 1).index_select(0, index).permute(0, 4, 1, 2, 3)
+
+
 @final
 class KeptClips(Clips):
     """Clips that are kept as networks see them.
@@ -78,8 +86,7 @@ class KeptClips(Clips):
 
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """See `Clips`."""
-        kept = self._views[view]
-        return kept[index.to(kept.device)]
+        return _rows(self._views[view], index)
 
 
 @final
@@ -101,4 +108,4 @@ class RenderedSet(UnarchivedSet):
 
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """The kept clips; draws nothing, as the set draws nothing."""
-        return self.clips[index.to(self.clips.device)]
+        return _rows(self.clips, index)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 
@@ -35,20 +37,34 @@ def motion_energy(clips: torch.Tensor) -> torch.Tensor:
 
 def measure(synthetic: SyntheticSet, store: ClipStore, split: Split) -> Motion:
     """Motion energy of a set, each clip rendered once, beside that of the split's real clips (their middle window)."""
-    classes = len(store.classes)
     labels = synthetic.labels if synthetic.labels.dim() == 1 else synthetic.labels.argmax(dim=1)
     rendering = generator("motion", "render")
-    positions = store.positions(split)
+    return Motion(
+        set=_by_class(labels.cpu(), len(store.classes), lambda index: synthetic.render(index, rendering)),
+        real=_of_real(_Real(store.digest, split, store)),
+    )
+
+
+@dataclass(frozen=True)
+class _Real:
+    """Real clips, the same wherever their digest and split are."""
+
+    digest: str
+    split: Split
+    store: ClipStore = field(compare=False)
+
+
+@functools.lru_cache(maxsize=16)
+def _of_real(real: _Real) -> tuple[float | None, ...]:
+    """Motion energy of the split's real clips by class: the same for all cells of a run on these data."""
+    store, positions = real.store, real.store.positions(real.split)
     middle = store.clips.shape[1] // 2
 
-    def real(index: torch.Tensor) -> torch.Tensor:
+    def clips(index: torch.Tensor) -> torch.Tensor:
         pixels = torch.from_numpy(store.clips[positions[index.numpy()], middle])
         return normalise(pixels.permute(0, 4, 1, 2, 3))
 
-    return Motion(
-        set=_by_class(labels.cpu(), classes, lambda index: synthetic.render(index, rendering)),
-        real=_by_class(torch.from_numpy(store.labels[positions]), classes, real),
-    )
+    return _by_class(torch.from_numpy(store.labels[positions]), len(store.classes), clips)
 
 
 def _by_class(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -153,17 +154,23 @@ def _classes(module: ModuleType) -> Iterator[type]:
 
 def _used_modules(source: bytes, package: str, followed: tuple[str, ...]) -> Iterator[ModuleType]:
     """The modules of the packages ``followed`` that ``import`` statements anywhere in a source name."""
+    for name in _imported(source, package):
+        if name.partition(".")[0] in followed:
+            with contextlib.suppress(ImportError):  # a class or function of the module before it
+                yield importlib.import_module(name)
+
+
+@functools.cache
+def _imported(source: bytes, package: str) -> tuple[str, ...]:
+    """The names in a source's ``import`` statements; cached, as many methods use the same few modules."""
+    names: list[str] = []
     for node in ast.walk(ast.parse(source)):
-        names: list[str] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        for name in names:
-            if name.partition(".")[0] in followed:
-                with contextlib.suppress(ImportError):  # a class or function of the module before it
-                    yield importlib.import_module(name)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return tuple(names)
 
 
 _Found = tuple[str, str, Any]

@@ -24,6 +24,7 @@ from bench.data.pixels import SplitClips, normalise
 from bench.errors import OutOfTime
 from bench.microbatch import limit
 from bench.plugins import source_hash
+from bench.precision import FULL, to_distil
 from bench.store.artefacts import load_meta
 from bench.store.records import Cell, PhaseCost, canonical_json
 from bench.synthetic.keyframes import as_matched
@@ -163,6 +164,7 @@ class CellTask(Task):
         self.setting = setting
         self.device = device
         self.seed = cell.seed or 0
+        self._precision = cell.precision
         self.journal = journal
         self._data = SplitClips(store, split, device)
         self._by_class = [(self._data.labels == label).nonzero().flatten() for label in range(len(store.classes))]
@@ -215,7 +217,8 @@ class CellTask(Task):
 
     def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
         """See `Task`."""
-        return limit(self._network.build(len(self.classes), clip or self.clip, rng).to(self.device), self._most_clips)
+        network = self._network.build(len(self.classes), clip or self.clip, rng)
+        return limit(to_distil(network.to(self.device), self._precision), self._most_clips)
 
     def rng(self, name: str, step: int = 0) -> torch.Generator:
         """See `Task`. Not keyed by the method: what two methods both draw under one name, they draw alike."""
@@ -224,7 +227,8 @@ class CellTask(Task):
     def frame_network(self, rng: torch.Generator) -> Classifier:
         """See `Task`."""
         image = replace(self.clip, frames=1)
-        return limit(self._frame_network.build(len(self.classes), image, rng).to(self.device), self._most_clips)
+        network = self._frame_network.build(len(self.classes), image, rng)
+        return limit(to_distil(network.to(self.device), self._precision), self._most_clips)
 
     def trained_network(self) -> Classifier:
         """See `Task`."""
@@ -246,6 +250,8 @@ class CellTask(Task):
         }
         if self.setting.n_real < self.clip.frames:  # real clips are not seen whole
             key["seen"] = [self.setting.n_real, self.setting.segments, self.setting.interpolation]
+        if self._precision != FULL:
+            key["precision"] = self._precision
         limit, expected = paths.cache_limit(), what.part_bytes * what.parts
         if not fits(self._cache, expected, limit):
             self.log(

@@ -18,6 +18,7 @@ from bench.api import Dataset, Geometry
 from bench.cli.run import networks as chosen
 from bench.errors import BenchError
 from bench.grid import check_tested
+from bench.precision import FULL, computing, require
 from bench.store.records import read_cell
 from bench.tables.sheet import printable
 
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.task import Reporter
 
     device = torch.device(choose_device(args.device))
+    require(cell.precision, str(device))
     try:
         check_set(synthetic, len(classes), clip, cell.ipc)
     except (BenchError, RuntimeError, IndexError) as error:
@@ -97,18 +99,24 @@ def run(args: argparse.Namespace) -> int:
             lambda done, total: reporter.step("data", done, total, None),
         )  # fmt: skip
         test = SplitClips(store, cell.judged_on, device)
-        found = {
-            network.name: evaluate_set(synthetic, test, store.classes, clip, network, protocol, device, reporter)
-            for network in networks
-            if network.name not in refusals
-        }
+        with computing(cell.precision):
+            found = {
+                network.name: evaluate_set(
+                    synthetic, test, store.classes, clip, network, protocol, device, reporter, precision=cell.precision
+                )
+                for network in networks
+                if network.name not in refusals
+            }
     report = count_set(synthetic, None)
+    computed = "" if cell.precision == FULL else f" in {cell.precision}"
     if store.digest != digest:
         print("note: the real clips are not the ones that the set was made from", file=sys.stderr)
     what = printable(f"{cell.method} on {index.dataset}")
     print(f"{what}, {len(synthetic)} clips, {report.storage_bytes} bytes stored")
     for name, evaluations in found.items():
-        print(f"protocol {protocol.name}/{protocol.version}, network {name}, {len(test)} {cell.judged_on} clips")
+        print(
+            f"protocol {protocol.name}/{protocol.version}, network {name}{computed}, {len(test)} {cell.judged_on} clips"
+        )
         for entry in evaluations:
             fit = "" if entry.fitted else "  (did not fit its set)"
             print(

@@ -30,6 +30,7 @@ from bench.cli.agenda import Agenda
 from bench.config import Value
 from bench.data.spec import parse_dataset, split_list
 from bench.errors import BenchError
+from bench.precision import FULL, PRECISIONS, parse_precision, require
 from bench.profiles import PROFILES
 from bench.store import claims, grids
 from bench.store.records import Record, RecordStore
@@ -143,6 +144,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which planned cells to run: " + "; ".join(f"{name}: {text}" for name, text in _RESUME.items()) + " (default: missing)",
     )  # fmt: skip
     how.add_argument("--device", default="auto", help="cpu, cuda, cuda:N, or auto (default)")
+    how.add_argument(
+        "--precision",
+        metavar="NAME",
+        default=FULL,
+        help="in which number format networks compute; figures of two are never in one table: "
+        + "; ".join(f"{name}: {text}" for name, text in PRECISIONS.items())
+        + f" (default: {FULL})",
+    )
     how.add_argument(
         "--jobs", type=_positive, metavar="N", help="cells at a time (default: 1; on GPUs --per-gpu for each)"
     )
@@ -281,6 +290,7 @@ def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
         budgets=budgets,
         storages=check_storages(split_list(args.storage)),
         nets=() if args.nets is None else networks(args.nets, registries),
+        precision=parse_precision(args.precision),
     )
 
 
@@ -417,6 +427,8 @@ def _run_cells(
 
     out = Path(args.out).absolute()  # workers may stand elsewhere
     device = args.device if engines.elsewhere(args) else choose_device(args.device)
+    if not engines.elsewhere(args):
+        require(parse_precision(args.precision), device)
     context = Context(
         out, paths.cache_root().absolute(), device, os.cpu_count() or 1,
         gain_of_full=args.gain_of_full, anew=args.resume == "always",

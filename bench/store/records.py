@@ -25,6 +25,7 @@ from bench.api import Evaluation
 from bench.budget import PLAIN, Storage
 from bench.config import Value
 from bench.errors import BenchError
+from bench.precision import FULL, Precision
 from bench.store.damage import set_aside
 
 SCHEMA = 1
@@ -54,6 +55,7 @@ class Cell:
         storage: how float tensors are stored (`bench.synthetic.coded`).
         evaluation_network: the network that is trained on the set, where it is another one than ``network``, which methods
             distil with; else None.
+        precision: in which number format networks compute (`bench.precision`).
     """
 
     method: str
@@ -73,6 +75,7 @@ class Cell:
     budget: int | None = None
     storage: Storage = PLAIN
     evaluation_network: str | None = None
+    precision: Precision = FULL
 
     def id(self) -> str:
         """64 hexadecimal digits."""
@@ -86,6 +89,10 @@ class Cell:
         """The network that is trained on the set and tested."""
         return self.evaluation_network or self.network
 
+    def computed(self, network: str) -> str:
+        """A network's name, with the precision where that is not float32: figures of two never stand in one table."""
+        return network if self.precision == FULL else f"{network} in {self.precision}"
+
     def title(self) -> str:
         """What the cell is, in a line."""
         parts = [self.method, self.dataset]
@@ -93,6 +100,7 @@ class Cell:
         parts += [budget.written(self.budget)] if self.budget is not None else []
         parts += [f"ipc {self.ipc}"] if self.ipc is not None and self.budget is None else []
         parts += [self.storage] if self.storage != PLAIN else []
+        parts += [self.precision] if self.precision != FULL else []
         parts += [f"seed {self.seed}"] if self.seed is not None else []
         parts += [f"on {self.judged_on}"] if self.judged_on != "test" else []
         parts += [f"by {self.evaluation_network}"] if self.evaluation_network is not None else []
@@ -119,7 +127,7 @@ def read_cell(fields: Any) -> Cell:
 
 def _identity(cell: Mapping[str, Any]) -> str:
     """The SHA-256 of the fields of a cell, in whatever layout."""
-    later = {"budget": None, "storage": PLAIN, "evaluation_network": None}
+    later = {"budget": None, "storage": PLAIN, "evaluation_network": None, "precision": FULL}
     identity = {name: value for name, value in cell.items() if name not in later or value != later[name]}
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
 

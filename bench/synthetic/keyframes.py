@@ -6,7 +6,6 @@ import functools
 from collections.abc import Mapping
 from typing import final
 
-import numpy as np
 import torch
 
 from bench.api import SyntheticSet
@@ -73,6 +72,7 @@ def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation, segm
 @functools.cache
 def cubic_weights(stored: int, frames: int) -> torch.Tensor:
     """What each stored frame counts in each frame of the spline, ``(frames, stored)`` float64; rows add up to 1."""
+    import numpy as np  # here: plans and lists, which load this module, do without it
     from scipy.interpolate import CubicSpline
 
     knots = np.linspace(0, frames - 1, stored)

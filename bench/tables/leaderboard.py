@@ -280,7 +280,8 @@ def _group(record: Record) -> Group:
     cell = record.cell
     geometry = tuple(sorted(cell.geometry.items()))
     return Group(
-        cell.dataset, cell.fingerprint, cell.profile, cell.judge(), geometry, cell.protocol, cell.judged_on, cell.network
+        cell.dataset, cell.fingerprint, cell.profile, cell.computed(cell.judge()), geometry, cell.protocol, cell.judged_on,
+        cell.computed(cell.network),
     )  # fmt: skip
 
 

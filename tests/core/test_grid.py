@@ -47,6 +47,7 @@ CHANGES = {
     "budget": 1024,
     "storage": "uint8",
     "evaluation_network": "o",
+    "precision": "bf16",
 }
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -308,3 +309,19 @@ def test_records_of_another_method_scale_it_only_where_there_is_none_of_its_own(
 def test_records_of_another_profile_and_unfinished_ones_say_nothing():
     records = [measured(8e10, 3.0, profile="paper"), measured(8e10, 9.0, status="timeout"), measured(0.0, 9.0)]
     assert estimate([planned_cell(8e10)], records) == [1.0]
+
+
+def known(planned):
+    """What is known of a planned cell, by its id, without the dataset (an object of its own in each plan)."""
+    return planned.cell.id(), (planned.cell, planned.setting, planned.stored_bytes, planned.flops, planned.declined)
+
+
+def test_cells_of_many_seeds_are_those_planned_one_by_one(plan):
+    """They are planned once and copied: only the seed may differ, and a method without randomness has one cell."""
+    names = ("random", "herding", "full", "dm")
+    settings = ("dense", "static")
+    together = plan(*names, ipcs=(1, 2), seeds=(3, 0, 7), settings=settings)
+    alone = [cell for seed in (3, 0, 7) for cell in plan(*names, ipcs=(1, 2), seeds=(seed,), settings=settings)]
+    assert dict(map(known, together)) == dict(map(known, alone))
+    assert {cell.cell.seed for cell in together if cell.cell.method == "dm"} == {0, 3, 7}
+    assert {cell.cell.seed for cell in together if cell.cell.method == "full"} == {None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pytest
@@ -30,7 +31,8 @@ def energy(clip: np.ndarray) -> float:
 
 def store(pixels: np.ndarray, labels: list[int], splits: list[str]) -> ClipStore:
     refs = ClipTable(ClipRef(f"clip {i}", labels[i], splits[i], f"clip {i}") for i in range(len(pixels)))
-    return ClipStore(("a", "b", "c"), pixels, refs, (), "")
+    digest = hashlib.sha256(repr((pixels.tobytes(), labels, splits)).encode()).hexdigest()
+    return ClipStore(("a", "b", "c"), pixels, refs, (), digest)
 
 
 def to_tensor(pixels: np.ndarray) -> torch.Tensor:
@@ -75,3 +77,16 @@ def test_at_most_so_many_clips_are_measured_evenly_over_the_classes(monkeypatch:
     found = measure(DenseSet(to_tensor(pixels), torch.zeros(9, 3)), store(pixels, [0] * 9, ["train"] * 9), "train")
     assert found.real[0] == pytest.approx((energy(pixels[0][0]) + energy(pixels[4][0])) / 2, rel=1e-5)
     assert found.set[0] == found.real[0]
+
+
+def test_real_clips_are_measured_once_for_all_sets_on_the_same_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = clips(6, seed=5)
+    synthetic = DenseSet(torch.zeros(3, 3, 4, 5, 6), torch.tensor([0, 1, 2]))
+    places, splits = [0, 0, 1, 1, 2, 2], ["train"] * 6
+    first = measure(synthetic, store(pixels, places, splits), "train").real
+    calls = []
+    monkeypatch.setattr(motion, "normalise", lambda pixels: calls.append(1) or normalise(pixels))
+    assert measure(synthetic, store(pixels, places, splits), "train").real == first
+    assert not calls
+    assert measure(synthetic, store(clips(6, seed=6), places, splits), "train").real != first
+    assert calls
