@@ -146,9 +146,9 @@ class Rehearsal:
         self.store = tiny_store()
         self._runs = 0
 
-    def small(self, steps: int = _STEPS) -> dict[str, Value]:
+    def small(self, steps: int = _STEPS, ipc: int = IPC) -> dict[str, Value]:
         """The hyper-parameters that make the method quick: those of its presets for the profile, cut down."""
-        given = resolve_config(self.kind, PROFILE, "tiny", IPC, "dense", {})
+        given = resolve_config(self.kind, PROFILE, "tiny", ipc, "dense", {})
         cut: dict[str, Value] = {}
         for name, kind in typing.get_type_hints(self.kind.Config).items():
             value = getattr(given, name)
@@ -169,7 +169,9 @@ class Rehearsal:
         Raises:
             BenchError: its Config refuses the values.
         """
-        return self.kind(resolve_config(self.kind, PROFILE, "tiny", ipc, setting, {**self.small(), **(values or {})}))
+        return self.kind(
+            resolve_config(self.kind, PROFILE, "tiny", ipc, setting, {**self.small(ipc=ipc), **(values or {})})
+        )
 
     def task(
         self,
@@ -244,7 +246,7 @@ class Rehearsal:
         """
         judged = Rehearsal(name, self.registries, self.folder / name, self.plugin_files) if name else self
         store = appearance_store()
-        synthetic = judged.method(ipc=JUDGED_IPC, values=judged.small(_JUDGED_STEPS)).distill(
+        synthetic = judged.method(ipc=JUDGED_IPC, values=judged.small(_JUDGED_STEPS, JUDGED_IPC)).distill(
             judged.task(ipc=JUDGED_IPC, store=store, protocol=RehearsalProtocol())
         )
         found = evaluate_set(
