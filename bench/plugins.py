@@ -124,6 +124,14 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
     return registries
 
 
+def package_in(folder: Path) -> str | None:
+    """The package of plugins that lies in a folder, whose files are found without ``--plugin``; None for other folders."""
+    for name in PLUGIN_PACKAGES:
+        if any(Path(path).resolve() == folder.resolve() for path in importlib.import_module(name).__path__):
+            return name
+    return None
+
+
 def source_hash(module: ModuleType) -> str:
     """SHA-256 over a module's source and that of the modules that it uses, line ends normalised.
 

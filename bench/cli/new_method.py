@@ -9,7 +9,6 @@ python -m bench new-method mine --into methods           into this source tree: 
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.util
 import re
 import shlex
@@ -47,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the files and says what to do next."""
     folder = Path(args.into)
     stem = re.sub(r"[-+]", "_", args.name)
-    registered = _is_searched(folder)
+    registered = plugins.package_in(folder) is not None
     file = folder / f"{stem}.py"
     # A test in a folder that is searched for methods would be taken for one.
     test = (folder.resolve().parent / "tests" if registered else folder) / f"test_{stem}.py"
@@ -96,12 +95,6 @@ def _check(name: str, stem: str, folder: Path, files: tuple[Path, ...]) -> None:
         raise BenchError(f"new-method: a method '{name}' exists, in {methods.origin(name).where}; choose another name")
     if importlib.util.find_spec(stem) is not None:
         raise BenchError(f"new-method: {stem}.py would hide the Python module '{stem}'; choose another name")
-
-
-def _is_searched(folder: Path) -> bool:
-    """Whether the suite finds plugins in that folder by itself."""
-    packages = [importlib.import_module(name) for name in plugins.PLUGIN_PACKAGES]
-    return any(Path(path).resolve() == folder.resolve() for package in packages for path in package.__path__)
 
 
 def _filled(template: str, name: str, stem: str) -> str:

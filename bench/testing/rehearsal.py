@@ -98,6 +98,30 @@ class RehearsalProtocol(Protocol):
 
 
 @final
+class BriefProtocol(Protocol):
+    """So few updates that a network trained by it (`task.trained_network`) takes no time."""
+
+    name: ClassVar[str] = "brief"
+    version: ClassVar[int] = 1
+    networks: ClassVar[int] = 2
+    recipe: ClassVar[Recipe] = Recipe(epochs=6, batch=4, lr=0.05, max_updates=6)
+    fit_threshold: ClassVar[float] = 0.5
+
+    def evaluate(
+        self,
+        train: SyntheticSet,
+        test: Clips,
+        classes: int,
+        build: Callable[[torch.Generator], Classifier],
+        network: int,
+        progress: Callable[[int, int, float], None],
+        probes: Mapping[str, Clips] | None = None,
+    ) -> Evaluation:
+        """As `quick` does."""
+        return Quick.evaluate(self, train, test, classes, build, network, progress, probes)  # type: ignore[arg-type]
+
+
+@final
 class Rehearsal:
     """Distils one method on three classes of a few clips of noise with a tint, 4 frames of 16x16, in milliseconds.
 
@@ -126,9 +150,9 @@ class Rehearsal:
         self.store = tiny_store()
         self._runs = 0
 
-    def small(self, steps: int = _STEPS) -> dict[str, Value]:
+    def small(self, steps: int = _STEPS, ipc: int = IPC) -> dict[str, Value]:
         """The hyper-parameters that make the method quick: those of its presets for the profile, cut down."""
-        given = resolve_config(self.kind, PROFILE, "tiny", IPC, "dense", {})
+        given = resolve_config(self.kind, PROFILE, "tiny", ipc, "dense", {})
         cut: dict[str, Value] = {}
         for name, kind in typing.get_type_hints(self.kind.Config).items():
             value = getattr(given, name)
@@ -149,7 +173,9 @@ class Rehearsal:
         Raises:
             BenchError: its Config refuses the values.
         """
-        return self.kind(resolve_config(self.kind, PROFILE, "tiny", ipc, setting, {**self.small(), **(values or {})}))
+        return self.kind(
+            resolve_config(self.kind, PROFILE, "tiny", ipc, setting, {**self.small(ipc=ipc), **(values or {})})
+        )
 
     def task(
         self,
@@ -161,6 +187,7 @@ class Rehearsal:
         reporter: Reporter | None = None,
         path: Path | None = None,
         device: str = "cpu",
+        protocol: Protocol | None = None,
     ) -> CellTask:
         """A task over the tiny clips (or others); a path makes it go on from the checkpoint there."""
         self._runs += 1
@@ -175,7 +202,7 @@ class Rehearsal:
         return CellTask(
             cell, store, "train", shape_of(store), temporal.parse(setting, frames),
             self.registries.networks.get(_NETWORK)(), self.registries.networks.get(_FRAME_NETWORK)(),
-            RehearsalProtocol(), torch.device(device), path, own / "cache", reporter or silent(),
+            protocol or BriefProtocol(), torch.device(device), path, own / "cache", reporter or silent(),
             load_journal(path, cell.id()),
         )  # fmt: skip
 
@@ -223,8 +250,8 @@ class Rehearsal:
         """
         judged = Rehearsal(name, self.registries, self.folder / name, self.plugin_files) if name else self
         store = appearance_store()
-        synthetic = judged.method(ipc=JUDGED_IPC, values=judged.small(_JUDGED_STEPS)).distill(
-            judged.task(ipc=JUDGED_IPC, store=store)
+        synthetic = judged.method(ipc=JUDGED_IPC, values=judged.small(_JUDGED_STEPS, JUDGED_IPC)).distill(
+            judged.task(ipc=JUDGED_IPC, store=store, protocol=RehearsalProtocol())
         )
         found = evaluate_set(
             synthetic, SplitClips(store, "test", torch.device("cpu")), store.classes, shape_of(store),
@@ -268,12 +295,14 @@ def find(target: str | Path, plugin: tuple[str, ...] = ()) -> tuple[tuple[str, .
         registries = plugins.load(plugin)
         registries.methods.get(text)
         return (text,), tuple(plugin)
-    files = tuple(dict.fromkeys((*plugin, text)))
+    package = plugins.package_in(Path(text).parent)
+    where = text if package is None else f"{package}.{Path(text).stem}"
+    files = tuple(plugin) if package is not None else tuple(dict.fromkeys((*plugin, text)))
     registries = plugins.load(files)
-    broken = [entry for entry in registries.methods.unavailable() if entry.where == text]
+    broken = [entry for entry in registries.methods.unavailable() if entry.where == where]
     if broken:
         raise BenchError(f"{text}: {broken[0].reason}")
-    names = tuple(name for name in registries.methods.names() if registries.methods.origin(name).where == text)
+    names = tuple(name for name in registries.methods.names() if registries.methods.origin(name).where == where)
     if not names:
         raise BenchError(f"{text} defines no method, which is a final subclass of bench.api.Method with a name")
     return names, files
