@@ -87,8 +87,7 @@ def test_ctrl_c_twice_stops_at_once_and_keeps_what_is_finished(tiny_plugin, tmp_
     wait_for(
         lambda: (
             driver.poll() is not None
-            or any(store.all())
-            and any(claim.title.startswith("deaf") for claim in Claims(out).all())
+            or (any(store.all()) and any(claim.title.startswith("deaf") for claim in Claims(out).all()))
         )
     )
     # Only when it says so is the cell deaf: its first step is told by the next sign of life at the latest.
