@@ -231,7 +231,9 @@ class HeldClaim:
                 self._write(released=True)
 
     def _live(self) -> None:
-        while not self._done.wait(BEAT_SECONDS):
+        while not self._done.wait(
+            BEAT_SECONDS if self._beats else min(1.0, BEAT_SECONDS)
+        ):  # at first soon: it has begun
             if not self._is_mine():
                 self.lost = True
                 return

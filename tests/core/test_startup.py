@@ -15,7 +15,7 @@ with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(Syste
     code = main(sys.argv[1:])
     assert code == 0, code
 assert out.getvalue().strip()
-heavy = ["torch", "scipy.stats", "av", "pandas", "matplotlib", "pytorchvideo", "dask"]
+heavy = ["torch", "scipy.stats", "av", "pandas", "matplotlib", "pytorchvideo", "dask", "distributed"]
 print([name for name in heavy if name in sys.modules and lazy.is_loaded(name)])
 """
 
@@ -34,6 +34,8 @@ print([name for name in heavy if name in sys.modules and lazy.is_loaded(name)])
         "new-method --help",
         "new-method mine --kind set",
         "check --help",
+        "status --help",
+        "merge --help",
         "list --plugin PLUGIN",
         "list --verbose",
         "run --dry-run --plugin PLUGIN --datasets tiny,shapes-motion --ipc 1,5 --settings dense,static",
@@ -60,6 +62,12 @@ def test_a_report_without_clips_needs_no_torch(finished, tmp_path):
 def test_a_finished_run_needs_no_torch(finished, tmp_path):
     out, arguments, _ = finished
     assert "'torch'" not in loaded([*arguments, "--out", out], tmp_path)
+
+
+@pytest.mark.parametrize("command", ["status --out OUT", "merge OUT --out ALL"])
+def test_looking_at_results_and_joining_them_needs_no_torch_and_no_dask(finished, tmp_path, command):
+    places = {"OUT": finished[0], "ALL": tmp_path / "all"}
+    assert loaded([places.get(word, word) for word in command.split()], tmp_path) == "[]"
 
 
 def loaded(arguments, folder):
