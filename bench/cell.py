@@ -251,6 +251,7 @@ class _CellRun:
             )
         self.data = {
             "classes": len(store.classes),
+            "class_names": list(store.classes),
             "train": len(store.positions(train_split)),
             "test": len(test),
             "digest": store.digest,

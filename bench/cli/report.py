@@ -8,12 +8,16 @@ python -m bench report --clips 0                        without clips
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import paths, plugins
+from bench.cli.table import find_leaks
 from bench.errors import BenchError
-from bench.store.records import RecordStore, write_atomic
+from bench.store.records import Record, RecordStore, write_atomic
+from bench.tables.leaks import Leaks
 from bench.tables.sheet import printable
 
 SUMMARY = "write one HTML file with every table, plot and clip"
@@ -67,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         clips = sprites.distilled(shown, out, registries, args.clips, warn)
         real = sprites.real(shown, found, given, registries, paths.cache_root(), args.clips)
     names = {fingerprint: [str(name) for name in manifest["classes"]] for fingerprint, manifest in found.items()}
-    text = page(content(records, read(out / "published.csv"), names, clips, real))
+    text = page(content(records, read(out / "published.csv"), names, clips, real, _leaks(out, records)))
     file = Path(args.to) if args.to is not None else out / "report.html"
     try:
         write_atomic(file, text.encode())
@@ -79,3 +83,11 @@ def run(args: argparse.Namespace) -> int:
     sets = f"; clips of {len(clips)} sets{beside}" if clips else ""
     print(f"{file}: {len(records):,} records{sets}, {len(text.encode()) / 2**20:.1f} MiB")
     return 0
+
+
+def _leaks(out: Path, records: Sequence[Record]) -> Leaks | None:
+    """The leaked test clips that DIR/leaks lists, or None where there is no list, or no record says which clips it tested."""
+    if (out / "leaks").is_dir():
+        with contextlib.suppress(BenchError):
+            return find_leaks(out, "", records)
+    return None

@@ -106,7 +106,7 @@ def _run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     records = _records(out)
     published = read(out / "published.csv")
-    leaks = None if args.without_leaks is None else _leaks(out, args.without_leaks, records)
+    leaks = None if args.without_leaks is None else find_leaks(out, args.without_leaks, records)
     boards = leaderboards(records, published=published, estimator=estimator_of(args.interval), leaks=leaks)
     if not args.check:
         text = (
@@ -149,7 +149,7 @@ def _records(out: Path) -> list[Record]:
     return records
 
 
-def _leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
+def find_leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
     """The leaked clips of a list for all datasets, or of the lists that there are in ``out``, each for the dataset it is named after.
 
     Raises:

@@ -12,10 +12,11 @@ from bench.errors import BenchError
 from bench.probes import PROBES
 from bench.store.records import Record
 from bench.tables import stats
-from bench.tables.leaderboard import Group, Leaderboard, Row, leaderboards
+from bench.tables.leaderboard import Group, Leaderboard, Row, leaderboards, setting_label
+from bench.tables.leaks import Leaks
 from bench.tables.published import Reported
 from bench.tables.raw import as_values
-from bench.tables.views import by_bytes
+from bench.tables.views import by_bytes, clips_a_class, over_datasets
 from bench.temporal import parse
 
 Clips = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -39,19 +40,22 @@ def content(
     names: Mapping[str, Sequence[str]] | None = None,
     clips: Clips | None = None,
     real: Clips | None = None,
+    leaks: Leaks | None = None,
 ) -> dict[str, Any]:
     """Everything on the page.
 
     Args:
         records: of any cells.
         published: figures of papers, to stand beside the measured ones.
-        names: class names by the fingerprint of the data; classes without a name are numbered.
+        names: class names by the fingerprint of the data, for records that hold none; classes without a name are numbered.
         clips: of distilled sets, by cell id.
         real: real clips for comparison, by fingerprint.
+        leaks: which test clips leaked into train, for the accuracy without them.
     """
-    boards = leaderboards(records, published=published)
+    boards = leaderboards(records, published=published, leaks=leaks)
     every = [(board, row) for board in boards for row in board.rows]
-    figures = as_values(every, boards, (), stats.interval)["rows"]
+    values_of = as_values(every, boards, over_datasets(boards), stats.interval)
+    figures = values_of["rows"]
     first = {board.group: board for board in reversed(boards)}
     groups = list(dict.fromkeys(board.group for board in boards))
     optimal = {
@@ -77,6 +81,8 @@ def content(
             _group(group, [b for b in boards if b.group == group], cells, names or {}, real or {}) for group in groups
         ],
         "rows": rows,
+        "comparisons": _comparisons(boards, groups),
+        "mean_ranks": values_of["mean_ranks"],
         "probes": list(PROBES),
         "phases": list(_PHASES),
         "failures": _failures(cells),
@@ -112,7 +118,10 @@ def _row(board: Leaderboard, row: Row, values: Mapping[str, Any]) -> dict[str, A
     kept = {name: value for name, value in values.items() if value is not None and name not in left_out}
     if row.reference:
         kept = {name: value for name, value in kept.items() if not name.startswith(("gain", "ipc", "setting"))}
-    return kept | {"factors": None if row.reference else _factors(board.setting, board.group.frames())}
+    if row.reference:
+        return kept | {"factors": None}
+    place = {"amount": board.amount(), "clips_a_class": clips_a_class(board, row) if row.cells else ""}
+    return kept | place | {"factors": _factors(board.setting, board.group.frames())}
 
 
 def _factors(setting: str, frames: int) -> dict[str, Any] | None:
@@ -168,6 +177,34 @@ def _mean_seconds(cells: Sequence[Record], phase: str) -> float | None:
     return round(sum(found) / len(found), 3) if found else None
 
 
+def _comparisons(boards: Sequence[Leaderboard], groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """The tests of all pairs of each leaderboard that has any: labels, the best first, and `PairedTest` by their places."""
+    found = []
+    for board in boards:
+        places = sorted({place for test in board.tests for place in (test.first, test.second)})
+        figures = [(board.rows[place].label, board.rows[place].method) for place in places]
+        tests = [
+            [places.index(t.first), places.index(t.second), _short(t.difference), _short(t.p), _short(t.corrected)]
+            for t in board.tests
+        ]
+        if tests:
+            found.append(
+                {
+                    "group": groups.index(board.group),
+                    "amount": board.amount(),
+                    "setting": board.setting,
+                    "setting_label": setting_label(board.setting, board.group.frames()),
+                    "rows": [{"label": label, "method": method} for label, method in figures],
+                    "tests": tests,
+                }
+            )
+    return found
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # What rows have in common
 
@@ -184,12 +221,13 @@ def _group(
     ]
     finished = [cell for cell in members if cell.data]
     counts = max((len(entry.confusion) for cell in members for entry in cell.evaluations), default=0)
-    given = list(names.get(group.fingerprint, ()))
+    recorded = next((cell.data["class_names"] for cell in finished if cell.data.get("class_names")), ())
+    given = list(map(str, recorded or names.get(group.fingerprint, ())))
     left_out = {str(key): str(reason) for cell in members for key, reason in cell.data.get("left_out", [])}
     remarks: dict[str, list[str]] = defaultdict(list)
     for board in boards:
         for remark in board.remarks:
-            remarks[remark].append("any IPC" if board.ipc is None else f"IPC {board.ipc} {board.setting}")
+            remarks[remark].append(f"{board.amount()} {setting_label(board.setting, group.frames())}")
     return {
         "dataset": group.dataset,
         "fingerprint": group.fingerprint,
@@ -200,6 +238,7 @@ def _group(
         "geometry": dict(group.geometry),
         "frames": group.frames(),
         "baseline": boards[0].baseline,
+        "amounts": list(dict.fromkeys(board.amount() for board in sorted(boards, key=_amount_order))),
         "chance": next((board.chance for board in boards if board.chance is not None), None),
         "majority": next((board.majority for board in boards if board.majority is not None), None),
         "classes": given if len(given) == counts else [f"class {number}" for number in range(counts)],
@@ -212,6 +251,11 @@ def _group(
         ],
         "real": list(real.get(group.fingerprint, ())),
     }
+
+
+def _amount_order(board: Leaderboard) -> tuple[int, int]:
+    """Clips before bytes, each from few to many."""
+    return board.budget or 0, board.ipc or 0
 
 
 def _summary(cells: Sequence[Record]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
 const data = JSON.parse(document.getElementById("data").textContent);
-const state = { group: 0, ipc: "", setting: "", query: "", sort: "accuracy", down: true, row: null, playing: true, all: false };
+const state = { group: 0, amount: "", setting: "", query: "", sort: "accuracy", down: true, row: null, playing: true, all: false };
 const $ = (id) => document.getElementById(id);
 const methods = [...new Set(data.rows.map((r) => r.method))].sort();
 const SHAPES = ["M-5,0A5,5 0 1 1 5,0A5,5 0 1 1 -5,0Z", "M-4.5,-4.5H4.5V4.5H-4.5Z", "M0,-5.5L5.5,4.5H-5.5Z", "M0,-6L6,0L0,6L-6,0Z", "M0,5.5L5.5,-4.5H-5.5Z", "M-2,-6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z", "M-5,-5L0,-2L5,-5L2,0L5,5L0,2L-5,5L-2,0Z", "M-6,-3H6V3H-6Z"];
@@ -58,7 +58,7 @@ function size(bytes) {
 const seconds = (value) => !has(value) ? "" : value >= 10 ? value.toFixed(0) : value.toFixed(1);
 const span = (value) => value < 120 ? seconds(value) + " s" : value < 7200 ? (value / 60).toFixed(0) + " min" : (value / 3600).toFixed(1) + " h";
 const range = (row, name) => !has(row[name + "_min"]) ? "" : row[name + "_min"] === row[name + "_max"] ? mib(row[name + "_min"]) : mib(row[name + "_min"]) + "–" + mib(row[name + "_max"]);
-const budget = (row) => row.reference ? "" : ["IPC " + row.ipc, ...(row.setting_label === "dense" ? [] : [row.setting_label])].join(", ");
+const budget = (row) => row.reference ? "" : [row.amount, ...(row.setting_label === "dense" ? [] : [row.setting_label])].join(", ");
 const title = (row) => row.label + (budget(row) ? " · " + budget(row) : "");
 const colour = (method) => "var(--c" + (methods.indexOf(method) % 7) + ")";
 const shape = (method) => SHAPES[methods.indexOf(method) % SHAPES.length];
@@ -66,7 +66,7 @@ const mark = (method) => sv("svg", { class: "mark", viewBox: "-7 -7 14 14", "ari
 const ofGroup = () => data.rows.filter((r) => r.group === state.group);
 function shown(but) {
   const words = state.query.toLowerCase().split(/[\s,]+/).filter(Boolean);
-  return ofGroup().filter((r) => (!state.ipc || r.reference || String(r.ipc) === state.ipc)
+  return ofGroup().filter((r) => (!state.amount || r.reference || r.amount === state.amount)
     && (but === "setting" || !state.setting || r.reference || r.setting === state.setting)
     && (!words.length || words.some((word) => r.label.toLowerCase().includes(word))));
 }
@@ -84,14 +84,21 @@ function rest(rows) {
 const COLUMNS = [
   { key: "method", head: "method", name: true, sort: (r) => r.label.toLowerCase(), cell: (r) => [mark(r.method), r.label, r.reference && el("span", { class: "tag" }, "all data")] },
   { key: "accuracy", head: "accuracy %", meter: true, sort: (r) => r.accuracy, cell: (r) => has(r.accuracy) ? percent(r, "accuracy") + (r.tied_with_best ? " †" : "") : status(r.status) },
-  { key: "ipc", head: "IPC", sort: (r) => r.ipc, cell: (r) => has(r.ipc) ? r.ipc : "" },
+  { key: "amount", head: "budget", name: true, sort: (r) => r.reference ? null : data.groups[r.group].amounts.indexOf(r.amount), cell: (r) => r.amount || "" },
+  { key: "clips", head: "clips a class", sort: (r) => has(r.budget) ? parseInt(r.clips_a_class) || null : null, cell: (r) => has(r.budget) ? r.clips_a_class || "" : "" },
   { key: "setting", head: "setting", name: true, sort: (r) => r.setting_label, cell: (r) => r.setting_label || "" },
   { key: "rank", head: "rank", sort: (r) => r.rank, cell: (r) => has(r.rank) ? r.rank : "" },
   { key: "top5", head: "top-5 %", sort: (r) => r.top5, cell: (r) => percent(r, "top5") },
+  { key: "without_leaks", head: "without leaked clips %", sort: (r) => r.accuracy_without_leaks, cell: (r) => percent(r, "accuracy_without_leaks") },
+  { key: "inflation", head: "selection inflation", sort: (r) => r.selection_inflation, cell: (r) => has(r.selection_inflation) ? points(r.selection_inflation, true) : "" },
   { key: "share", head: "% of full", sort: (r) => r.share_of_full, cell: (r) => has(r.share_of_full) ? (100 * r.share_of_full).toFixed(1) : "" },
   { key: "gain", head: "gain over random", sort: (r) => r.gain, cell: (r) => percent(r, "gain", true) },
   { key: "temporal_gain", head: "temporal gain", sort: (r) => r.temporal_gain, cell: (r) => percent(r, "temporal_gain", true) },
   { key: "reported", head: "reported %", sort: (r) => r.reported, cell: (r) => has(r.reported) ? points(r.reported) + (r.reported_metric === "top5" ? " (top-5)" : "") + (r.reported_confidence === "secondary" ? " ‡" : "") : "" },
+  { key: "deviation", head: "deviation", sort: (r) => r.deviation, cell: (r) => has(r.deviation) ? points(r.deviation, true) : "" },
+  { key: "hlr", head: "HLR", sort: (r) => r.hlr, cell: (r) => has(r.hlr) ? r.hlr.toFixed(3) : "" },
+  { key: "ior", head: "IOR", sort: (r) => r.ior, cell: (r) => has(r.ior) ? (r.ior < 0 ? "" : "+") + r.ior.toFixed(3) : "" },
+  { key: "lrs", head: "LRS", sort: (r) => r.lrs, cell: (r) => has(r.lrs) ? r.lrs.toFixed(3) : "" },
   { key: "mib", head: "MiB", sort: (r) => r.storage_bytes_max, cell: (r) => range(r, "storage_bytes") },
   { key: "fp32", head: "MiB float32", sort: (r) => r.storage_bytes_fp32_max, cell: (r) => range(r, "storage_bytes_fp32") },
   { key: "distil", head: "distil s", sort: (r) => r.distil_seconds, cell: (r) => seconds(r.distil_seconds) },
@@ -158,6 +165,59 @@ function chance(g, x1, y1, x2, y2) {
   return has(g.chance) ? line("chance", x1, y1, x2, y2) : null;
 }
 
+// ---- which differences are real
+
+function drawComparisons() {
+  const g = data.groups[state.group], words = state.query.toLowerCase().split(/[\s,]+/).filter(Boolean);
+  const wanted = (label) => !words.length || words.some((word) => label.toLowerCase().includes(word));
+  const boards = data.comparisons.filter((c) => c.group === state.group && (!state.amount || c.amount === state.amount) && (!state.setting || c.setting === state.setting))
+    .map((c) => ({ ...c, kept: c.rows.map((_, i) => i).filter((i) => wanted(c.rows[i].label)) })).filter((c) => c.kept.length > 1);
+  const drawn = state.all ? boards : boards.slice(0, 2);
+  const over = data.mean_ranks.filter((m) => m.profile === g.profile && m.network === g.network && m.protocol === g.protocol && m.judged_on === g.judged_on && m.datasets.includes(g.dataset));
+  fill($("pairs"), boards.length ? drawn.map((c) => [el("h3", {}, c.amount, ", ", c.setting_label), pairs(c)]) : nothing("No test here: it takes two methods with at least three distillation seeds and two networks each."),
+    boards.length > 2 ? el("button", { type: "button", class: "more", onclick: () => { state.all = !state.all; draw(); } }, state.all ? "Show 2 tables again" : `Show all ${boards.length} tables`) : null);
+  fill($("ranks"), over.length ? over.map((m) => meanRanks(m)) : nothing("Mean ranks take at least two datasets with three methods in common, in one profile and protocol."));
+}
+
+// The corrected p-value of every pair, the better method in its row.
+function pairs(c) {
+  const n = c.kept.length, width = widthOf($("pairs")), name = (i) => c.rows[c.kept[i]].label;
+  const left = Math.min(width * 0.4, 44 + 7.4 * Math.max(...c.kept.map((i) => c.rows[i].label.length))), cell = Math.max(10, Math.min(46, (width - left - 6) / n));
+  const svg = frame(width, 24 + n * Math.min(cell, 28) + 4, "Corrected p-values of all pairs");
+  const high = Math.min(cell, 28), most = Math.floor((left - 30) / 7.2);
+  const cut = (text) => text.length > most ? text.slice(0, most - 1) + "…" : text;
+  for (let i = 0; i < n; i++) svg.append(word(0, 24 + i * high + high / 2 + 4, `${i + 1}  ${cut(name(i))}`, { class: "strong" }), word(left + i * cell + cell / 2, 16, i + 1, { "text-anchor": "middle" }));
+  for (const [a, b, difference, p, corrected] of c.tests) {
+    const i = c.kept.indexOf(a), j = c.kept.indexOf(b);
+    if (i < 0 || j < 0) continue;
+    const real = corrected < 0.05, x = left + j * cell, y = 24 + i * high;
+    const text = corrected < 0.001 ? "<.001" : corrected.toFixed(corrected < 0.01 ? 3 : 2).replace(/^0/, "");
+    svg.append(tip(sv("rect", { x, y, width: cell - 1, height: high - 1, rx: 2, class: real ? "real" : "unreal", "data-p": corrected, tabindex: 0 }), `${name(i)} over ${name(j)}\n${points(difference, true)} points, p = ${p}\ncorrected for ${c.tests.length} pairs: ${corrected}${real ? ": a real difference" : ""}`));
+    if (cell >= 40) svg.append(word(x + cell / 2, y + high / 2 + 4, text, { "text-anchor": "middle", class: real ? "on" : "" }));
+  }
+  return svg;
+}
+
+// Demsar's summary: mean ranks as dots, and bars that join methods which cannot be told apart.
+function meanRanks(m) {
+  const names = Object.keys(m.mean_ranks), ranks = Object.values(m.mean_ranks), n = names.length, width = widthOf($("ranks"));
+  const bars = m.groups.filter((names) => names.length > 1), left = Math.min(width * 0.4, 16 + 7.4 * Math.max(...names.map((text) => text.length))), right = width - 16 - 12 * bars.length, top = 44, pitch = 24, bottom = top + n * pitch;
+  const px = (rank) => left + (rank - 1) / Math.max(1, n - 1) * (right - left - 10);
+  const svg = frame(width, bottom + 22, "Mean ranks over datasets"), most = Math.floor((left - 12) / 7.2);
+  for (let rank = 1; rank <= n; rank++) if (n <= 12 || rank % 2) svg.append(line("grid", px(rank), top - 4, px(rank), bottom), word(px(rank), bottom + 16, rank, { "text-anchor": "middle" }));
+  const reach = Math.min(m.critical_difference, n - 1);
+  svg.append(line("difference", px(1), 22, px(1 + reach), 22), word(px(1), 12, `critical difference ${m.critical_difference.toFixed(2)}`, { class: "strong" }));
+  names.forEach((text, i) => {
+    const y = top + i * pitch + pitch / 2;
+    svg.append(word(left - 12, y + 4, text.length > most ? text.slice(0, most - 1) + "…" : text, { "text-anchor": "end", class: "strong" }), line("grid", left, y, right, y),
+      tip(sv("path", { class: "point", d: shape(text.split(" [")[0]), fill: colour(text.split(" [")[0]), transform: `translate(${px(ranks[i])},${y})`, tabindex: 0 }), `${text}\nmean rank ${ranks[i].toFixed(2)} of ${n}`));
+  });
+  bars.forEach((group, k) => svg.append(tip(line("joined", right + 10 + 12 * k, top + names.indexOf(group[0]) * pitch + 5, right + 10 + 12 * k, top + (names.indexOf(group[group.length - 1]) + 1) * pitch - 5), `cannot be told apart:\n${group.join(", ")}`)));
+  const found = m.friedman_p < 0.05 ? "the methods differ" : "the methods cannot be told apart";
+  return [el("h3", {}, [m.ipc === null ? (has(m.budget) ? size(m.budget) : "any IPC") : "IPC " + m.ipc, m.setting_label, m.datasets.join(", ")].join(" · ")), svg,
+    el("p", { class: "quiet" }, `Friedman's test over ${m.datasets.length} datasets: chi-squared ${m.friedman_chi_squared.toFixed(2)}, p = ${m.friedman_p.toPrecision(2)}: ${found}. A bar joins methods whose mean ranks differ by less than Nemenyi's critical difference.`)];
+}
+
 // ---- accuracy and bytes
 
 function drawBytes(rows) {
@@ -211,11 +271,11 @@ function dotLines(node, lines, label, g) { // lines: {head, sub, dots: [{row, va
 function drawTaxonomy(rows) {
   const node = plotOf("taxonomy"), g = data.groups[state.group];
   const known = rows.filter((r) => !r.reference && has(r.accuracy) && r.factors);
-  const several = new Set(known.map((r) => r.label + "\n" + r.ipc).filter((key) => new Set(known.filter((r) => r.label + "\n" + r.ipc === key).map((r) => r.setting)).size > 1));
-  const used = known.filter((r) => several.has(r.label + "\n" + r.ipc));
+  const several = new Set(known.map((r) => r.label + "\n" + r.amount).filter((key) => new Set(known.filter((r) => r.label + "\n" + r.amount === key).map((r) => r.setting)).size > 1));
+  const used = known.filter((r) => several.has(r.label + "\n" + r.amount));
   if (!used.length) return fill(node, nothing("No method has records in two temporal settings; run some with --settings taxonomy."));
-  return fill(node, [...new Set(used.map((r) => r.ipc))].map((ipc) => {
-    const here = used.filter((r) => r.ipc === ipc);
+  return fill(node, [...new Set(used.map((r) => r.amount))].map((amount) => {
+    const here = used.filter((r) => r.amount === amount);
     const lines = [...new Set(here.map((r) => r.setting))].map((setting) => {
       const members = here.filter((r) => r.setting === setting), f = members[0].factors;
       const bytes = [...new Set(members.map((r) => size(r.storage_bytes_max)))];
@@ -223,7 +283,7 @@ function drawTaxonomy(rows) {
         value: r.accuracy, low: r.accuracy_low, high: r.accuracy_high, stroke: colour(r.method),
         draw: (x, y) => dot(r, x, y, `${title(r)}\n${percent(r, "accuracy")} %\n${bytes.length === 1 ? bytes[0] : size(r.storage_bytes_max)} stored${has(r.temporal_gain) ? "\ntemporal gain " + percent(r, "temporal_gain", true) : ""}`) })) };
     });
-    return [el("h3", {}, "IPC " + ipc), dotLines(node, lines, "Accuracy by temporal setting, IPC " + ipc, g)];
+    return [el("h3", {}, amount), dotLines(node, lines, "Accuracy by temporal setting, " + amount, g)];
   }), legend(used));
 }
 
@@ -367,24 +427,24 @@ function drawSummary() {
 const option = (value, text, chosen) => el("option", { value, ...(String(value) === String(chosen) ? { selected: "" } : {}) }, text);
 function drawFilters() {
   const rows = ofGroup(), settings = new Map(rows.filter((r) => has(r.setting)).map((r) => [r.setting, r.setting_label]));
-  const ipcs = [...new Set(rows.filter((r) => has(r.ipc)).map((r) => r.ipc))].sort((a, b) => a - b);
-  if (!ipcs.map(String).includes(state.ipc)) state.ipc = "";
+  const amounts = data.groups[state.group].amounts.filter((amount) => rows.some((r) => r.amount === amount));
+  if (!amounts.includes(state.amount)) state.amount = "";
   if (!settings.has(state.setting)) state.setting = "";
   fill($("group"), data.groups.map((g, i) => option(i, [g.dataset, g.profile, g.protocol, g.network, ...(g.judged_on === "test" ? [] : ["judged on " + g.judged_on])].join(" · "), state.group)));
-  fill($("ipc"), option("", "all", state.ipc), ipcs.map((n) => option(n, n, state.ipc)));
+  fill($("amount"), option("", "all", state.amount), amounts.map((text) => option(text, text, state.amount)));
   fill($("setting"), option("", "all", state.setting), [...settings].map(([value, text]) => option(value, text, state.setting)));
   const g = data.groups[state.group];
   $("context").textContent = [has(g.train) ? `${g.train} training and ${g.test} ${g.judged_on} clips of ${g.classes.length} classes` : "", `${g.geometry.frames || "?"} frames of ${g.geometry.size || "?"} pixels`, has(g.chance) ? `chance ${points(g.chance)} %` : "", has(g.majority) ? `largest class ${points(g.majority)} %` : "", data.summary.last ? `recorded ${data.summary.first === data.summary.last ? data.summary.last : data.summary.first + " to " + data.summary.last}` : ""].filter(Boolean).join(" · ");
 }
 function draw() {
   const rows = shown();
-  drawTable(rows); drawBytes(rows); drawTaxonomy(shown("setting")); drawProbes(rows); drawClasses(rows); drawClips(rows); drawLosses(rows); drawCosts(rows); drawProvenance(rows);
+  drawTable(rows); drawComparisons(); drawBytes(rows); drawTaxonomy(shown("setting")); drawProbes(rows); drawClasses(rows); drawClips(rows); drawLosses(rows); drawCosts(rows); drawProvenance(rows);
 }
 function pick(id, go) {
   state.row = id;
   for (const node of document.querySelectorAll("[data-row]")) node.classList.toggle("on", Number(node.dataset.row) === id);
   drawClasses(shown());
-  if (go) $("classes").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  if (go && data.rows[id].confusion.length) $("classes").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 }
 function theme(name) {
   document.documentElement.dataset.theme = name;
@@ -407,7 +467,7 @@ $("play").addEventListener("click", () => play(!state.playing));
 play(!matchMedia("(prefers-reduced-motion: reduce)").matches);
 $("filters").addEventListener("submit", (e) => e.preventDefault());
 $("group").addEventListener("change", (e) => { state.group = Number(e.target.value); state.row = null; drawFilters(); draw(); });
-for (const name of ["ipc", "setting"]) $(name).addEventListener("change", (e) => { state[name] = e.target.value; draw(); });
+for (const name of ["amount", "setting"]) $(name).addEventListener("change", (e) => { state[name] = e.target.value; draw(); });
 $("query").addEventListener("input", (e) => { state.query = e.target.value; draw(); });
 $("row").addEventListener("change", (e) => pick(Number(e.target.value), false));
 addEventListener("scroll", () => { $("tip").hidden = true; }, { passive: true });

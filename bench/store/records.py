@@ -220,10 +220,10 @@ class Record:
         evaluations: one per network, raw.
         costs: by phase name.
         history: ``{"step": [...], "loss": [...]}`` of distillation, thinned.
-        data: ``train``, ``test`` counts, ``digest`` of the decoded clips, ``test_keys_digest`` of the names of the test
-            clips in order (`bench.store.tested`), ``left_out`` as ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by
-            artefact (``costs["upstream"]`` is their sum), ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over
-            rendered clips, in network units).
+        data: ``classes``, ``train``, ``test`` counts, ``class_names`` in the order of the labels, ``digest`` of the decoded
+            clips, ``test_keys_digest`` of the names of the test clips in order (`bench.store.tested`), ``left_out`` as
+            ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by artefact (``costs["upstream"]`` is their sum),
+            ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units).
         provenance: commit, versions, hardware, times.
         motion: see `Motion`; None if it was not measured.
         tuning: how `bench.tuning` chose the config, or None; no part of what was asked, hence not of the id.

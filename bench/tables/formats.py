@@ -253,7 +253,7 @@ def _bytes_sheet(points: Sequence[views.Point]) -> Sheet:
                 row.label,
                 "" if row.reference else setting_label(point.board.setting, group.frames()),
                 *(["" if row.reference or point.board.budget is None else point.board.amount()] if budgeted else []),
-                "" if row.reference else _clips(point),
+                "" if row.reference else views.clips_a_class(point.board, row),
                 _marked(row, stored, numbers), notation.mebibytes(figures.stored_fp32), _marked(row, accuracy, numbers),
                 notation.trainings(figures), "yes" if point.optimal else "",
             ))  # fmt: skip
@@ -269,18 +269,6 @@ def _bytes_sheet(points: Sequence[views.Point]) -> Sheet:
         "Pareto",
     )
     return Sheet(_title("by bytes", group), headers, tuple(rows), names=2, footnotes=tuple(numbers))
-
-
-def _clips(point: views.Point) -> str:
-    """Clips a class: as asked for or, with a budget in bytes, as they fit."""
-    if point.board.budget is None:
-        return str(point.board.ipc)
-    counts = [
-        -(-record.set.clips // max(1, record.data.get("classes", 1)))
-        for record in point.row.cells
-        if record.set is not None
-    ]
-    return f"{min(counts)}–{max(counts)}" if len(set(counts)) > 1 else "".join(map(str, counts[:1]))
 
 
 def _setting_sheet(table: views.BySetting) -> Sheet:

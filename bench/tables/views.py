@@ -67,6 +67,16 @@ def by_bytes(boards: Iterable[Leaderboard]) -> list[tuple[Point, ...]]:
     ]
 
 
+def clips_a_class(board: Leaderboard, row: Row) -> str:
+    """Clips a class: as asked for or, with a budget in bytes, as they fit."""
+    if board.budget is None:
+        return str(board.ipc)
+    counts = [
+        -(-record.set.clips // max(1, record.data.get("classes", 1))) for record in row.cells if record.set is not None
+    ]
+    return f"{min(counts)}–{max(counts)}" if len(set(counts)) > 1 else "".join(map(str, counts[:1]))
+
+
 def by_setting(boards: Iterable[Leaderboard]) -> list[BySetting]:
     """For each group and IPC the leaderboards of all its settings."""
     found: defaultdict[tuple[Group, str], list[Leaderboard]] = defaultdict(list)

@@ -54,7 +54,7 @@ def test_it_works_without_artefacts_and_without_the_cache(bench_main, out, tiny_
     assert bench_main("report", "--out", out, "--to", tmp_path / "other.html").code == 0
     body = data_of(tmp_path / "other.html")
     assert clips_of(body) == {}
-    assert body["groups"][0]["classes"] == ["class 0", "class 1", "class 2"]
+    assert body["groups"][0]["classes"] == ["amber", "blue", "coral"]  # the records know them
     assert not (tmp_path / "empty").exists()
 
 

@@ -41,6 +41,26 @@ def records():
     return [full, *random, *dm, *five, *static, broken, other]
 
 
+def compared():
+    """Two datasets with three methods of three seeds each, one far ahead, and codecs in a budget of bytes."""
+    made = []
+    for number, dataset in enumerate(("shapes-mixed", "shapes-motion")):
+        cell = {"dataset": dataset, "fingerprint": "fe"[number] * 64}
+        for seed in range(3):
+            made += [
+                record("mtt", [90 + seed, 91 + seed], seed=seed, data={"class_names": ["run", "walk"]}, **cell),
+                record("dm", [60 + seed, 61 + seed], seed=seed, stored=2 << 20, **cell),
+                record("random", [60 + seed, 61 + 2 * seed], seed=seed, **cell),
+            ]
+    at = {"budget": 1 << 20, "ipc": 20, "clips": 12, "data": {"classes": 2}}
+    for seed in range(3):
+        made += [
+            record(f"codec-{name}", [right, right + seed], seed=seed, stored=(1 << 20) - 9, **at)
+            for name, right in (("av1", 80), ("h264", 70))
+        ]
+    return made
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     with Browser(find(), tmp_path_factory.mktemp("profile")) as browser:
@@ -67,6 +87,15 @@ def opened(browser, tmp_path):
     assert browser.run("document.title") == "Video dataset distillation: report"
 
 
+@pytest.fixture
+def comparison(opened, tmp_path):
+    """The report of other records in the same tab."""
+    file = tmp_path / "compared.html"
+    file.write_text(page(content(compared())), encoding="utf-8")
+    opened.open(file)
+    return opened
+
+
 def methods(browser):
     """The first word of each row of the leaderboard."""
     rows = "[...document.querySelectorAll('#table tbody tr')]"
@@ -89,7 +118,7 @@ def test_it_opens_with_every_section_drawn_and_asks_for_nothing(opened):
     drawn = opened.run(
         "Object.fromEntries([...document.querySelectorAll('section')].map((s) => [s.id, s.querySelectorAll('.plot svg, td, dl').length]))"
     )
-    assert len(drawn) == 10
+    assert len(drawn) == 11
     assert [name for name, count in drawn.items() if count == 0] == []
     assert opened.run("document.querySelectorAll('#bytes .point').length") == 5
     assert opened.run("document.querySelector('#bytes .front') !== null")
@@ -118,12 +147,12 @@ def test_filters_reach_the_table_and_the_plots(opened):
     opened.run(
         "(() => { const q = document.getElementById('query'); q.value = ''; q.dispatchEvent(new Event('input')); })()"
     )
-    choose(opened, "ipc", "5")
+    choose(opened, "amount", "IPC 5")
     assert "random" not in [
         name for name, text in zip(methods(opened), column(opened, "accuracy %"), strict=True) if "±" in text
     ]
     assert opened.run("document.querySelectorAll('#bytes .point').length") == 2
-    choose(opened, "ipc", "")
+    choose(opened, "amount", "")
     choose(opened, "setting", "n1-r1-k1-nearest")
     assert [text for text in column(opened, "setting") if text] == ["static"] * len(
         [t for t in column(opened, "setting") if t]
@@ -171,6 +200,58 @@ def test_a_row_opens_its_classes_and_a_point_says_what_it_is(opened):
     assert opened.run("document.querySelectorAll('#classes .two > div:last-child rect').length") == 4
     opened.run("document.querySelector('#bytes .point').focus()")
     assert "MiB" in opened.run("document.getElementById('tip').textContent")
+
+
+def test_pairs_are_coloured_where_one_is_better_beyond_chance(comparison):
+    assert comparison.run("[...document.querySelectorAll('#pairs h3')].map((h) => h.textContent)") == [
+        "IPC 1, dense",
+        "1 MiB, dense",
+    ]
+    choose(comparison, "amount", "IPC 1")
+    squares = "[...document.querySelectorAll('#pairs rect')]"
+    assert comparison.run(f"{squares}.map((s) => s.getAttribute('class'))").count("real") == 2  # mtt over both
+    assert comparison.run(f"{squares}.length") == 3
+    comparison.run(f"{squares}.find((s) => s.getAttribute('class') === 'real').focus()")
+    told = comparison.run("document.getElementById('tip').textContent")
+    assert told.startswith("mtt over ")
+    assert told.endswith("a real difference")
+    comparison.click("#query")
+    comparison.type("dm random")
+    assert comparison.run(f"{squares}.map((s) => s.getAttribute('class'))") == ["unreal"]
+
+
+def test_mean_ranks_over_datasets_have_a_point_a_method_and_the_critical_difference(comparison):
+    assert comparison.run("[...document.querySelectorAll('#ranks h3')].map((h) => h.textContent)") == [
+        "IPC 1 · dense · shapes-mixed, shapes-motion"
+    ]
+    at = comparison.run("[...document.querySelectorAll('#ranks .point')].map((p) => p.getCTM().e)")
+    assert len(at) == 3
+    assert at[0] < at[1] <= at[2]  # the best rank is on the left
+    assert "critical difference" in comparison.run("document.querySelector('#ranks svg').textContent")
+    assert "cannot be told apart" in comparison.run("document.querySelector('#ranks p').textContent")  # of two datasets
+
+
+def test_a_budget_in_bytes_is_shown_with_the_clips_that_fit(comparison):
+    choose(comparison, "amount", "1 MiB")
+    assert methods(comparison) == ["codec-av1", "codec-h264"]
+    assert column(comparison, "budget") == ["1 MiB", "1 MiB"]
+    assert column(comparison, "clips a class") == ["6", "6"]
+    assert "undefined" not in comparison.run("document.querySelector('main').textContent")
+
+
+def test_classes_are_named_by_the_records(comparison):
+    assert "walk" in comparison.run("document.querySelector('#classes .plot').textContent")
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_comparisons_fit_a_narrow_screen(comparison, width):
+    comparison.resize(width, 740)
+    comparison.wait(f"innerWidth === {width}")
+    svg = "document.querySelector('#pairs svg')"
+    comparison.wait(f"Math.abs({svg}.viewBox.baseVal.width - {svg}.clientWidth) < 2")
+    assert comparison.run("document.documentElement.scrollWidth") == width
+    edges = "[...document.querySelectorAll('#pairs rect, #ranks .point')].map((s) => s.getBoundingClientRect().right)"
+    assert comparison.run(f"Math.max(...{edges})") <= width
 
 
 def test_clips_play_beside_real_ones_and_stop(opened):

@@ -11,6 +11,7 @@ import pytest
 from bench.report.content import MOST_POINTS, content, thinned
 from bench.report.page import embedded, page
 from bench.store.records import PhaseCost
+from bench.tables.leaderboard import leaderboards
 from tests.tables.conftest import record
 
 
@@ -78,6 +79,47 @@ def test_failures_and_clips_left_out_are_named_with_their_reasons():
 @pytest.mark.parametrize(("names", "shown"), [(["x", "y"], ["x", "y"]), (["x"], ["class 0", "class 1"])])
 def test_class_names_are_those_of_a_manifest_that_fits(names, shown):
     assert content([record("dm", [70])], names={"f" * 64: names})["groups"][0]["classes"] == shown
+
+
+def test_class_names_of_a_record_go_before_those_of_a_manifest():
+    made = content([record("dm", [70], data={"class_names": ["x", "y"]})], names={"f" * 64: ["a", "b"]})
+    assert made["groups"][0]["classes"] == ["x", "y"]
+
+
+def test_comparisons_are_the_tests_of_the_tables():
+    made = [
+        record(name, [right + s, right + slope * s], seed=s)
+        for name, right, slope in (("a", 40, 1), ("b", 80, 1), ("c", 42, -1))
+        for s in range(3)
+    ]
+    (found,) = content(made)["comparisons"]
+    assert [row["label"] for row in found["rows"]] == ["b", "c", "a"]
+    (board,) = leaderboards(made)
+    expected = {(t.first, t.second): (t.difference, t.p, t.corrected) for t in board.tests}
+    assert {(first, second): pytest.approx(values, rel=1e-3) for first, second, *values in found["tests"]} == expected
+    assert sum(corrected < 0.05 for *_, corrected in found["tests"]) == 2
+    assert content([record("a", [40]), record("b", [80])])["comparisons"] == []
+
+
+def test_mean_ranks_are_those_of_the_tables():
+    made = [
+        record(name, [right], dataset=data, fingerprint=data)
+        for name, right in (("a", 40), ("b", 80), ("c", 42))
+        for data in "xy"
+    ]
+    (ranks,) = content(made)["mean_ranks"]
+    assert ranks["mean_ranks"] == {"b": 1, "c": 2, "a": 3}
+    assert ranks["datasets"] == ["x", "y"]
+
+
+def test_budgets_in_bytes_and_in_clips_are_amounts_of_their_own():
+    made = [record("dm", [70], ipc=20), record("dm", [60], ipc=20, budget=4 << 20, clips=14, data={"classes": 2})]
+    body = content(made)
+    assert body["groups"][0]["amounts"] == ["IPC 20", "4 MiB"]
+    assert {row["amount"]: row["clips_a_class"] for row in body["rows"] if row["status"] == "ok"} == {
+        "IPC 20": "20",
+        "4 MiB": "7",
+    }
 
 
 def test_data_that_may_not_be_compared_are_apart():
