@@ -116,9 +116,10 @@ class BriefProtocol(Protocol):
         network: int,
         progress: Callable[[int, int, float], None],
         probes: Mapping[str, Clips] | None = None,
+        saved: Checkpoints | None = None,
     ) -> Evaluation:
         """As `quick` does."""
-        return Quick.evaluate(self, train, test, classes, build, network, progress, probes)  # type: ignore[arg-type]
+        return Quick.evaluate(self, train, test, classes, build, network, progress, probes, saved)  # type: ignore[arg-type]
 
 
 @final
