@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, final
 
 import torch
@@ -101,7 +102,7 @@ def encoded(clips: torch.Tensor, codec: Codec, crf: int) -> bytes:
     below, right = (max(_LEAST, side + side % 2) - side for side in (height, width))
     file = io.BytesIO()
     try:
-        with av.open(file, "w", format=_FORMATS[codec]) as container:
+        with _ordinary_priority(), av.open(file, "w", format=_FORMATS[codec]) as container:
             options = {"crf": str(crf), **_OPTIONS[codec]}
             stream: Any = container.add_stream(_ENCODERS[codec], rate=25, options=options)
             stream.pix_fmt, stream.height, stream.width = "yuv420p", height + below, width + right
@@ -120,6 +121,20 @@ def encoded(clips: torch.Tensor, codec: Codec, crf: int) -> bytes:
             f"{codec}: clips of {width}x{height} cannot be coded with {_ENCODERS[codec]}: {error}"
         ) from error
     return file.getvalue()
+
+
+@contextlib.contextmanager
+def _ordinary_priority() -> Iterator[None]:
+    """Undoes what SVT-AV1 does to a process of the superuser: it leaves it with real-time priority, ahead of all others."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != before[0]:
+            os.sched_setscheduler(0, *before)
 
 
 def decoded(data: bytes, count: int, shape: tuple[int, int, int], codec: Codec) -> torch.Tensor:

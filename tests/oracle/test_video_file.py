@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 import pytest
@@ -131,3 +132,11 @@ def test_herding_chooses_other_clips_than_chance_and_the_same_each_time() -> Non
 def test_a_quality_that_there_is_not_is_refused(config: type, crf: int) -> None:
     with pytest.raises(ValueError, match=f"crf must lie in .*, not {crf}"):
         config(crf=crf)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="needs a scheduler that can be asked")
+def test_encoding_leaves_the_priority_of_the_process_as_it_is() -> None:
+    """SVT-AV1 gives a process of the superuser real-time priority, and every thread that it starts afterwards."""
+    before = os.sched_getscheduler(0)
+    encoded(torch.zeros(2, 3, 4, 32, 32, dtype=torch.uint8), "av1", 40)
+    assert os.sched_getscheduler(0) == before

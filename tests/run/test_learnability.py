@@ -70,3 +70,23 @@ def test_still_images_sit_at_chance_where_the_class_is_in_the_movement(probed):
     _, still = probed("shapes-motion", "random", "dm", settings=("static",), seeds=(0, 1, 2))
     for row in (*rows.values(), *still.values()):
         assert row.row.figures.accuracy.low <= CHANCE <= row.row.figures.accuracy.high
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_where_the_class_is_in_the_movement_a_dynamic_memory_is_worth_what_still_images_are_not(
+    plan, registries, context, reporter
+):
+    """`static-only` at chance, `dm+sd`, which adds a dynamic memory to the very same images, above it; paired by seed and network."""
+    cells = plan("static-only", "dm+sd", dataset="shapes-motion", seeds=(0, 1, 2))
+    found = {name: [] for name in ("static-only", "dm+sd")}
+    for planned in cells:
+        record = run_cell(planned, registries, context, reporter)
+        found[record.cell.method].append([entry.accuracy() for entry in record.evaluations])
+    still, both = found.values()
+    gain = interval([[b - a for a, b in zip(*pair, strict=True)] for pair in zip(still, both, strict=True)])
+    for name, accuracy in (("static-only", interval(still)), ("dm+sd", interval(both)), ("difference", gain)):
+        print(f"{name} {accuracy.mean:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]")
+    assert interval(still).low <= CHANCE <= interval(still).high
+    assert interval(both).low > CHANCE
+    assert gain.low > 0
