@@ -11,6 +11,11 @@ from bench.api import ClipShape
 from bench.nets.classifier import Classifier
 from bench.nets.layers import HalvingMaxPool, SeededDropout, initialise
 
+# Numbers in the clips that pass the small network at a time where no gradient is kept: so few that on a CPU what one layer puts
+# out is still in the cache when the next reads it: up to twice as fast. The same to the bit for clips of 8x32x32, elsewhere to
+# rounding (oneDNN chooses its algorithm by the size of the batch).
+_PIECE = 1 << 20
+
 
 @final
 class ConvNet3D(Classifier):
@@ -89,16 +94,22 @@ class SmallConvNet3D(Classifier):
 
     def features(self, clips: torch.Tensor) -> torch.Tensor:
         """``(B, 32 * T * H/8 * W/8)``: the convolutional stack, flattened, before pooling."""
-        # With so few channels the plain layout is the faster one, forward and backward.
-        return self.stack(clips.contiguous()).flatten(1)  # type: ignore[no-any-return]
+        return self._maps(clips).flatten(1)
 
     def embedding(self, clips: torch.Tensor) -> torch.Tensor:
         """``(B, 32)``: the mean of the pooled maps over time and space."""
-        return self.pool(self.stack(clips.contiguous())).mean(dim=(2, 3, 4))  # type: ignore[no-any-return]
+        return self.pool(self._maps(clips)).mean(dim=(2, 3, 4))  # type: ignore[no-any-return]
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """Logits ``(B, classes)``."""
         return self.head(self.embedding(clips))  # type: ignore[no-any-return]
+
+    def _maps(self, clips: torch.Tensor) -> torch.Tensor:
+        clips = clips.contiguous()  # with so few channels the plain layout is the faster one, forward and backward
+        if torch.is_grad_enabled() or clips.device.type != "cpu":
+            return self.stack(clips)  # type: ignore[no-any-return]
+        pieces: tuple[torch.Tensor, ...] = torch.split(clips, max(1, _PIECE // clips[:1].numel()))
+        return torch.cat([self.stack(piece) for piece in pieces])
 
 
 def stack_output(clip: ClipShape) -> tuple[int, int]:

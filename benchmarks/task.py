@@ -1,0 +1,42 @@
+"""A task over random clips in memory that keeps upstream artefacts, so that only a method's own steps are measured."""
+
+from __future__ import annotations
+
+import torch
+
+from bench import temporal
+from bench.api import Artefact, ClipShape, Upstream
+from bench.data.pixels import normalise
+from bench.nets.convnet2d import FrameConvNet
+from tests.oracle.fake_task import FakeTask
+
+
+class BenchTask(FakeTask):
+    """Real clips are kept as uint8 pixels, channels last, and normalised as they are asked for, as in a clip store."""
+
+    def __init__(self, classes: int, per_class: int, ipc: int, clip: ClipShape) -> None:
+        super().__init__(classes, 1, ipc)
+        self.per_class = per_class
+        self.clip = clip
+        self.setting = temporal.dense(clip.frames)
+        shape = (classes * per_class, clip.frames, clip.height, clip.width, clip.channels)
+        self.stored = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        self.made: dict[str, Artefact] = {}
+
+    def clips(
+        self, index: torch.Tensor, views: torch.Tensor | None = None, frame: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        chosen = self.stored.index_select(0, index).permute(0, 4, 1, 2, 3)
+        return normalise(chosen if frame is None else chosen[torch.arange(len(index)), :, frame].unsqueeze(2))
+
+    def pixels(self, index: torch.Tensor) -> torch.Tensor:
+        return self.stored.index_select(0, index).permute(0, 4, 1, 2, 3)
+
+    def frame_network(self, rng: torch.Generator) -> FrameConvNet:
+        image = ClipShape(self.clip.channels, 1, self.clip.height, self.clip.width)
+        return FrameConvNet(len(self.classes), image, 32, rng)
+
+    def upstream(self, what: Upstream) -> Artefact:
+        if what.name not in self.made:
+            self.made[what.name] = super().upstream(what)
+        return self.made[what.name]

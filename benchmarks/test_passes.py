@@ -1,0 +1,74 @@
+"""Bare passes against the machine's limits, and one update of a network of the judging protocol."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench import training
+from bench.api import Recipe
+from bench.kept import KeptClips
+from bench.precision import to_judge
+from bench.rng import generator
+from bench.synthetic.dense import DenseSet
+from benchmarks.conftest import QUICK, ClipShape
+
+SHAPES = {"quick": ("convnet3d-small", QUICK, 32), "published": ("convnet3d", ClipShape(3, 16, 112, 112), 2)}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("geometry", SHAPES)
+@pytest.mark.parametrize("kind", ["forward", "training"])
+def test_passes(against, make_bare, kind, geometry, precision):
+    name, shape, batch = SHAPES[geometry]
+    bare = make_bare(shape, name, batch)
+    network = to_judge(bare.network, precision)
+    labels = torch.zeros(batch, dtype=torch.int64)
+
+    def forward():
+        with torch.no_grad():
+            network(bare.clips)
+
+    def train():
+        torch.nn.functional.cross_entropy(network(bare.clips), labels).backward()
+
+    counts = {"forwards": batch} if kind == "forward" else {"trainings": batch}
+    against(forward if kind == "forward" else train, bare, **counts, clips=batch)
+
+
+def test_new_network(benchmark, registries):
+    """Drawing the 3.6 million weights of ConvNet3D, as each step of DM does."""
+    kind = registries.networks.get("convnet3d")()
+    benchmark.pedantic(lambda: kind.build(50, ClipShape(3, 16, 112, 112), generator("n")), rounds=5, warmup_rounds=1)
+    if benchmark.stats is not None:
+        benchmark.extra_info.update(seconds=benchmark.stats.stats.min)
+
+
+def test_training_on_a_set(against, make_bare):
+    """Twenty updates of twelve clips: what judging a small set is made of."""
+    bare = make_bare(batch=12, classes=12)
+    data = DenseSet(bare.clips, torch.arange(12))
+    recipe = Recipe(epochs=20, batch=64, lr=0.03)
+
+    def train():
+        device, rng = torch.device("cpu"), generator("order")
+        training.train(bare.network, data, recipe, device, rng, rng, lambda *_: None)
+
+    against(train, bare, trainings=20 * 12)
+
+
+def test_testing(against, make_bare):
+    """600 test clips, as kept in memory."""
+    bare = make_bare(classes=12)
+
+    class Source(training.Clips):
+        labels = torch.arange(600) % 12
+
+        def views(self):
+            return 1
+
+        def batch(self, index, view):
+            return bare.clips[index % len(bare.clips)]
+
+    clips = KeptClips(Source(), torch.contiguous_format)
+    against(lambda: training.test(bare.network, clips, 12), bare, forwards=600)

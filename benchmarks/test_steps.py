@@ -1,0 +1,63 @@
+"""A step of each method, by its own code, against bare passes of the clips that it needs; and how steps scale."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.api import ClipShape, Workload
+from benchmarks.conftest import QUICK
+from benchmarks.task import BenchTask
+
+STEPS = 2
+STATIC = {"static_steps": 1, "static_batch": 8, "static_outer": 1, "static_inner": 1}
+METHODS = {
+    "dm": {"batch_real": 32},
+    "dc": {"batch_real": 16},
+    "mtt": {"experts": 1, "max_start_epoch": 1, "syn_steps": 10},
+    "frepo": {"batch_real": 64, "pool": 2, "pool_updates": 100},
+    "dm+sd": {"batch_real": 32, **STATIC},
+}
+BASE = {"classes": 4, "ipc": 1, "frames": 8, "size": 32}
+CURVES = [
+    *(("classes", value) for value in (2, 4, 8)),
+    *(("ipc", value) for value in (1, 4, 16)),
+    *(("frames", value) for value in (4, 8, 16)),
+    *(("size", value) for value in (32, 48, 64)),
+]
+
+
+def measure(against, make_bare, registries, name, values, classes, ipc, frames, size):
+    """One step, from two in a row; what comes before them is measured as a run of no step and left out."""
+    shape = ClipShape(3, frames, size, size)
+    kind = registries.methods.get(name)
+    config = kind.Config(**{**values, "steps": STEPS})
+    task = BenchTask(classes, 40, ipc, shape)
+    work = Workload(classes, 40 * classes, ipc, shape, task.setting)
+
+    def passes(steps):
+        return kind(kind.Config(**{**values, "steps": steps})).clip_passes(work)
+
+    total = (passes(2 * STEPS) - passes(STEPS)) / STEPS  # of one step, without what is upstream
+    forwards = classes * values["batch_real"] if name in ("dm", "dm+sd") else 0
+    kind(config).distill(task)  # makes the upstream artefacts
+    against(
+        lambda: kind(config).distill(task), make_bare(shape, batch=min(32, max(4, classes * ipc)), classes=classes),
+        forwards=forwards, trainings=(total - forwards) / 3, scale=STEPS, method=name,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_step(against, make_bare, registries, name):
+    measure(against, make_bare, registries, name, METHODS[name], 4, 1, QUICK.frames, QUICK.height)
+
+
+@pytest.mark.parametrize(("axis", "value"), CURVES)
+def test_dm_scales(against, make_bare, registries, axis, value):
+    measure(against, make_bare, registries, "dm", {"batch_real": 16}, **{**BASE, axis: value})
+
+
+@pytest.mark.parametrize("syn_steps", [5, 10, 20])
+@pytest.mark.parametrize("backward", ["unrolled", "stepwise"])
+def test_mtt_scales_with_its_student(against, make_bare, registries, syn_steps, backward):
+    values = {**METHODS["mtt"], "syn_steps": syn_steps, "backward": backward}
+    measure(against, make_bare, registries, "mtt", values, 4, 1, QUICK.frames, QUICK.height)

@@ -1,0 +1,44 @@
+"""The clip store: built against the bare decoder of the same clips, read against copying as many bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bench.api import Geometry
+from bench.data.pixels import SplitClips
+from bench.data.spec import parse_dataset
+from bench.data.store import open_or_build
+
+GEOMETRIES = {"quick": Geometry(8, 8, 32, 32), "published": Geometry(16, 4, 112, 112)}
+
+
+@pytest.fixture(params=GEOMETRIES)
+def source(request, registries):
+    """A small procedural dataset, its index and a geometry."""
+    geometry = GEOMETRIES[request.param]
+    dataset = parse_dataset("shapes-mixed[train=6,test=2]", registries)
+    return dataset, dataset.index(geometry), geometry
+
+
+def test_build(beside, source, tmp_path):
+    dataset, index, geometry = source
+    caches = (tmp_path / str(number) for number in range(100))
+
+    def decode():
+        for clip in index.clips:
+            dataset.read(clip, geometry)
+
+    beside(lambda: open_or_build(dataset, index, geometry, next(caches), 1), decode, clips=len(index.clips))
+
+
+@pytest.mark.parametrize("order", ["in order", "at random"])
+def test_read(beside, source, tmp_path, order):
+    dataset, index, geometry = source
+    clips = SplitClips(open_or_build(dataset, index, geometry, tmp_path, 1), "train", torch.device("cpu"))
+    count = len(clips)
+    chosen = torch.arange(count) if order == "in order" else torch.randperm(count)
+    view = torch.zeros_like(chosen)
+    copy = np.ascontiguousarray(clips.store.clips[clips.positions])
+    beside(lambda: clips.pixels(chosen, view), copy.copy, rounds=20, megabytes=copy.nbytes / 1e6)
