@@ -272,7 +272,7 @@ _FIELDS = tuple(entry.name for entry in dataclasses.fields(Evaluation))
 def _evaluation(entry: Mapping[str, Any]) -> Evaluation:
     fields = {name: entry[name] for name in _FIELDS if name in entry}  # those that came later have defaults
     confusion = tuple(map(tuple, entry["confusion"]))
-    if any(len(row) != len(confusion) for row in confusion):
+    if set(map(len, confusion)) != {len(confusion)}:
         raise TypeError("its confusion matrix is not square")
     evaluation = Evaluation(**{**fields, "confusion": confusion, "checkpoints": tuple(entry.get("checkpoints", ()))})
     if evaluation.correct_clips and bits.count(evaluation.correct_clips, evaluation.tested()) != evaluation.correct():
