@@ -203,7 +203,7 @@ def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
     cells = grid.plan(request, registries)
     searches = tuning.searches(cells, registries, request.seeds[0]) if args.tune else []
     store = RecordStore(Path(args.out))
-    if not args.dry_run:
+    if not args.dry_run and args.resume != "never":
         store.repair(lambda line: print(f"warning: {printable(line)}", file=sys.stderr))
     known = list(store.all(history=False))
     tried: set[str] = set()
