@@ -184,14 +184,17 @@ class Portable(Generic[T]):
         return cls({name: file for name, file in found.items() if file is not None}, pickle.dumps(value))
 
     def load(self) -> T:
-        """The object."""
-        for module, file in self.files.items():
-            if module in sys.modules or importlib.util.find_spec(module.partition(".")[0]) is not None:
-                continue
-            spec = importlib.util.spec_from_file_location(module, Path(file))
-            assert spec is not None
-            assert spec.loader is not None
-            sys.modules[module] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(sys.modules[module])
-        value: T = pickle.loads(self.pickled)  # noqa: S301 (made by the parent process a moment ago)
-        return value
+        """The object. Only those files are imported that it needs: others may need what a worker does not have."""
+        while True:
+            try:
+                value: T = pickle.loads(self.pickled)  # noqa: S301 (made by the parent process a moment ago)
+                return value
+            except ModuleNotFoundError as error:
+                module = error.name or ""
+                if module not in self.files or module in sys.modules:
+                    raise
+                spec = importlib.util.spec_from_file_location(module, Path(self.files[module]))
+                assert spec is not None
+                assert spec.loader is not None
+                sys.modules[module] = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(sys.modules[module])

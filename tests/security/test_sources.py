@@ -13,7 +13,8 @@ ROOT = Path(bench.__file__).parent.parent
 SOURCES = sorted(path for name in ("bench", "methods", "baselines") for path in (ROOT / name).rglob("*.py"))
 
 # Between a process and the workers it started, through a pipe: never from a file or a network.
-PICKLING = {"bench/data/workers.py"}
+# Between a process and those that it starts, never of what lies in a file.
+PICKLING = {"bench/data/workers.py", "bench/engines/child.py", "bench/testing/conformance.py"}
 UNPACKING = {"bench/data/download.py"}
 
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
