@@ -35,7 +35,7 @@ from bench.engines.local import LOOK_SECONDS, died
 from bench.engines.watch import Watch, who
 from bench.errors import BenchError
 from bench.plugins import PLUGIN_PACKAGES, Registries
-from bench.store.claims import Claim
+from bench.store.claims import Claim, Claims
 from bench.store.records import RecordStore
 
 Open = Callable[[ExitStack, Callable[[str], None], Path], Any]
@@ -409,6 +409,8 @@ class _Run:
                 "the dask scheduler is gone; cells under way go on to their records, the same command goes on from there"
             )
         held: Claim | None = None
+        if end.how == "held":
+            held = Claims(self.work.context.out).holder(order.id())
         if end.how == "unfit":
             raise BenchError(f"dask worker {end.detail}")
         if end.how == "finished":
