@@ -57,7 +57,7 @@ function size(bytes) {
 }
 const seconds = (value) => !has(value) ? "" : value >= 10 ? value.toFixed(0) : value.toFixed(1);
 const span = (value) => value < 120 ? seconds(value) + " s" : value < 7200 ? (value / 60).toFixed(0) + " min" : (value / 3600).toFixed(1) + " h";
-const range = (row, name) => !has(row[name + "_min"]) ? "" : row[name + "_min"] === row[name + "_max"] ? mib(row[name + "_min"]) : mib(row[name + "_min"]) + "–" + mib(row[name + "_max"]);
+const range = (row, name) => !has(row[name + "_min"]) ? "" : mib(row[name + "_min"]) === mib(row[name + "_max"]) ? mib(row[name + "_min"]) : mib(row[name + "_min"]) + "–" + mib(row[name + "_max"]);
 const budget = (row) => row.reference ? "" : [row.amount, ...(row.setting_label === "dense" ? [] : [row.setting_label])].join(", ");
 const title = (row) => row.label + (budget(row) ? " · " + budget(row) : "");
 const colour = (method) => "var(--c" + (methods.indexOf(method) % 7) + ")";

@@ -44,7 +44,7 @@ def t_quantile(level: float, dof: float) -> float:
         bend = 1 - newton * (dof + 1) * t / (dof + t * t) / 2
         step = newton / bend if bend > 0.5 else newton  # far away, from below: Newton's stays below
         t += step
-        if abs(step) <= 1e-4 * t:  # then the next would be in the 12th digit or beyond
+        if abs(step) <= 1e-5 * t:  # then the next would be in the 14th digit or so
             return t
 
 

@@ -49,11 +49,11 @@ def trainings(figures: Figures) -> str:
 
 
 def mebibytes(extent: Extent | None) -> str:
-    """Three digits; two figures where the seeds differ."""
+    """Three digits; two figures where the seeds differ in these."""
     if extent is None:
         return ""
     low, high = (_three_digits(value / _MIB) for value in (extent.low, extent.high))
-    return low if extent.low == extent.high else f"{low}–{high}"
+    return low if low == high else f"{low}–{high}"
 
 
 def seconds(value: float | None) -> str:

@@ -58,16 +58,17 @@ class _Scale:
 
 def has_picture(boards: Iterable[Leaderboard]) -> bool:
     """Whether any row has an accuracy and bytes."""
-    return any(_marks(points) for points in by_bytes(boards))
+    return bool(_groups(boards))
 
 
 def picture(boards: Iterable[Leaderboard]) -> str:
     """One plot for each group of rows that may be compared, one below the other.
 
     Each row is a point with its 95 % interval: filled where whole clips are stored, hollow in another temporal setting. The
-    line is the Pareto front: nothing is as accurate for fewer bytes.
+    line is the Pareto front: nothing is as accurate for fewer bytes. What is judged on validation (the trials of a search)
+    is drawn only where nothing is judged on test clips.
     """
-    panels = [(points, found) for points in by_bytes(boards) if (found := _marks(points))]
+    panels = _groups(boards)
     methods = sorted({mark.method for _, found in panels for mark in found})
     parts: list[str] = []
     top = 0
@@ -88,6 +89,13 @@ def picture(boards: Iterable[Leaderboard]) -> str:
             "</svg>\n",
         ]
     )
+
+
+def _groups(boards: Iterable[Leaderboard]) -> Sequence[tuple[Sequence[Point], list[_Mark]]]:
+    """Rows of each group that is drawn, and their marks."""
+    found = [(points, marks) for points in by_bytes(boards) if (marks := _marks(points))]
+    final = [panel for panel in found if panel[0][0].board.group.judged_on == "test"]
+    return final or found
 
 
 def _style() -> str:

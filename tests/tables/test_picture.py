@@ -111,6 +111,12 @@ def test_light_and_dark_have_colours_of_their_own():
     assert not colours[0] & colours[1]
 
 
+def test_trials_on_validation_are_drawn_only_alone():
+    trial = record("mtt", [99, 98], judged_on="validation")
+    assert {text.partition(":")[0] for text in points(drawn([record("dm", [50, 60]), trial]))} == {"dm"}
+    assert {text.partition(":")[0] for text in points(drawn([trial]))} == {"mtt"}
+
+
 def test_without_bytes_there_is_no_picture():
     assert has_picture(leaderboards(records()))
     assert not has_picture(leaderboards([record("dm", [50, 60], stored=None), record("mtt", status="oom")]))
