@@ -7,6 +7,9 @@ import pytest
 from bench.api import ClipShape, Workload
 from benchmarks.conftest import QUICK
 from benchmarks.task import BenchTask
+from methods import dc, dm
+from methods.dc import RealGradients, unchanged
+from methods.dm import RealMeans
 
 STEPS = 2
 STATIC = {"static_steps": 1, "static_batch": 8, "static_outer": 1, "static_inner": 1}
@@ -17,6 +20,9 @@ METHODS = {
     "frepo": {"batch_real": 64, "pool": 2, "pool_updates": 100},
     "dm+sd": {"batch_real": 32, **STATIC},
 }
+REAL_PASSES = {"dm": 1, "dm+sd": 1, "dc": 3}
+"""Of each real clip, in what cells share: forward, or forward and backward."""
+
 BASE = {"classes": 4, "ipc": 1, "frames": 8, "size": 32}
 CURVES = [
     *(("classes", value) for value in (2, 4, 8)),
@@ -38,17 +44,46 @@ def measure(against, make_bare, registries, name, values, classes, ipc, frames, 
         return kind(kind.Config(**{**values, "steps": steps})).clip_passes(work)
 
     total = (passes(2 * STEPS) - passes(STEPS)) / STEPS  # of one step, without what is upstream
-    forwards = classes * values["batch_real"] if name in ("dm", "dm+sd") else 0
+    shared = classes * values.get("batch_real", 0) * REAL_PASSES.get(name, 0)  # the real side, measured below
     kind(config).distill(task)  # makes the upstream artefacts
     against(
         lambda: kind(config).distill(task), make_bare(shape, batch=min(32, max(4, classes * ipc)), classes=classes),
-        forwards=forwards, trainings=(total - forwards) / 3, scale=STEPS, method=name,
+        trainings=(total - shared) / 3, scale=STEPS, method=name,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_step(against, make_bare, registries, name):
     measure(against, make_bare, registries, name, METHODS[name], 4, 1, QUICK.frames, QUICK.height)
+
+
+def real_side(against, make_bare, name, classes, frames, size, batch_real):
+    """One step of what all cells of a distillation seed share."""
+    shape = ClipShape(3, frames, size, size)
+    task = BenchTask(classes, max(40, batch_real), 1, shape)
+    clips = classes * batch_real
+    if name == "dm":
+        what, steps, work = RealMeans(dm.BLOCK, batch_real, 0), dm.BLOCK, {"forwards": clips}
+    else:
+        what, steps, work = RealGradients(dc.BLOCK, 1, batch_real, unchanged, task), dc.BLOCK, {"trainings": clips}
+    against(
+        lambda: what.make(task, 0),
+        make_bare(shape, batch=32, classes=classes),
+        scale=steps,
+        method=f"{name}, real",
+        **work,
+    )
+
+
+@pytest.mark.parametrize(("name", "batch_real"), [("dm", 32), ("dc", 16)])
+def test_real_side(against, make_bare, name, batch_real):
+    real_side(against, make_bare, name, 4, QUICK.frames, QUICK.height, batch_real)
+
+
+@pytest.mark.parametrize(("axis", "value"), [(axis, value) for axis, value in CURVES if axis != "ipc"])
+def test_real_side_of_dm_scales(against, make_bare, axis, value):
+    shape = {**BASE, axis: value}
+    real_side(against, make_bare, "dm", shape["classes"], shape["frames"], shape["size"], 16)
 
 
 @pytest.mark.parametrize(("axis", "value"), CURVES)
