@@ -273,8 +273,8 @@ class _CellRun:
         """Removes what going on would have needed."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         if self.distils:
-            self.state.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # another cell of the same set has checkpoints there
+            with contextlib.suppress(OSError):  # another cell of the same set has checkpoints there, or it is no folder
+                self.state.unlink(missing_ok=True)
                 self.state.parent.rmdir()
 
     def _distilled(self, store: ClipStore, split: Split, network: Network, protocol: Protocol) -> SyntheticSet:

@@ -15,8 +15,9 @@ import pytest
 
 import bench.task
 from bench.cell import run_cell
-from bench.engines import local
+from bench.engines.engine import Order, Work, stamp
 from bench.engines.events import CellFinished, CellLog
+from bench.engines.local import Local
 from bench.store.records import RecordStore
 from bench.task import Reporter
 
@@ -48,10 +49,16 @@ def same(record, expected):
     return [name for name in names if getattr(record, name) != getattr(expected, name)] == []
 
 
+def run_here(cells, registries, context, emit):
+    """Runs cells one after another in this process."""
+    orders = [Order(planned, stamp(None)) for planned in cells]
+    Local(1).run(orders, registries, Work((), context, None, None, 3, 1), emit)
+
+
 def carried_out(cells, registries, context):
     """The lines and the final records that an engine tells of."""
     events = []
-    local.run(cells, registries, (), context, 1, None, events.append)
+    run_here(cells, registries, context, events.append)
     lines = [event.message for event in events if isinstance(event, CellLog)]
     return lines, [event.record for event in events if isinstance(event, CellFinished)]
 
@@ -96,7 +103,7 @@ def test_without_room_for_a_record_the_other_cells_go_on_and_nothing_is_lost(pla
     assert [record.id for record in store.all()] == [cells[1].cell.id()]
     full_disk()  # room again
     events = []
-    local.run(cells[:1], registries, (), context, 1, None, events.append)
+    run_here(cells[:1], registries, context, events.append)
     assert not any(getattr(event, "phase", "") in ("distil", "evaluate") for event in events)  # all of it was kept
     assert store.read(first).status == "ok"
     assert not (context.out / "checkpoints" / first).exists()
@@ -133,15 +140,15 @@ from bench.cli.main import main
 
 if __name__ == "__main__":  # workers that decode clips import this file
     import resource
-    from bench.engines import local
+    from bench.engines.local import Local
 
-    begin = local.run
+    begin = Local.run
 
     def limited(*rest):
         resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000))
         begin(*rest)
 
-    local.run = limited
+    Local.run = limited
     sys.exit(main(sys.argv[1:]))
 """
 
@@ -185,7 +192,7 @@ def test_a_damaged_record_is_set_aside_and_its_cell_run_again(tmp_path, bench_ma
     assert (told.code, f"warning: record left out: {one}.json: not a record" in told.err) == (0, True)
     again = bench_main(*arguments)
     assert again.code == 0
-    assert f"warning: record {one}.json cannot be trusted (not a record: JSONDecodeError" in again.err
+    assert f"warning: record {one}.json cannot be trusted (not a record: DecodeError" in again.err
     assert f"it is now {one}.json.damaged" in again.err
     after = {record.id: record for record in store.all()}
     assert same(after[one], before[one])

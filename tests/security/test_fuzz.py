@@ -119,7 +119,7 @@ def test_any_file_in_the_place_of_a_record_is_left_out_and_then_set_aside(tmp_pa
 @given(st.binary(max_size=80))
 def test_any_list_of_test_clips_is_the_one_or_none(tmp_path, data):
     name = tested.keep(tmp_path, ["a", "b"])
-    tested._path(tmp_path, name).write_bytes(data)
+    tested.path(tmp_path, name).write_bytes(data)
     assert tested.read(tmp_path, name) is None
 
 
