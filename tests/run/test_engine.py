@@ -52,7 +52,7 @@ def no_process_left():
     left = [process for process in psutil.Process().children(recursive=True) if process.pid not in before]
     # The resource tracker of multiprocessing lives as long as this process, by design.
     left = [process for process in left if not is_resource_tracker(process)]
-    _, alive = psutil.wait_procs(left, timeout=5)
+    _, alive = psutil.wait_procs(left, timeout=30)
     for process in alive:
         process.kill()
     psutil.wait_procs(alive)
@@ -171,14 +171,14 @@ def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_n
     assert len(family) >= 3
     first.send_signal(signal.SIGKILL)
     first.communicate()
-    _, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert alive == []
     assert list(RecordStore(out).all()) == []
 
     second = start(out, 0.3)
     wait_until(lambda: min(states(out)) >= 5, second)
     os.killpg(second.pid, signal.SIGINT)  # as Ctrl-C does
-    printed, told = second.communicate(timeout=30)
+    printed, told = second.communicate(timeout=120)
     assert second.returncode == 130, told
     assert "Traceback" not in told
     assert told.count("resumed after step") == 2
@@ -186,10 +186,10 @@ def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_n
     assert "interrupted" in printed
 
     third = start(out, 0)
-    _, told = third.communicate(timeout=60)
+    _, told = third.communicate(timeout=180)
     assert third.returncode == 0, told
     assert told.count("resumed after step") == 2
-    assert reference.wait(timeout=60) == 0
+    assert reference.wait(timeout=180) == 0
     reference.communicate()
     expected = {record.id: record for record in RecordStore(tmp_path / "unbroken").all()}
     found = {record.id: record for record in RecordStore(out).all()}

@@ -97,11 +97,11 @@ def test_ctrl_c_twice_stops_at_once_and_keeps_what_is_finished(tiny_plugin, tmp_
     time.sleep(1.0)
     assert driver.poll() is None  # it waits for the cell
     os.killpg(driver.pid, signal.SIGINT)
-    printed, told = driver.communicate(timeout=60)
+    printed, told = driver.communicate(timeout=180)
     assert (driver.returncode, told.splitlines()[-1]) == (130, "interrupted")
     assert "Traceback" not in told
     assert printed == ""  # no table is made any more
-    _, alive = psutil.wait_procs(workers, timeout=30)
+    _, alive = psutil.wait_procs(workers, timeout=90)
     assert alive == []
     assert {record.cell.method: record.status for record in store.all()} == {"tiny-noise": "ok"}
 
