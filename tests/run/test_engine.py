@@ -153,7 +153,7 @@ def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_n
     hasty.write_text("import bench.task\nbench.task.CHECKPOINT_SECONDS = 0.0\n")
     command = [
         sys.executable, "-m", "bench", "run", "--plugin", tiny_plugin, "--plugin", str(hasty), "--datasets", "tiny",
-        "--methods", "tiny-walk", "--seeds", "0,1", "--jobs", "2", "--set", "tiny-walk.steps=100", "--out",
+        "--methods", "tiny-walk", "--seeds", "0,1", "--jobs", "2", "--set", "tiny-walk.steps=40", "--out",
     ]  # fmt: skip
 
     def start(out, pause):
@@ -178,7 +178,7 @@ def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_n
     second = start(out, 0.3)
     wait_until(lambda: min(states(out)) >= 5, second)
     os.killpg(second.pid, signal.SIGINT)  # as Ctrl-C does
-    printed, told = second.communicate(timeout=120)
+    printed, told = second.communicate(timeout=240)
     assert second.returncode == 130, told
     assert "Traceback" not in told
     assert told.count("resumed after step") == 2
@@ -186,10 +186,10 @@ def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_n
     assert "interrupted" in printed
 
     third = start(out, 0)
-    _, told = third.communicate(timeout=180)
+    _, told = third.communicate(timeout=240)
     assert third.returncode == 0, told
     assert told.count("resumed after step") == 2
-    assert reference.wait(timeout=180) == 0
+    assert reference.wait(timeout=240) == 0
     reference.communicate()
     expected = {record.id: record for record in RecordStore(tmp_path / "unbroken").all()}
     found = {record.id: record for record in RecordStore(out).all()}
