@@ -133,7 +133,7 @@ def stored(finished):
     return folder, json.loads((folder / "manifest.json").read_text())
 
 
-@settings(FUZZ, max_examples=40)
+@settings(FUZZ, max_examples=25)
 @given(st.data())
 def test_a_changed_manifest_is_refused_or_shown(stored, tmp_path_factory, bench_main, tiny_plugin, data):
     folder, manifest = stored
@@ -213,7 +213,7 @@ def command_lines(draw):
     return line
 
 
-@settings(FUZZ, max_examples=150)
+@settings(FUZZ, max_examples=100)
 @given(command_lines())
 @example(["run", "--methods", "tiny-noise", "--ipc", "9" * 30])
 @example(["run", "--set", "tiny-walk.steps=" + "9" * 5000])
