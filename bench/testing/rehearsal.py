@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -21,11 +21,8 @@ import torch
 
 from bench import plugins, temporal
 from bench.api import (
-    Checkpoints,
     ClipRef,
-    Clips,
     ClipShape,
-    Evaluation,
     Geometry,
     Method,
     Protocol,
@@ -41,7 +38,6 @@ from bench.data.shapes import ShapesAppearance, ShapesOptions
 from bench.data.store import ClipStore
 from bench.errors import BenchError
 from bench.grid import resolve_config
-from bench.nets.classifier import Classifier
 from bench.plugins import Registries
 from bench.protocol import Quick
 from bench.rng import derive_seed, generator
@@ -82,19 +78,7 @@ class RehearsalProtocol(Protocol):
     recipe: ClassVar[Recipe] = Recipe(epochs=100, batch=64, lr=0.03, max_updates=100)
     fit_threshold: ClassVar[float] = 0.5
 
-    def evaluate(
-        self,
-        train: SyntheticSet,
-        test: Clips,
-        classes: int,
-        build: Callable[[torch.Generator], Classifier],
-        network: int,
-        progress: Callable[[int, int, float], None],
-        probes: Mapping[str, Clips] | None = None,
-        saved: Checkpoints | None = None,
-    ) -> Evaluation:
-        """As `quick` does."""
-        return Quick.evaluate(self, train, test, classes, build, network, progress, probes, saved)  # type: ignore[arg-type]
+    evaluate = Quick.evaluate
 
 
 @final
@@ -107,19 +91,7 @@ class BriefProtocol(Protocol):
     recipe: ClassVar[Recipe] = Recipe(epochs=6, batch=4, lr=0.05, max_updates=6)
     fit_threshold: ClassVar[float] = 0.5
 
-    def evaluate(
-        self,
-        train: SyntheticSet,
-        test: Clips,
-        classes: int,
-        build: Callable[[torch.Generator], Classifier],
-        network: int,
-        progress: Callable[[int, int, float], None],
-        probes: Mapping[str, Clips] | None = None,
-        saved: Checkpoints | None = None,
-    ) -> Evaluation:
-        """As `quick` does."""
-        return Quick.evaluate(self, train, test, classes, build, network, progress, probes, saved)  # type: ignore[arg-type]
+    evaluate = Quick.evaluate
 
 
 @final
