@@ -289,9 +289,11 @@ def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
         written = body.get("id")
         body = _migrated(body)
         read_cell(body["cell"])
-        record = msgspec.convert(
-            {**body, "history": body["history"] if history else {}, "evaluations": body["evaluations"]}, Record
-        )
+        told = {name: body[name] for name in _FIELDS} | {name: body.get(name) for name in _LATER}
+        record = msgspec.convert(told, Record)
+        if history:  # a loss that was not finite is null in JSON
+            found: Any = msgspec.convert(body["history"], dict[str, list[float | None]])
+            record = dataclasses.replace(record, history=found)
         if body["id"] != record.id:
             raise ValueError("its id does not match its contents")
         msgspec.convert([body["data"], body["provenance"]], tuple[_Data, _Provenance])
@@ -302,6 +304,10 @@ def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
         raise ValueError(f"not a record: {error}") from error
     except (KeyError, TypeError, AttributeError, RecursionError, OverflowError, msgspec.DecodeError) as error:
         raise ValueError(f"not a record: {type(error).__name__}: {error}") from error
+
+
+_FIELDS = ("cell", "status", "reason", "set", "evaluations", "costs", "data", "provenance")
+_LATER = ("motion", "tuning")  # records of before there were these lack them
 
 
 class _Data(TypedDict, total=False):

@@ -72,6 +72,21 @@ def test_a_record_reads_back_as_it_was():
     assert from_json(RECORD.to_json()) == RECORD
 
 
+def test_a_record_of_a_run_that_diverged_reads_with_what_json_can_hold():
+    record = dataclasses.replace(RECORD, history={"step": [1.0, 2.0], "loss": [float("inf"), float("nan")]})
+    read = from_json(record.to_json())
+    assert read == dataclasses.replace(RECORD, history={"step": [1.0, 2.0], "loss": [None, None]})
+    assert from_json(read.to_json()) == read
+    with pytest.raises(ValueError, match="not a record: Expected `float"):
+        from_json(tampered(lambda body: body["history"].update(loss=["high"])))
+
+
+@pytest.mark.parametrize("name", ["reason", "set", "costs", "data", "provenance", "history"])
+def test_no_field_may_be_missing(name):
+    with pytest.raises(ValueError, match=f"not a record: KeyError: '{name}'"):
+        from_json(tampered(lambda body: body.pop(name)))
+
+
 def test_the_history_is_left_out_and_nothing_else_is():
     loud = '\n "history": {\n "x": 1\n },\n'
     record = dataclasses.replace(
