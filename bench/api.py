@@ -301,7 +301,9 @@ class Task(Checkpoints):
 
     @abstractmethod
     def trained_network(self) -> Classifier:
-        """A network trained on the training split by the protocol's recipe, on the device, in evaluation mode.
+        """A network trained on the training split by the protocol's recipe, shortened; on the device, in evaluation mode.
+
+        Shortened to 20 epochs and a third of the updates: it has to know the data, it is not judged.
 
         Trained once per (data, network, recipe, seed), kept in the cache and shared by all cells; its cost is charged to
         each record as upstream.

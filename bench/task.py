@@ -97,7 +97,7 @@ class Journal:
 
 @final
 class TrainedNetwork(Upstream):
-    """A network trained on the training split by a protocol's recipe."""
+    """A network trained on the training split."""
 
     name = "trained-network"
     parts = 1
@@ -117,6 +117,12 @@ class TrainedNetwork(Upstream):
         order, rendering = task.rng("trained network order"), task.rng("trained network render")
         train(network, task.real_set(), self.recipe, task.device, order, rendering, _as_progress(task), task)
         return network.state_dict()
+
+
+def _shortened(recipe: Recipe) -> Recipe:
+    """A protocol's recipe for a network that only has to know the data, not to be judged: 20 epochs, a third of the updates."""
+    most = None if recipe.max_updates is None else recipe.max_updates // 3
+    return replace(recipe, epochs=min(recipe.epochs, 20), max_updates=most)
 
 
 def _as_progress(task: Task) -> Callable[[int, int, float], None]:
@@ -233,7 +239,7 @@ class CellTask(Task):
     def trained_network(self) -> Classifier:
         """See `Task`."""
         network = self.network(self.rng("trained network"))
-        network.load_state_dict(self.upstream(TrainedNetwork(self._protocol.recipe)).part(0))
+        network.load_state_dict(self.upstream(TrainedNetwork(_shortened(self._protocol.recipe))).part(0))
         return network.eval()
 
     def upstream(self, what: Upstream) -> Artefact:

@@ -99,6 +99,13 @@ class ShapesOptions:
             raise ValueError("; ".join(low))
 
 
+@dataclass(frozen=True)
+class MixedOptions(ShapesOptions):
+    """Options of ``shapes-mixed``: half the test clips, for the main job's five minutes."""
+
+    test: int = 25
+
+
 class ShapesDataset(Dataset[ShapesOptions]):
     """What the three variants share; they differ in their class table."""
 
@@ -163,6 +170,7 @@ class ShapesMixed(ShapesDataset):
     """Three looks times two opposite pairs of movements."""
 
     name: ClassVar[str] = "shapes-mixed"
+    Config: ClassVar[type] = MixedOptions
     plain: ClassVar[bool] = True
 
     def table(self) -> tuple[Traits, ...]:

@@ -63,7 +63,7 @@ def test_verbose_shows_hyper_parameters_with_their_sources(bench_main):
     assert "standard/1: 5 networks; epochs=500, batch=256, lr=0.01" in bench_main("list", "protocols", "--verbose").out
     datasets = bench_main("list", "datasets", "--verbose").out
     assert "folder:PATH[split_seed=0]  (profile quick)" in datasets
-    assert "shapes-mixed[frames=None, size=None, train=100, test=50, seed=0]" in datasets
+    assert "shapes-mixed[frames=None, size=None, train=100, test=25, seed=0]" in datasets
 
 
 def test_plugins_are_listed_with_their_file_and_broken_ones_with_their_reason(bench_main, tiny_plugin, tmp_path):
