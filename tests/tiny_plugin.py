@@ -29,8 +29,8 @@ from bench.api import (
     Workload,
 )
 from bench.errors import BenchError, UnreadableClip
+from bench.final_epoch import FinalEpoch
 from bench.profiles import PROFILES, Profile
-from bench.protocol import Quick
 from bench.synthetic.dense import DenseSet
 
 PROFILES["tiny"] = Profile(
@@ -40,7 +40,7 @@ PROFILES["tiny"] = Profile(
 CLASSES = ("amber", "blue", "coral")
 
 
-class TinyProtocol(Protocol):
+class TinyProtocol(FinalEpoch):
     """Two networks, six updates."""
 
     name = "tiny"
@@ -49,10 +49,8 @@ class TinyProtocol(Protocol):
     recipe = Recipe(epochs=6, batch=4, lr=0.05, max_updates=6)
     fit_threshold = 0.5
 
-    evaluate = Quick.evaluate
 
-
-class TinierProtocol(Protocol):
+class TinierProtocol(FinalEpoch):
     """One network, two updates."""
 
     name = "tinier"
@@ -60,8 +58,6 @@ class TinierProtocol(Protocol):
     networks = 1
     recipe = Recipe(epochs=2, batch=4, lr=0.05)
     fit_threshold = 0.5
-
-    evaluate = Quick.evaluate
 
 
 class TinyNearest(Protocol):

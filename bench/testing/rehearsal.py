@@ -37,9 +37,9 @@ from bench.data.pixels import SplitClips
 from bench.data.shapes import ShapesAppearance, ShapesOptions
 from bench.data.store import ClipStore
 from bench.errors import BenchError
+from bench.final_epoch import FinalEpoch
 from bench.grid import resolve_config
 from bench.plugins import Registries
-from bench.protocol import Quick
 from bench.rng import derive_seed, generator
 from bench.store.artefacts import load_set, load_tensors, save_tensors
 from bench.store.records import Cell
@@ -69,7 +69,7 @@ JUDGED_IPC = 10
 
 
 @final
-class RehearsalProtocol(Protocol):
+class RehearsalProtocol(FinalEpoch):
     """Two networks, few updates: enough to tell a class from another, not for figures."""
 
     name: ClassVar[str] = "rehearsal"
@@ -78,11 +78,9 @@ class RehearsalProtocol(Protocol):
     recipe: ClassVar[Recipe] = Recipe(epochs=100, batch=64, lr=0.03, max_updates=100)
     fit_threshold: ClassVar[float] = 0.5
 
-    evaluate = Quick.evaluate
-
 
 @final
-class BriefProtocol(Protocol):
+class BriefProtocol(FinalEpoch):
     """So few updates that a network trained by it (`task.trained_network`) takes no time."""
 
     name: ClassVar[str] = "brief"
@@ -90,8 +88,6 @@ class BriefProtocol(Protocol):
     networks: ClassVar[int] = 2
     recipe: ClassVar[Recipe] = Recipe(epochs=6, batch=4, lr=0.05, max_updates=6)
     fit_threshold: ClassVar[float] = 0.5
-
-    evaluate = Quick.evaluate
 
 
 @final

@@ -296,6 +296,7 @@ def test_the_network_that_coresets_are_chosen_with_goes_on_within_its_training(
     plan, registries, context, reporter, monkeypatch
 ):
     monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.task, "_shortened", lambda recipe: recipe)  # six updates, so that it can stop amid them
     (planned,) = plan("herding")
     expected = run_cell(planned, registries, dataclasses.replace(context, cache=context.cache / "other"), reporter)
     seen = []
@@ -312,6 +313,12 @@ def test_the_network_that_coresets_are_chosen_with_goes_on_within_its_training(
     assert seen == [1, 2, 3, 4, 4, 5, 6]
     assert record.evaluations == expected.evaluations
     assert not list(context.cache.rglob("*partial*"))
+
+
+def test_the_network_that_coresets_are_chosen_with_trains_for_less_than_one_that_is_judged():
+    recipe = bench.task._shortened(Quick.recipe)
+    assert (recipe.updates(64), recipe.updates(6400), recipe.lr) == (20, 200, 0.03)
+    assert bench.task._shortened(Wang2024.recipe).updates(257) == 40
 
 
 def test_testing_between_updates_does_not_leave_the_network_in_evaluation():
