@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Rises whenever the same key would give other pixels; part of every fingerprint."""
 
 MOVEMENTS = ("right", "left", "up", "down", "up-right", "down-left", "up-left", "down-right")

@@ -34,6 +34,9 @@ MOVEMENTS: dict[str, tuple[float, float]] = {
 SPEED = (0.16, 0.24)
 """Range of the step per frame, in cycles: 5 to 8 pixels of 32. Below half a cycle, or a step would look like its opposite."""
 
+AMBLE = (0.005, 0.02)
+"""The same where the movement tells nothing: under a pixel of 32, so that it neither hides the look nor shows more of it."""
+
 DRIFT = 0.012
 """Largest turn and growth per frame of varied shapes, either way and in cycles: the same for every movement."""
 
@@ -111,7 +114,7 @@ def sample_scene(
     direction = MOVEMENTS[movement or list(MOVEMENTS)[rng.integers(len(MOVEMENTS))]]
     start = rng.random((count, len(AXES)))
     step = rng.uniform(-DRIFT, DRIFT, (count, len(AXES)))
-    step[:, :2] = rng.uniform(*SPEED, (count, 1)) * direction
+    step[:, :2] = rng.uniform(*(AMBLE if movement is None else SPEED), (count, 1)) * direction
     varied = Scene(
         kinds=tuple(kind or list(KINDS)[i] for i in kinds),
         textures=tuple(texture or list(TEXTURES)[i] for i in textures),

@@ -35,6 +35,7 @@ def probed(plan, registries, context, reporter):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_where_the_class_is_in_the_movement_the_stored_motion_is_worth_nearly_all(probed):
     records, rows = probed("shapes-motion", "full", "random-frozen")
     full, frozen = rows["full"], rows["random-frozen"]
@@ -53,12 +54,13 @@ def test_where_the_class_is_in_the_movement_the_stored_motion_is_worth_nearly_al
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_where_the_class_is_in_the_look_the_motion_tells_nothing_of_it(probed):
-    """With a moving test the gain is not 0: moving clips are new to a network trained on still ones."""
     full = probed("shapes-appearance", "full")[1]["full"]
     assert full.row.figures.accuracy.mean > 0.7
     assert full.gain.low <= 0 <= full.gain.high
-    assert full.moving_gain.low > 0
+    assert full.moving_gain.low <= 0 <= full.moving_gain.high
+    assert abs(full.gain.mean) < 0.05
     assert full.probes["reversed"].difference.low <= 0 <= full.probes["reversed"].difference.high
 
 
@@ -78,7 +80,7 @@ def test_where_the_class_is_in_the_movement_a_dynamic_memory_is_worth_what_still
     plan, registries, context, reporter
 ):
     """`static-only` at chance, `dm+sd`, which adds a dynamic memory to the very same images, above it; paired by seed and network."""
-    cells = plan("static-only", "dm+sd", dataset="shapes-motion", seeds=(0, 1, 2))
+    cells = plan("static-only", "dm+sd", dataset="shapes-motion", seeds=tuple(range(10)))
     found = {name: [] for name in ("static-only", "dm+sd")}
     for planned in cells:
         record = run_cell(planned, registries, context, reporter)
