@@ -53,7 +53,7 @@ class Owner:
 
     def lives(self) -> bool | None:
         """Whether the process exists; None if it is one of another machine."""
-        return None if self.machine != _machine() else _started(self.pid) == self.started
+        return None if self.machine != machine() else _started(self.pid) == self.started
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ Sighting = tuple[int, int]
 
 def me() -> Owner:
     """This process."""
-    return Owner(platform.node(), _machine(), os.getpid(), _started(os.getpid()) or 0)
+    return Owner(platform.node(), machine(), os.getpid(), _started(os.getpid()) or 0)
 
 
 @final
@@ -294,7 +294,7 @@ def _create(path: Path, text: str) -> bool:
 
 
 @functools.cache
-def _machine() -> str:
+def machine() -> str:
     """What tells this machine, its boot and its space of process numbers from any other; no name."""
     parts = [platform.node()]
     with contextlib.suppress(OSError):

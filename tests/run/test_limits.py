@@ -23,7 +23,7 @@ from bench.store.records import RecordStore
 
 def run(cells, registries, tiny_plugin, context, **limits):
     work = Work((tiny_plugin,), context, **limits)
-    Local(1).run([Order(planned, "") for planned in cells], registries, work, lambda event: None)
+    Local(1).run([Order(planned, "") for planned in cells], work, lambda event: None)
 
 
 def test_a_cell_that_takes_too_long_is_stopped_and_goes_on_later(plan, registries, tiny_plugin, context, monkeypatch):
