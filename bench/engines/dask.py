@@ -264,6 +264,7 @@ class _Children(WorkerPlugin):  # type: ignore[misc]
                     told = time.monotonic() if isinstance(event, CellProgress) else told
                     self._tell(event)
             if dead:
+                child.pipe.close()  # should it live though the server that it was forked from does not, it ends now
                 return End("hung") if child.is_late else End("died", child.cause())
 
     def _child(self) -> Child:

@@ -61,7 +61,8 @@ def test_a_grid_gives_the_records_of_the_local_engine_though_a_worker_is_killed(
 
     def kill_once(event):
         if isinstance(event, CellProgress) and event.cell_id == walk and not listening:
-            worker = psutil.Process(Claims(context.out).holder(walk).owner.pid).parent()
+            above = psutil.Process(Claims(context.out).holder(walk).owner.pid).parents()
+            worker = next(process for process in above if "spawn_main" in " ".join(process.cmdline()))  # dask's
             for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     found = process.net_connections(kind="inet")
