@@ -1,10 +1,14 @@
-"""Whatever stands in a file or on the command line: a well-formed result or one sentence, never a traceback."""
+"""Whatever stands in a file or on the command line: a well-formed result or one sentence, never a traceback.
+
+``BENCH_FUZZ`` multiplies the number of examples (1).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import copy
 import json
+import os
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -20,8 +24,9 @@ from bench.tables import formats
 from bench.tables.published import read as read_published
 from tests.store.test_records import RECORD
 
+TIMES = int(os.environ.get("BENCH_FUZZ", "1"))
 FUZZ = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    deadline=None, max_examples=60 * TIMES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 SCALARS = st.one_of(
@@ -133,7 +138,7 @@ def stored(finished):
     return folder, json.loads((folder / "manifest.json").read_text())
 
 
-@settings(FUZZ, max_examples=25)
+@settings(FUZZ, max_examples=25 * TIMES)
 @given(st.data())
 def test_a_changed_manifest_is_refused_or_shown(stored, tmp_path_factory, bench_main, tiny_plugin, data):
     folder, manifest = stored
@@ -213,7 +218,7 @@ def command_lines(draw):
     return line
 
 
-@settings(FUZZ, max_examples=100)
+@settings(FUZZ, max_examples=100 * TIMES)
 @given(command_lines())
 @example(["run", "--methods", "tiny-noise", "--ipc", "9" * 30])
 @example(["run", "--set", "tiny-walk.steps=" + "9" * 5000])
