@@ -32,6 +32,10 @@ BEAT_SECONDS = 10.0
 SILENT_SECONDS = 120.0
 
 
+# No clock says more: the year 9000, which dates still have.
+_LAST_TIME = 2.2e11
+
+
 class ClaimLost(BaseException):
     """Another process has taken the cell over: this one was silent for too long. No error: the cell is in good hands."""
 
@@ -159,14 +163,18 @@ class Claims:
 
     def _read(self, cell_id: str, number: int) -> Claim | None:
         """The claim of that number; one that cannot be read is somebody's, who is watched as any other."""
+        import msgspec
+
         unknown = Claim(cell_id, cell_id[:12], number, Owner("unknown", "", 0, 0), 0.0)
         try:
             body = json.loads(self.path(unknown).read_text(encoding="utf-8"))
-            return Claim(**{**body, "owner": Owner(**body["owner"]), "cell_id": cell_id, "number": number})
+            claim = msgspec.convert({**body, "cell_id": cell_id, "number": number}, Claim)
         except FileNotFoundError:
             return None  # released meanwhile
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, RecursionError, msgspec.MsgspecError):
             return unknown
+        times = (claim.since, claim.beat_time, claim.phase_since)
+        return claim if all(0 <= entry < _LAST_TIME for entry in times) else unknown
 
 
 def is_free(claim: Claim, silent: Sighting | None) -> bool:

@@ -163,7 +163,10 @@ def test_worker_processes_share_out_the_gpus_that_there_are(monkeypatch, tmp_pat
         seen.reverse()  # as CUDA_VISIBLE_DEVICES=1,0 has it
         with own_device("cuda", 1) as second:
             assert [first, second] == ["cuda:0", "cuda:0"]
-    with own_device("cuda:1", 1) as given, own_device("cuda:1", 1) as again:  # what is asked for by number is not counted
+    with (
+        own_device("cuda:1", 1) as given,
+        own_device("cuda:1", 1) as again,
+    ):  # what is asked for by number is not counted
         assert [given, again] == ["cuda:1", "cuda:1"]
 
 
