@@ -46,7 +46,7 @@ class Reporter:
     Attributes:
         step: called with (phase, step, total, loss).
         log: called with a line for the user.
-        deadline: the wall-clock time (``time.time``) after which the cell stops, or None.
+        deadline: after which the cell stops, by ``time.monotonic``, or None.
         late: what is said then.
     """
 
@@ -57,7 +57,7 @@ class Reporter:
 
     def is_late(self) -> bool:
         """Whether the deadline has passed."""
-        return self.deadline is not None and time.time() > self.deadline
+        return self.deadline is not None and time.monotonic() > self.deadline
 
     def check_time(self) -> None:
         """Raises:

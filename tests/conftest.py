@@ -118,6 +118,14 @@ def bench_main(capsys):
     return run
 
 
+@pytest.fixture
+def in_process(monkeypatch):
+    """Has `bench_main` carry cells out in this process, where a test sees them and what it has changed holds."""
+    from tests.in_process import InProcess
+
+    monkeypatch.setattr("bench.engines.local.Local", InProcess)
+
+
 @pytest.fixture(scope="session")
 def finished(bench_cli, tiny_plugin, tmp_path_factory):
     """The folder, arguments and outcome of one finished run of four methods; tests copy what they change."""

@@ -229,7 +229,7 @@ def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
         from bench.engines.engine import StoppedAtOnce
 
         try:
-            _run_cells(args, registries, look, tried, estimate, grid_name)
+            _run_cells(args, look, tried, estimate, grid_name)
         except StoppedAtOnce:
             raise
         except KeyboardInterrupt:
@@ -405,7 +405,6 @@ def choose_device(text: str) -> str:
 
 def _run_cells(
     args: argparse.Namespace,
-    registries: Registries,
     look: Callable[[], Agenda],
     tried: set[str],
     estimate: Callable[[Agenda], dict[str, float]],
@@ -414,7 +413,7 @@ def _run_cells(
     """Runs what is to be run: round by round the trials of all searches, then the cells of the grid.
 
     Args:
-        args, registries: see there.
+        args: see there.
         look: gives the agenda of the moment.
         tried: takes in the id of each cell that is run.
         estimate: gives the seconds of what is planned.
@@ -433,7 +432,7 @@ def _run_cells(
         out, paths.cache_root().absolute(), device, os.cpu_count() or 1,
         gain_of_full=args.gain_of_full, anew=args.resume == "always",
     )  # fmt: skip
-    deadline = None if args.limit_minutes is None else time.time() + 60 * args.limit_minutes
+    deadline = None if args.limit_minutes is None else time.monotonic() + 60 * args.limit_minutes
     timeout = None if args.timeout is None else 60 * args.timeout
     work = Work(tuple(args.plugin), context, deadline, timeout, args.attempts, args.per_gpu)
     past: dict[str, float] = {}  # kept for the display, which learns from them how long the rest may take
@@ -450,7 +449,7 @@ def _run_cells(
         now = look()
         _announce(now, estimate(now), out, grid_name)
         _build_stores(list(now.to_do.values()), context, display)
-        while now.due and (deadline is None or time.time() < deadline):
+        while now.due and not work.is_late():
             seconds = estimate(now)
             to_do = {key: seconds[planned.cell.id()] for key, planned in now.to_do.items()}
             display.start(now.total, now.total - len(to_do), past | to_do)
@@ -460,7 +459,7 @@ def _run_cells(
             tried |= ids
             _announce(now, seconds, out, grid_name)
             orders = [Order(planned, stamp(now.records.get(planned.cell.id()))) for planned in now.due]
-            engine.run(orders, registries, work, tell)
+            engine.run(orders, work, tell)
             past |= {key: to_do[key] for key in ids}
             now = look()
 

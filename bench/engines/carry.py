@@ -52,7 +52,7 @@ def _run(order: Order, registries: Registries, work: Work, claim: HeldClaim, emi
 
     reporter = Reporter(step, lambda message: emit(CellLog(cell_id, message)), work.deadline)
     if work.timeout is not None:
-        limit = time.time() + work.timeout
+        limit = time.monotonic() + work.timeout
         if work.deadline is None or limit < work.deadline:
             reporter = Reporter(step, reporter.log, limit, too_long(work.timeout))
 

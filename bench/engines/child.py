@@ -9,9 +9,10 @@ import multiprocessing.connection
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, final
@@ -32,6 +33,9 @@ HANGING_SECONDS = 60.0
 
 # A worker process that is given nothing for so long ends: its driver may be gone.
 IDLE_SECONDS = 300.0
+
+# How often a process is tried to be started; a tenth of a second lies between.
+_TRIES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +67,30 @@ class Fault:
     message: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """What a worker process says first: it has come as far as to take cells."""
+
+
+def warm_up() -> None:
+    """Begins to load what worker processes need, beside what this process does meanwhile."""
+    if _context().get_start_method() == "forkserver":
+        from multiprocessing import forkserver
+
+        with _no_interrupt():
+            forkserver.ensure_running()
+
+
+def _context() -> Any:
+    """How worker processes come to be: forked from a server, which has loaded torch and done nothing with it. So each costs
+    milliseconds, and no thread is lost in the fork. Elsewhere than on Linux libraries do not bear a fork: spawned."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 @final
 class Child:
     """A worker process, seen from its parent.
@@ -73,16 +101,28 @@ class Child:
     """
 
     def __init__(self, work: Work, threads: int | None) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self.pipe, there = spawn.Pipe()
-        self.process: Any = spawn.Process(target=_serve, args=(there, work, threads))
+        context = _context()
+        self.pipe, there = context.Pipe()
+        # With the variables of now: the server has those of its own start.
+        self.process: Any = context.Process(target=_serve, args=(there, work, threads, dict(os.environ)))
         self._timeout = work.timeout
         self._killed_at: float | None = None
         self._fault: str | None = None
+        self._ready = False
         self.is_late = False
         with _no_interrupt():
-            self.process.start()
+            self._start()
         there.close()
+
+    def _start(self) -> None:
+        """Starts it. A server that was killed a moment ago does not answer, and is replaced once it is seen to be gone."""
+        for _ in range(_TRIES):
+            try:
+                self.process.start()
+                return
+            except (ConnectionError, EOFError):
+                time.sleep(0.1)
+        self.process.start()
 
     def hand_over(self, parcel: Parcel) -> None:
         """Gives it a cell; only when it has none."""
@@ -103,6 +143,8 @@ class Child:
                 return
             if isinstance(event, Fault):
                 self._fault = event.message
+            elif isinstance(event, Ready):
+                self._ready = True
             else:
                 yield event
 
@@ -113,6 +155,10 @@ class Child:
             self.process.kill()
             self.process.join()
         return not self.process.is_alive()
+
+    def cannot_start(self) -> bool:
+        """Whether it died of an error before it could take a cell, as every other one would; known once it is dead."""
+        return not self._ready and self.process.exitcode == 1
 
     def cause(self) -> str:
         """What it died of."""
@@ -147,6 +193,9 @@ def _no_interrupt() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # before: its start would let Ctrl-C come again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -158,11 +207,21 @@ def _no_interrupt() -> Iterator[None]:
 # In the worker process
 
 
-def _serve(pipe: Connection, work: Work, threads: int | None) -> None:
+def _serve(pipe: Connection, work: Work, threads: int | None, variables: Mapping[str, str]) -> None:
     """Cells in, events out, until the pipe closes."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    os.environ.clear()
+    os.environ.update(variables)
+
+    def tell(event: object) -> None:
+        try:
+            pipe.send(event)
+        except OSError:  # nobody listens any more; the cell is not to take this for its own error
+            os._exit(1)
+
     try:
         _listen_to_interrupts()
+        tell(Ready())
         if threads is not None:
             torch.set_num_threads(threads)
         os.chdir(work.folder)
@@ -176,13 +235,13 @@ def _serve(pipe: Connection, work: Work, threads: int | None) -> None:
                 index: ClipIndex = pipe.recv()
                 order = dataclasses.replace(order, planned=dataclasses.replace(order.planned, index=index))
                 try:
-                    holder = carry_out(order, registries, here, pipe.send)
+                    holder = carry_out(order, registries, here, tell)
                 except ClaimLost:
                     holder = Claims(work.context.out).holder(order.id())
                 else:
                     if holder is None:
                         continue
-                pipe.send(CellHeld(order.id(), holder))
+                tell(CellHeld(order.id(), holder))
     except (EOFError, KeyboardInterrupt, BrokenPipeError):
         return
     except (Exception, SystemExit) as error:  # of the cell itself `run_cell` makes a record

@@ -20,7 +20,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -34,8 +34,8 @@ from bench.engines.events import CellFinished, CellHeld, CellLog, CellProgress, 
 from bench.engines.local import LOOK_SECONDS, died
 from bench.engines.watch import Watch, who
 from bench.errors import BenchError
-from bench.plugins import PLUGIN_PACKAGES, Registries
-from bench.store.claims import Claim, Claims
+from bench.plugins import PLUGIN_PACKAGES
+from bench.store.claims import Claim, Claims, machine
 from bench.store.records import RecordStore
 
 Open = Callable[[ExitStack, Callable[[str], None], Path], Any]
@@ -68,7 +68,7 @@ class Dask(Engine):
         self._stack = ExitStack()
         self._client: Any = None
 
-    def run(self, cells: Sequence[Order], registries: Registries, work: Work, emit: Emit) -> None:
+    def run(self, cells: Sequence[Order], work: Work, emit: Emit) -> None:
         """See `Engine`."""
         if self._client is None:
             logs = work.context.out / "logs"
@@ -179,6 +179,10 @@ class _Children(WorkerPlugin):  # type: ignore[misc]
         code, probe: the driver's `fingerprint`, and a file that it has written.
         slots: cells at a time on each host, as far as known.
         owned: whether the worker lives no longer than the driver and shares its terminal.
+
+    Attributes:
+        machine: the driver's; on it the deadline of ``work`` is understood.
+        late: the deadline by the time of day, which is the only clock that machines share, or None.
     """
 
     def __init__(self, name: str, work: Work, code: str, probe: Path, slots: Mapping[str, int], owned: bool) -> None:
@@ -188,10 +192,15 @@ class _Children(WorkerPlugin):  # type: ignore[misc]
         self.probe = probe
         self.slots = slots
         self.owned = owned
+        self.machine = machine()
+        self.late = None if work.deadline is None else time.time() + work.deadline - time.monotonic()
 
     def setup(self, worker: Any) -> None:
         """Called by dask when the worker joins the run."""
         self.worker = worker
+        if self.late is not None and machine() != self.machine:
+            # Once, so that a clock that is set later changes nothing.
+            self.work = replace(self.work, deadline=time.monotonic() + self.late - time.time())
         self.idle: list[Child] = []
         self.busy: set[Child] = set()
         self.lock = threading.Lock()
@@ -227,7 +236,7 @@ class _Children(WorkerPlugin):  # type: ignore[misc]
                 self._tell(CellLog(cell_id, f"its worker process died ({cause}); trying it again"))
             if self.stopped:
                 return End("stopped")
-            if self.work.deadline is not None and time.time() > self.work.deadline:
+            if self.work.is_late():
                 return End("late")
             child = self._child()
             try:
@@ -255,6 +264,7 @@ class _Children(WorkerPlugin):  # type: ignore[misc]
                     told = time.monotonic() if isinstance(event, CellProgress) else told
                     self._tell(event)
             if dead:
+                child.pipe.close()  # should it live though the server that it was forked from does not, it ends now
                 return End("hung") if child.is_late else End("died", child.cause())
 
     def _child(self) -> Child:
@@ -349,7 +359,7 @@ class _Run:
                 self.client.register_plugin(plugin, name=self.name)
                 for order in cells:
                     self._submit(order)
-            while self.orders or (len(self.watch) and not self._is_late()):
+            while self.orders or (len(self.watch) and not self.work.is_late()):
                 self._listen(LOOK_SECONDS)
                 finished, free = self.watch.look()
                 for record in finished:
@@ -365,9 +375,6 @@ class _Run:
                 self.client.cancel(list(self.orders))
                 self.client.unsubscribe_topic(self.name)
                 self.client.unregister_worker_plugin(self.name)
-
-    def _is_late(self) -> bool:
-        return self.work.deadline is not None and time.time() > self.work.deadline
 
     def _submit(self, order: Order) -> None:
         parcel = pack(order, self.indexes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, ClassVar
 from bench import grid
 from bench.engines.events import Event
 from bench.grid import PlannedCell
-from bench.plugins import Registries
 from bench.store.claims import Sighting
 from bench.store.records import Record
 
@@ -49,7 +49,7 @@ class Work:
     Attributes:
         plugin_files: as given with ``--plugin``; worker processes load them anew.
         context: where and on what.
-        deadline: wall-clock time after which no cell starts and running ones stop, or None.
+        deadline: after which no cell starts and running ones stop, by this machine's ``time.monotonic``, or None.
         timeout: seconds that a cell may take, or None.
         attempts: how often a cell whose process dies is tried.
         per_gpu: cells that share a GPU.
@@ -64,6 +64,10 @@ class Work:
     per_gpu: int = 1
     folder: Path = field(default_factory=Path.cwd)
 
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and time.monotonic() > self.deadline
+
 
 class Engine(ABC):
     """Carries out cells. Every cell is claimed before it is run (`bench.store.claims`), by the process that runs it, which
@@ -72,14 +76,13 @@ class Engine(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def run(self, cells: Sequence[Order], registries: Registries, work: Work, emit: Emit) -> None:
+    def run(self, cells: Sequence[Order], work: Work, emit: Emit) -> None:
         """Runs cells; returns when each has a record or the deadline has passed.
 
         Cells that another process works on are waited for, and taken over if it dies.
 
         Args:
             cells: in the order they are started.
-            registries: all parts.
             work: see there.
             emit: told of everything that happens, in this process and thread.
 

@@ -1,4 +1,4 @@
-"""The local engine: cells one after another in this process, or each in one of several worker processes."""
+"""The local engine: each cell in a worker process, one or several at a time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import final
 
 import torch
 
-from bench.engines.carry import carry_out, give_up, too_long
-from bench.engines.child import Child, ended, is_worn, pack
+from bench.data.workers import UNGUARDED
+from bench.engines.carry import give_up, too_long
+from bench.engines.child import Child, ended, is_worn, pack, warm_up
 from bench.engines.engine import Emit, Engine, Order, StoppedAtOnce, Work
 from bench.engines.events import CellFinished, CellHeld, CellLog
 from bench.engines.watch import Watch, who
-from bench.plugins import Registries
-from bench.store.claims import Claim, ClaimLost, Claims
+from bench.errors import BenchError
+from bench.store.claims import Claim
 
 # How long workers may take to write what they have after the first Ctrl-C.
 _GRACE_SECONDS = 10.0
@@ -31,47 +32,21 @@ class Local(Engine):
     """Cells on this machine.
 
     Args:
-        jobs: cells at a time. A single one runs in this process, unless it is on a GPU or has a time limit: then, too,
-            it has a worker process, whose end it does not survive.
+        jobs: cells at a time. A single one, too, has a worker process: what that dies of does not end the others.
     """
 
     name = "local"
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
+        warm_up()
 
-    def run(self, cells: Sequence[Order], registries: Registries, work: Work, emit: Emit) -> None:
+    def run(self, cells: Sequence[Order], work: Work, emit: Emit) -> None:
         """See `Engine`."""
-        if self.jobs == 1 and work.timeout is None and not work.context.device.startswith("cuda"):
-            _run_here(cells, registries, work, emit)
-        else:
-            _Pool(work, min(self.jobs, max(1, len(cells))), emit).run(cells)
+        _Pool(work, min(self.jobs, max(1, len(cells))), emit).run(cells)
 
     def close(self) -> None:
         """See `Engine`: nothing outlives `run`."""
-
-
-def _is_late(work: Work) -> bool:
-    return work.deadline is not None and time.time() > work.deadline
-
-
-def _run_here(cells: Sequence[Order], registries: Registries, work: Work, emit: Emit) -> None:
-    waiting = deque(cells)
-    watch = Watch(work.context.out)
-    while (waiting or len(watch)) and not _is_late(work):
-        if waiting:
-            order = waiting.popleft()
-            try:
-                holder = carry_out(order, registries, work, emit)
-            except ClaimLost:
-                holder = Claims(work.context.out).holder(order.id())
-                _wait_for(order, holder, watch, emit)
-            else:
-                if holder is not None:
-                    _wait_for(order, holder, watch, emit)
-        else:
-            time.sleep(LOOK_SECONDS)
-        waiting += _look(watch, emit)
 
 
 def _wait_for(order: Order, holder: Claim | None, watch: Watch, emit: Emit) -> None:
@@ -117,7 +92,7 @@ class _Pool:
         try:
             while True:
                 self._start_what_can()
-                if not self.workers and (not len(self.watch) or _is_late(self.work)):
+                if not self.workers and (not len(self.watch) or self.work.is_late()):
                     return
                 pipes = [worker.child.pipe for worker in self.workers]
                 ends = [worker.child.process.sentinel for worker in self.workers]
@@ -140,12 +115,12 @@ class _Pool:
 
     def _start_what_can(self) -> None:
         for worker in list(self.workers):
-            if worker.order is None and (not self.waiting or _is_late(self.work)):
+            if worker.order is None and (not self.waiting or self.work.is_late()):
                 worker.child.close()
                 self.workers.remove(worker)
             elif worker.order is None:
                 self._hand_over(worker)
-        while self.waiting and len(self.workers) < self.jobs and not _is_late(self.work):
+        while self.waiting and len(self.workers) < self.jobs and not self.work.is_late():
             threads = max(1, torch.get_num_threads() // self.jobs)
             self.workers.append(_Worker(Child(self.work, threads)))
             self._hand_over(self.workers[-1])
@@ -169,7 +144,14 @@ class _Pool:
                 self.emit(event)
 
     def _bury(self, child: Child, order: Order) -> None:
-        """Tries the cell of a worker that died without a word again, or records it."""
+        """Tries the cell of a worker that died without a word again, or records it.
+
+        Raises:
+            BenchError: no worker can be started.
+        """
+        child.pipe.close()  # should it live though the server that it was forked from does not, it ends now
+        if child.cannot_start():
+            raise BenchError(UNGUARDED)
         self.deaths[order.id()] += 1
         times = self.deaths[order.id()]
         if child.is_late and self.work.timeout is not None:

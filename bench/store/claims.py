@@ -32,6 +32,10 @@ BEAT_SECONDS = 10.0
 SILENT_SECONDS = 120.0
 
 
+# No clock says more: the year 9000, which dates still have.
+_LAST_TIME = 2.2e11
+
+
 class ClaimLost(BaseException):
     """Another process has taken the cell over: this one was silent for too long. No error: the cell is in good hands."""
 
@@ -53,7 +57,7 @@ class Owner:
 
     def lives(self) -> bool | None:
         """Whether the process exists; None if it is one of another machine."""
-        return None if self.machine != _machine() else _started(self.pid) == self.started
+        return None if self.machine != machine() else _started(self.pid) == self.started
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ Sighting = tuple[int, int]
 
 def me() -> Owner:
     """This process."""
-    return Owner(platform.node(), _machine(), os.getpid(), _started(os.getpid()) or 0)
+    return Owner(platform.node(), machine(), os.getpid(), _started(os.getpid()) or 0)
 
 
 @final
@@ -159,14 +163,18 @@ class Claims:
 
     def _read(self, cell_id: str, number: int) -> Claim | None:
         """The claim of that number; one that cannot be read is somebody's, who is watched as any other."""
+        import msgspec
+
         unknown = Claim(cell_id, cell_id[:12], number, Owner("unknown", "", 0, 0), 0.0)
         try:
             body = json.loads(self.path(unknown).read_text(encoding="utf-8"))
-            return Claim(**{**body, "owner": Owner(**body["owner"]), "cell_id": cell_id, "number": number})
+            claim = msgspec.convert({**body, "cell_id": cell_id, "number": number}, Claim)
         except FileNotFoundError:
             return None  # released meanwhile
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, RecursionError, msgspec.MsgspecError):
             return unknown
+        times = (claim.since, claim.beat_time, claim.phase_since)
+        return claim if all(0 <= entry < _LAST_TIME for entry in times) else unknown
 
 
 def is_free(claim: Claim, silent: Sighting | None) -> bool:
@@ -294,7 +302,7 @@ def _create(path: Path, text: str) -> bool:
 
 
 @functools.cache
-def _machine() -> str:
+def machine() -> str:
     """What tells this machine, its boot and its space of process numbers from any other; no name."""
     parts = [platform.node()]
     with contextlib.suppress(OSError):

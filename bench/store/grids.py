@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +35,14 @@ class Grid:
 
     driver: Owner
     cells: tuple[Listed, ...]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A grid as its file has it: of each cell the id, title and seconds."""
+
+    driver: Owner
+    cells: list[tuple[str, str, float]]
 
 
 def name_of(cell_ids: Iterable[str]) -> str:
@@ -68,10 +77,12 @@ def withdraw(out: Path, name: str) -> None:
 
 def read_all(out: Path) -> list[Grid]:
     """Every grid that is written down; what cannot be read is left out."""
+    import msgspec
+
     found = []
     for file in sorted((out / "grids").glob("*.json")):
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            body = json.loads(file.read_text(encoding="utf-8"))
-            cells = tuple(Listed(str(cell), str(title), float(seconds)) for cell, title, seconds in body["cells"])
-            found.append(Grid(Owner(**body["driver"]), cells))
+        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError, msgspec.MsgspecError):
+            told = msgspec.convert(json.loads(file.read_text(encoding="utf-8")), _Written)
+            if all(math.isfinite(seconds) for *_, seconds in told.cells):
+                found.append(Grid(told.driver, tuple(Listed(*cell) for cell in told.cells)))
     return found

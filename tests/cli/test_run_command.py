@@ -326,6 +326,7 @@ def test_judging_on_validation_is_another_cell_and_says_so(run, tmp_path):
     assert "validation" in outcome.out
 
 
+@pytest.mark.usefixtures("in_process")
 def test_the_published_protocol_makes_other_cells_in_a_table_of_their_own(run, bench_main, tmp_path, monkeypatch):
     monkeypatch.setattr(protocol_wang2024, "EPOCHS", 12)
     options = ["--methods", "random", "--datasets", "tiny[views=3]"]

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from bench.engines import carry, local
+from bench.engines import carry, engine
 from bench.store.records import RecordStore
 
 
@@ -24,7 +24,7 @@ def run(bench_main, tiny_plugin, tmp_path):
 
 
 @pytest.fixture
-def carried_out(monkeypatch):
+def carried_out(monkeypatch, in_process):
     """The cells that were carried out in this process, in their order."""
     cells = []
     original = carry.run_cell
@@ -265,10 +265,10 @@ def test_a_time_limit_within_a_search_is_kept(run, carried_out, monkeypatch, tmp
         """Stands still until the second trial is over."""
 
         @staticmethod
-        def time():
+        def monotonic():
             return 1e9 if len(carried_out) < 2 else 2e9
 
-    monkeypatch.setattr(local, "time", Clock)
+    monkeypatch.setattr(engine, "time", Clock)
     monkeypatch.setattr("bench.cli.run.time", Clock)
     outcome = run("--limit-minutes", "30")
     assert outcome.code == 1

@@ -256,7 +256,7 @@ def test_a_network_that_does_not_fit_the_clips_fails_the_cell(run, plan, registr
 def test_a_deadline_stops_a_cell_at_its_checkpoint_and_it_ends_like_an_unbroken_one(run, context, monkeypatch):
     expected = run("tiny-walk", where=dataclasses.replace(context, out=context.out.with_name("unbroken")))
     monkeypatch.setenv("TINY_PAUSE", "0.05")
-    late = run("tiny-walk", tell=Reporter(lambda *_: None, lambda _: None, deadline=time.time() + 0.02))
+    late = run("tiny-walk", tell=Reporter(lambda *_: None, lambda _: None, deadline=time.monotonic() + 0.02))
     assert (late.status, late.reason) == ("timeout", "the run's time limit passed")
     assert late.costs["distil"].wall_seconds > 0.05
     assert 1 <= len(late.history["step"]) < 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 
 import psutil
 import pytest
@@ -11,7 +12,7 @@ import pytest
 pytest.importorskip("distributed")
 
 from bench.engines import dask as engine_module
-from bench.engines.dask import Dask, loopback, running
+from bench.engines.dask import Dask, _Children, loopback, running
 from bench.engines.engine import Order, Work, stamp
 from bench.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 from bench.engines.local import Local
@@ -41,7 +42,7 @@ def engine(registries, tiny_plugin, context, address):
         store = RecordStore(context.out)
         orders = [Order(planned, stamp(store.read(planned.cell.id()))) for planned in cells]
         with Dask(running(address), owned=False) as dask:
-            dask.run(orders, registries, Work((tiny_plugin,), context, **limits), emit or events.append)
+            dask.run(orders, Work((tiny_plugin,), context, **limits), emit or events.append)
         return events
 
     return run
@@ -60,7 +61,8 @@ def test_a_grid_gives_the_records_of_the_local_engine_though_a_worker_is_killed(
 
     def kill_once(event):
         if isinstance(event, CellProgress) and event.cell_id == walk and not listening:
-            worker = psutil.Process(Claims(context.out).holder(walk).owner.pid).parent()
+            above = psutil.Process(Claims(context.out).holder(walk).owner.pid).parents()
+            worker = next(process for process in above if "spawn_main" in " ".join(process.cmdline()))  # dask's
             for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     found = process.net_connections(kind="inet")
@@ -75,7 +77,7 @@ def test_a_grid_gives_the_records_of_the_local_engine_though_a_worker_is_killed(
         planned.cell.id() for planned in cells
     )
     alone = dataclasses.replace(context, out=context.out.with_name("alone"))
-    Local(1).run([Order(planned, "") for planned in cells], registries, Work((tiny_plugin,), alone), lambda event: None)
+    Local(1).run([Order(planned, "") for planned in cells], Work((tiny_plugin,), alone), lambda event: None)
     expected, found = records(alone.out), records(context.out)
     assert found.keys() == expected.keys()
     for name, record in found.items():
@@ -133,3 +135,13 @@ def test_a_cell_of_another_driver_is_waited_for(engine, plan, context, registrie
     assert kinds[:2] == ["CellLog", "CellStarted"]
     assert isinstance(told[-1], CellFinished)
     assert told[-1].record.status == "ok"
+
+
+@pytest.mark.parametrize(("where", "seconds"), [("here", 1000.0), ("elsewhere", 50.0)])
+def test_a_time_limit_goes_by_the_time_of_day_only_between_machines(context, tmp_path, where, seconds):
+    work = Work((), context, deadline=time.monotonic() + 1000.0)
+    children = _Children("run", work, "", tmp_path, {}, owned=False)
+    children.late = time.time() + 50.0  # as a clock says that was set
+    children.machine = children.machine if where == "here" else where
+    children.setup(None)
+    assert children.work.deadline - time.monotonic() == pytest.approx(seconds, abs=20.0)

@@ -17,17 +17,18 @@ from bench.engines.engine import Order, Work, stamp
 from bench.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 from bench.engines.local import Local
 from bench.store.records import RecordStore
+from tests.in_process import InProcess
 
 
 @pytest.fixture
 def engine(registries, tiny_plugin, context):
-    """Runs cells; returns the events."""
+    """Runs cells, without jobs in this process; returns the events."""
 
-    def run(cells, jobs=1, emit=None, where=context, **limits):
+    def run(cells, jobs=0, emit=None, where=context, **limits):
         events = []
         store = RecordStore(where.out)
         orders = [Order(planned, stamp(store.read(planned.cell.id()))) for planned in cells]
-        Local(jobs).run(orders, registries, Work((tiny_plugin,), where, **limits), emit or events.append)
+        (Local(jobs) if jobs else InProcess()).run(orders, Work((tiny_plugin,), where, **limits), emit or events.append)
         return events
 
     return run
@@ -37,9 +38,11 @@ def records(context):
     return {record.cell.method: record for record in RecordStore(context.out).all()}
 
 
-def is_resource_tracker(process):
+def is_of_multiprocessing(process):
+    """Whether it is the resource tracker or a fork server, which live as long as this process, by design."""
     try:
-        return "resource_tracker" in " ".join(process.cmdline())
+        line = " ".join(process.cmdline())
+        return "resource_tracker" in line or ("forkserver" in line and process.ppid() == os.getpid())
     except psutil.Error:  # it is ending just now
         return False
 
@@ -50,8 +53,7 @@ def no_process_left():
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     yield
     left = [process for process in psutil.Process().children(recursive=True) if process.pid not in before]
-    # The resource tracker of multiprocessing lives as long as this process, by design.
-    left = [process for process in left if not is_resource_tracker(process)]
+    left = [process for process in left if not is_of_multiprocessing(process)]
     _, alive = psutil.wait_procs(left, timeout=30)
     for process in alive:
         process.kill()
@@ -87,8 +89,8 @@ def test_a_failed_cell_stops_no_other(engine, plan, context):
 
 
 def test_no_cell_starts_after_the_deadline(engine, plan, context):
-    assert engine(plan("tiny-noise", "tiny-walk"), deadline=time.time() - 1) == []
-    assert engine(plan("tiny-noise", "tiny-walk"), jobs=2, deadline=time.time() - 1) == []
+    assert engine(plan("tiny-noise", "tiny-walk"), deadline=time.monotonic() - 1) == []
+    assert engine(plan("tiny-noise", "tiny-walk"), jobs=2, deadline=time.monotonic() - 1) == []
     assert records(context) == {}
 
 
@@ -130,6 +132,54 @@ def test_several_jobs_give_the_same_figures_and_a_killed_worker_costs_only_its_c
         assert found[name].history == record.history
     finished = [event.record.cell.method for event in events if isinstance(event, CellFinished)]
     assert sorted(finished) == sorted(names)
+
+
+@pytest.mark.usefixtures("no_process_left")
+def test_what_a_cell_dies_of_by_default_ends_neither_the_run_nor_the_other_cells(bench_main, tiny_plugin, tmp_path):
+    told = bench_main(
+        "run", "--plugin", tiny_plugin, "--datasets", "tiny", "--methods", "tiny-broken,tiny-noise", "--attempts", "1",
+        "--set", "tiny-broken.how=kill", "--out", tmp_path,
+    )  # fmt: skip
+    assert told.code == 1, told.err
+    found = {record.cell.method: record for record in RecordStore(tmp_path).all()}
+    assert {name: record.status for name, record in found.items()} == {"tiny-broken": "failed", "tiny-noise": "ok"}
+    assert found["tiny-broken"].reason == "its worker process died (SIGKILL; the system may have run out of memory)"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no fork server")
+@pytest.mark.usefixtures("no_process_left")
+def test_a_fork_server_that_is_killed_costs_nothing(engine, plan, context, monkeypatch):
+    monkeypatch.setenv("TINY_PAUSE", "0.1")
+    (cell,) = plan("tiny-walk")
+    killed = []
+
+    def emit(event):
+        events.append(event)
+        if isinstance(event, CellProgress) and not killed:
+            servers = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+            killed.extend(servers)
+            for server in servers:
+                server.kill()
+
+    events = []
+    engine([cell], jobs=1, emit=emit)
+    assert len(killed) == 1
+    assert records(context)["tiny-walk"].status == "ok"
+    assert [type(event) for event in events].count(CellFinished) == 1
+
+
+def test_worker_processes_that_cannot_start_end_the_run_in_a_sentence(tiny_plugin, tmp_path, finished):
+    """A script whose calls are not guarded, and whose clips are decoded already."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from bench.notebook import run\n"
+        f"run(plugin={tiny_plugin!r}, datasets='tiny', methods='tiny-noise', out={str(tmp_path / 'out')!r})\n"
+    )
+    assert finished[2].code == 0
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "BenchError: worker processes cannot be started here; a script needs its calls below if" in done.stderr
+    assert list(RecordStore(tmp_path / "out").all()) == []
 
 
 @pytest.mark.usefixtures("no_process_left")

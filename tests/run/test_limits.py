@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from bench.engines import child
+from bench.engines import child, gpus
 from bench.engines.engine import Order, Work
 from bench.engines.gpus import free_place, own_device
 from bench.engines.local import Local
@@ -23,7 +24,7 @@ from bench.store.records import RecordStore
 
 def run(cells, registries, tiny_plugin, context, **limits):
     work = Work((tiny_plugin,), context, **limits)
-    Local(1).run([Order(planned, "") for planned in cells], registries, work, lambda event: None)
+    Local(1).run([Order(planned, "") for planned in cells], work, lambda event: None)
 
 
 def test_a_cell_that_takes_too_long_is_stopped_and_goes_on_later(plan, registries, tiny_plugin, context, monkeypatch):
@@ -145,6 +146,28 @@ def test_auto_is_the_cpu_where_there_is_no_gpu_and_cuda_is_refused(monkeypatch):
         own_device("cuda:1", 1),
     ):
         pass
+
+
+def test_worker_processes_share_out_the_gpus_that_there_are(monkeypatch, tmp_path):
+    """A machine with two GPUs, as PyTorch would tell of it; a process that sees them in another order counts the same ones."""
+    seen, current = ["GPU-a", "GPU-b"], []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: len(seen))
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda number: SimpleNamespace(uuid=seen[number]))
+    monkeypatch.setattr("torch.cuda.set_device", current.append)
+    monkeypatch.setattr(gpus, "_folder", lambda: tmp_path)
+    with own_device("cuda", 1) as first, own_device("auto", 1) as second:
+        assert [first, second] == ["cuda:0", "cuda:1"]
+        assert current == [0, 1]
+    with own_device("cuda", 1) as first:
+        seen.reverse()  # as CUDA_VISIBLE_DEVICES=1,0 has it
+        with own_device("cuda", 1) as second:
+            assert [first, second] == ["cuda:0", "cuda:0"]
+    with (
+        own_device("cuda:1", 1) as given,
+        own_device("cuda:1", 1) as again,
+    ):  # what is asked for by number is not counted
+        assert [given, again] == ["cuda:1", "cuda:1"]
 
 
 def wait_for(condition):

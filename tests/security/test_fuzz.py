@@ -1,10 +1,15 @@
-"""Whatever stands in a file or on the command line: a well-formed result or one sentence, never a traceback."""
+"""Whatever stands in a file or on the command line: a well-formed result or one sentence, never a traceback.
+
+``BENCH_FUZZ`` multiplies the number of examples (1).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import json
+import os
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -15,13 +20,17 @@ from bench.data import leaks
 from bench.data.spec import parse_dataset
 from bench.errors import BenchError
 from bench.store import records, tested
+from bench.store.claims import me
 from bench.store.records import RecordStore, from_json
 from bench.tables import formats
 from bench.tables.published import read as read_published
 from tests.store.test_records import RECORD
 
+TIMES = int(os.environ.get("BENCH_FUZZ", "1"))
 FUZZ = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    deadline=None,
+    max_examples=60 * TIMES,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 SCALARS = st.one_of(
@@ -133,7 +142,7 @@ def stored(finished):
     return folder, json.loads((folder / "manifest.json").read_text())
 
 
-@settings(FUZZ, max_examples=25)
+@settings(FUZZ, max_examples=25 * TIMES)
 @given(st.data())
 def test_a_changed_manifest_is_refused_or_shown(stored, tmp_path_factory, bench_main, tiny_plugin, data):
     folder, manifest = stored
@@ -144,6 +153,25 @@ def test_a_changed_manifest_is_refused_or_shown(stored, tmp_path_factory, bench_
         told = bench_main(*arguments, "--plugin", tiny_plugin)
         assert told.code in (0, 2), told
         assert (len(told.err.splitlines()) == 1) == (told.code == 2), told
+
+
+CLAIM = {"owner": dataclasses.asdict(me()), "title": "cell", "since": 1.7e9, "beat": 3, "beat_time": 1.7e9, "phase": "distil",
+         "step": 3, "total": 9, "phase_since": 1.7e9, "first_step": 1, "released": False}  # fmt: skip
+GRID = {"driver": dataclasses.asdict(me()), "cells": [["a" * 64, "cell", 3.0], ["b" * 64, "another", 4.0]]}
+
+
+@FUZZ
+@given(changes(CLAIM), changes(GRID))
+@example([(("since",), 1e300, False)], [])
+@example([], [(("cells", 0, 2), float("nan"), False)])
+@example([(("owner", "pid"), "1", False), (("phase",), 3, False)], [(("cells", 1, 0), 7, False)])
+def test_a_folder_with_any_claim_and_grid_has_a_state(tmp_path, bench_main, claim, grid):
+    for path, body, edits in (("claims/x/000001.json", CLAIM, claim), ("grids/x.json", GRID, grid)):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(json.dumps(apply(body, edits)))
+    told = bench_main("status", "--out", tmp_path)
+    assert (told.code, told.err) == (0, ""), told
+    assert " cells: 0 done, " in told.out
 
 
 ROWS = st.lists(
@@ -187,17 +215,22 @@ def test_any_list_of_published_figures_or_leaks_is_read_or_a_sentence(tmp_path, 
 WORDS = st.text(alphabet=st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=12)
 VALUES = WORDS | st.sampled_from(
     ["0", "-1", "1,1", "0-", "9" * 30, "nan", "inf", "all", "tiny", "tiny[", "tiny[train=x]", "folder:", "dense", "static",
-     "n4-r4-k9-linear", "1MiB", "1e999MiB", "dm.lr=", "dm.lr=nan", ".=", "cuda:99", "results", "..", "float16", "\x1b[2J"]
+     "n4-r4-k9-linear", "1MiB", "1e999MiB", "dm.lr=", "dm.lr=nan", ".=", "cuda:99", "results", "..", "float16", "\x1b[2J", "dask",
+     "slurm", "never", "tcp://127.0.0.1:1", "tcp://:", "labels.csv", "h264"]
 )  # fmt: skip
 OPTIONS = {
     "run": ["--methods", "--datasets", "--ipc", "--budget", "--storage", "--seeds", "--settings", "--profile", "--protocol",
-            "--set", "--judge-on", "--tune", "--tune-budget", "--stand-in", "--device", "--jobs", "--limit-minutes"],
+            "--set", "--judge-on", "--tune", "--tune-budget", "--stand-in", "--device", "--jobs", "--limit-minutes", "--timeout",
+            "--attempts", "--per-gpu", "--precision", "--nets", "--engine", "--scheduler", "--cluster", "--resume", "--root"],
     "list": ["methods", "datasets", "--verbose"],
     "table": ["--by", "--format", "--columns", "--interval", "--without-leaks"],
     "show": ["--most", "--to"],
     "evaluate": ["--datasets", "--protocol", "--network", "--device"],
     "data": ["check", "fetch", "--depth", "--leaks"],
     "report": ["--to"],
+    "status": ["--out"],
+    "merge": ["--out"],
+    "export": ["--to", "--codec"],
 }  # fmt: skip
 ALONE = {"--tune", "--stand-in", "--verbose", "--leaks", "methods", "datasets", "check", "fetch"}
 
@@ -208,12 +241,12 @@ def command_lines(draw):
     line = [command]
     for option in draw(st.lists(st.sampled_from(OPTIONS[command]), max_size=3, unique=True)):
         line += [option] if option in ALONE else [option, draw(VALUES)]
-    if draw(st.integers(0, 3)) == 0 or command in ("show", "evaluate"):
+    if draw(st.integers(0, 3)) == 0 or command in ("show", "evaluate", "merge", "export"):
         line.append(draw(VALUES))
     return line
 
 
-@settings(FUZZ, max_examples=100)
+@settings(FUZZ, max_examples=100 * TIMES)
 @given(command_lines())
 @example(["run", "--methods", "tiny-noise", "--ipc", "9" * 30])
 @example(["run", "--set", "tiny-walk.steps=" + "9" * 5000])

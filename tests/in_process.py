@@ -1,0 +1,25 @@
+"""An engine for tests that watch or change how cells are carried out: one after another in this process."""
+
+from __future__ import annotations
+
+from bench import plugins
+from bench.engines.carry import carry_out
+from bench.engines.engine import Engine
+
+
+class InProcess(Engine):
+    """Cells in the process of the test; stands where the local engine does."""
+
+    name = "in-process"
+
+    def __init__(self, jobs=1):
+        pass
+
+    def run(self, cells, work, emit):
+        registries = plugins.load(work.plugin_files)
+        for order in cells:
+            if not work.is_late():
+                carry_out(order, registries, work, emit)
+
+    def close(self):
+        pass
