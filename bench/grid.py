@@ -388,22 +388,26 @@ def to_run(status: Status | None, resume: Resume) -> bool:
 def estimate_seconds(cells: Sequence[PlannedCell], records: Sequence[Record], cores: int) -> dict[str, float]:
     """Seconds that each cell may take, by id: arithmetic, scaled by what recorded cells of like kind really took.
 
-    The scale is the median of measured to nominal seconds over the records of the same method and profile, else of the
-    same profile, else 1.
+    The scale is the median of measured to nominal seconds over the records with the same profile, judging network and
+    method; where there are none over those of any method, then over those judged by the profile's own network, else 1.
+    Networks differ: some do ten times the operations of others in a second.
     """
     by_id = {cell.cell.id(): cell for cell in cells}
     nominal = {cell_id: cell.flops / (FLOPS_PER_CORE * cores) for cell_id, cell in by_id.items()}
-    ratios: dict[tuple[str, ...], list[float]] = {}
+    ratios: dict[tuple[str | None, ...], list[float]] = {}
     for record in records:
         flops = record.provenance.get("planned_flops")
         if record.status == "ok" and isinstance(flops, int | float) and flops > 0:
             took = [cost for phase, cost in record.costs.items() if phase != "tune" and not cost.shared]
             seconds = sum(cost.wall_seconds for cost in took)
             ratio = seconds / (flops / (FLOPS_PER_CORE * cores))
-            ratios.setdefault((record.cell.profile,), []).append(ratio)
-            ratios.setdefault((record.cell.profile, record.cell.method), []).append(ratio)
+            same_judge = (record.cell.profile, record.cell.evaluation_network)
+            ratios.setdefault(same_judge, []).append(ratio)
+            ratios.setdefault((*same_judge, record.cell.method), []).append(ratio)
     scaled = {}
     for cell_id, cell in by_id.items():
-        own = ratios.get((cell.cell.profile, cell.cell.method)) or ratios.get((cell.cell.profile,)) or [1.0]
+        judges = [(cell.cell.profile, judge) for judge in (cell.cell.evaluation_network, None)]
+        like = [key for judge in judges for key in ((*judge, cell.cell.method), judge)]
+        own = next((ratios[key] for key in like if key in ratios), [1.0])
         scaled[cell_id] = nominal[cell_id] * sorted(own)[len(own) // 2]
     return scaled
