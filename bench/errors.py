@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar, final
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class BenchError(Exception):
     """Bad input: one sentence that says what, where, and which values are valid. Ends the command with exit code 2."""
@@ -21,3 +27,48 @@ class UnreadableClip(Exception):
 
 class OutOfTime(Exception):
     """The run's time limit passed while a cell was under way; its checkpoint is kept."""
+
+
+class SeveralMistakes(BenchError):
+    """More than one mistake in what a user asked for.
+
+    Args:
+        sentences: one for each.
+    """
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        super().__init__("\n".join([f"{len(sentences)} mistakes:", *(f"- {sentence}" for sentence in sentences)]))
+        self.sentences = tuple(sentences)
+
+
+@final
+class Mistakes:
+    """Collects the errors of steps that do not need each other, so that they are told together."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, BenchError] = {}
+
+    def attempt(self, step: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
+        """What a step gives; None where it finds a mistake, which is kept for `tell`, the same sentence once."""
+        try:
+            return step(*args, **options)
+        except BenchError as error:
+            self.add(error)
+            return None
+
+    def add(self, error: BenchError) -> None:
+        """Keeps a mistake, or several."""
+        sentences = error.sentences if isinstance(error, SeveralMistakes) else ()
+        for one in [BenchError(sentence) for sentence in sentences] or [error]:
+            self._found.setdefault(str(one), one)
+
+    def tell(self) -> None:
+        """Ends here if anything was wrong.
+
+        Raises:
+            BenchError: the one mistake, or `SeveralMistakes`.
+        """
+        if len(self._found) == 1:
+            raise next(iter(self._found.values()))
+        if self._found:
+            raise SeveralMistakes(tuple(self._found))

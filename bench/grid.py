@@ -14,7 +14,7 @@ from bench.api import ClipIndex, Dataset, Geometry, Method, Workload
 from bench.budget import PLAIN, Storage, does_not_fit, largest, needed_bytes, stores_float32
 from bench.config import Value
 from bench.data.cliptable import number, per_class
-from bench.errors import BenchError
+from bench.errors import BenchError, Mistakes
 from bench.plugins import Registries
 from bench.precision import FULL, Precision
 from bench.probes import PROBES
@@ -97,28 +97,25 @@ class PlannedCell:
     shared: bool = False
 
 
-def plan(request: Request, registries: Registries) -> list[PlannedCell]:
+def plan(request: Request, registries: Registries, mistakes: Mistakes | None = None) -> list[PlannedCell]:
     """All cells of a request, cheap ones of one dataset and budget together, each once.
+
+    Args:
+        request: what was asked for.
+        registries: all parts.
+        mistakes: what is known to be wrong already, to be told with what is found here.
 
     Raises:
         BenchError: anything that was asked for does not exist or does not fit.
         MissingData: a dataset is not there.
     """
-    unused = set(request.overrides) - set(request.methods)
-    if unused:
-        raise BenchError(
-            f"--set: {', '.join(sorted(unused))} is not among the methods to run ({', '.join(request.methods)})"
-        )
+    grounds = _grounds(request, registries, Mistakes() if mistakes is None else mistakes)
     cells: dict[str, PlannedCell] = {}
     amounts = request.budgets or request.ipcs
     distilled: set[str] = set()
     shared = len(request.nets) > 1
-    for dataset in request.datasets:
-        profile = _judged_by(PROFILES[request.profile or dataset.default_profile], request.protocol)
-        geometry = dataset.geometry(profile.geometry)
-        index = dataset.index(geometry)
-        check_tested(index, request.judged_on)
-        for setting in temporal.parse_all(request.settings, geometry.frames):
+    for dataset, profile, geometry, index, settings in grounds:
+        for setting in settings:
             label = setting.label(geometry.frames)
             axes = itertools.product(request.nets or (profile.network,), amounts, request.storages, request.methods)
             for net, amount, storage, name in axes:
@@ -144,6 +141,54 @@ def plan(request: Request, registries: Registries) -> list[PlannedCell]:
                         distilled.add(set_id)
                     cells.setdefault(cell.id(), dataclasses.replace(known, cell=cell, shared=shared))
     return list(cells.values())
+
+
+_Ground = tuple[Dataset[Any], Profile, Geometry, ClipIndex, list[temporal.TemporalSetting]]
+
+
+def _grounds(request: Request, registries: Registries, mistakes: Mistakes) -> list[_Ground]:
+    """What each dataset gives the cells to stand on.
+
+    Raises:
+        BenchError: all mistakes, those in the hyper-parameters too: most of them depend on no dataset or setting.
+    """
+    unused = set(request.overrides) - set(request.methods)
+    if unused:
+        mistakes.add(
+            BenchError(
+                f"--set: {', '.join(sorted(unused))} is not among the methods to run ({', '.join(request.methods)})"
+            )
+        )
+    found: list[_Ground] = []
+    for dataset in request.datasets:
+        profile = _judged_by(PROFILES[request.profile or dataset.default_profile], request.protocol)
+        geometry = mistakes.attempt(dataset.geometry, profile.geometry)
+        if geometry is None:
+            continue
+        settings = _settings(request, registries, profile.name, dataset.name, geometry.frames, mistakes)
+        index = mistakes.attempt(dataset.index, geometry)
+        if index is not None:
+            mistakes.attempt(check_tested, index, request.judged_on)
+            found.append((dataset, profile, geometry, index, settings))
+    if not request.datasets:  # all of them were wrong; the rest is looked at as on clips of the profile
+        profile = PROFILES[request.profile or Dataset.default_profile]
+        _settings(request, registries, profile.name, "", profile.geometry.frames, mistakes)
+    mistakes.tell()
+    return found
+
+
+def _settings(
+    request: Request, registries: Registries, profile: str, dataset: str, frames: int, mistakes: Mistakes
+) -> list[temporal.TemporalSetting]:
+    """The temporal settings for clips of so many frames; hyper-parameters are looked at, too."""
+    texts = request.settings
+    found = [setting for text in texts for setting in mistakes.attempt(temporal.parse_all, (text,), frames) or ()]
+    label = found[0].label(frames) if found else temporal.dense(frames).label(frames)
+    for name in request.methods:
+        if name in request.overrides:
+            values, method = request.overrides[name], registries.methods.get(name)
+            mistakes.attempt(resolve_config, method, profile, dataset, request.ipcs[0], label, values)
+    return list(dict.fromkeys(found))
 
 
 def check_tested(index: ClipIndex, judged_on: JudgedOn) -> None:
@@ -343,22 +388,26 @@ def to_run(status: Status | None, resume: Resume) -> bool:
 def estimate_seconds(cells: Sequence[PlannedCell], records: Sequence[Record], cores: int) -> dict[str, float]:
     """Seconds that each cell may take, by id: arithmetic, scaled by what recorded cells of like kind really took.
 
-    The scale is the median of measured to nominal seconds over the records of the same method and profile, else of the
-    same profile, else 1.
+    The scale is the median of measured to nominal seconds over the records with the same profile, judging network and
+    method; where there are none over those of any method, then over those judged by the profile's own network, else 1.
+    Networks differ: some do ten times the operations of others in a second.
     """
     by_id = {cell.cell.id(): cell for cell in cells}
     nominal = {cell_id: cell.flops / (FLOPS_PER_CORE * cores) for cell_id, cell in by_id.items()}
-    ratios: dict[tuple[str, ...], list[float]] = {}
+    ratios: dict[tuple[str | None, ...], list[float]] = {}
     for record in records:
         flops = record.provenance.get("planned_flops")
         if record.status == "ok" and isinstance(flops, int | float) and flops > 0:
             took = [cost for phase, cost in record.costs.items() if phase != "tune" and not cost.shared]
             seconds = sum(cost.wall_seconds for cost in took)
             ratio = seconds / (flops / (FLOPS_PER_CORE * cores))
-            ratios.setdefault((record.cell.profile,), []).append(ratio)
-            ratios.setdefault((record.cell.profile, record.cell.method), []).append(ratio)
+            same_judge = (record.cell.profile, record.cell.evaluation_network)
+            ratios.setdefault(same_judge, []).append(ratio)
+            ratios.setdefault((*same_judge, record.cell.method), []).append(ratio)
     scaled = {}
     for cell_id, cell in by_id.items():
-        own = ratios.get((cell.cell.profile, cell.cell.method)) or ratios.get((cell.cell.profile,)) or [1.0]
+        judges = [(cell.cell.profile, judge) for judge in (cell.cell.evaluation_network, None)]
+        like = [key for judge in judges for key in ((*judge, cell.cell.method), judge)]
+        own = next((ratios[key] for key in like if key in ratios), [1.0])
         scaled[cell_id] = nominal[cell_id] * sorted(own)[len(own) // 2]
     return scaled

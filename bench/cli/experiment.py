@@ -1,4 +1,4 @@
-"""Experiment files: the options of ``run`` in a TOML file, all mistakes in it told at once. What stands on the command line wins.
+"""Experiment files: the options of ``run`` in a TOML file, all mistakes in it are told at once. What stands on the command line wins.
 
 methods = ["random", "dm"]      # a key is an option without its dashes
 ipc = [1, 5]
@@ -37,10 +37,12 @@ class Experiment:
     Attributes:
         options: by key, as words of a command line; of a key whose words exclude another's only one is used.
         hyper: hyper-parameters as ``--set`` takes them.
+        mistakes: unknown keys and values of the wrong kind, a sentence each; they stand in neither of the two.
     """
 
     options: Mapping[str, tuple[str, ...]]
     hyper: tuple[str, ...]
+    mistakes: tuple[str, ...] = ()
 
     def words(self, given: Sequence[str]) -> list[str]:
         """The command line of the file, with that which is given behind it.
@@ -66,7 +68,7 @@ def read(path: str, parser: argparse.ArgumentParser) -> Experiment:
         parser: the parser of ``run``, whose options are the keys.
 
     Raises:
-        BenchError: it cannot be read, is no TOML, or holds unknown keys or values of the wrong kind: all of them are named.
+        BenchError: it cannot be read, or is no TOML.
     """
     try:
         body = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -81,23 +83,22 @@ def read(path: str, parser: argparse.ArgumentParser) -> Experiment:
     hyper: tuple[str, ...] = ()
     mistakes: list[str] = []
     for key, value in body.items():
-        try:
-            if key == _SET:
-                hyper = _hyper(value)
-            elif key not in actions:
-                close = difflib.get_close_matches(key, [*actions, _SET], n=3)
-                raise ValueError(f"unknown key '{key}'" + (f"; did you mean {' or '.join(close)}?" if close else ""))
-            else:
+        if key == _SET:
+            hyper, wrong = _hyper(value)
+            mistakes += wrong
+        elif key not in actions:
+            close = difflib.get_close_matches(key, [*actions, _SET], n=3)
+            said = f"did you mean {' or '.join(close)}?" if close else f"valid: {', '.join([*actions, _SET])}"
+            mistakes.append(f"unknown key '{key}'; {said}")
+        else:
+            try:
                 options[key] = _words(key, value, actions[key])
-        except ValueError as error:
-            mistakes.append(str(error))
+            except ValueError as error:
+                mistakes.append(str(error))
     if all(key in options for key in _BUDGETS):
         mistakes.append("'budget' and 'ipc' exclude each other")
-    if mistakes:
-        count = f"{len(mistakes)} mistakes: " if len(mistakes) > 1 else ""
-        valid = f" (valid keys: {', '.join([*actions, _SET])})" if any("unknown key" in m for m in mistakes) else ""
-        raise BenchError(f"{path}: {count}{'; '.join(mistakes)}{valid}")
-    return Experiment(options, hyper)
+        options = {key: words for key, words in options.items() if key not in _BUDGETS}
+    return Experiment(options, hyper, tuple(f"{path}: {mistake}" for mistake in mistakes))
 
 
 def _keys(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
@@ -147,14 +148,10 @@ def _words(key: str, value: Any, action: argparse.Action) -> tuple[str, ...]:
     return (f"{option}={','.join(map(str, parts))}",)
 
 
-def _hyper(value: Any) -> tuple[str, ...]:
-    """``[set.METHOD]`` tables as ``METHOD.FIELD=VALUE``.
-
-    Raises:
-        ValueError: all that is not such a table, or no plain value, in one message.
-    """
+def _hyper(value: Any) -> tuple[tuple[str, ...], list[str]]:
+    """``[set.METHOD]`` tables as ``METHOD.FIELD=VALUE``, and a sentence for all that is not such a table, or no plain value."""
     if not isinstance(value, dict):
-        raise ValueError("set is not a section: write [set.METHOD], then FIELD = VALUE")
+        return (), ["set is not a section: write [set.METHOD], then FIELD = VALUE"]
     texts, mistakes = [], []
     for method, fields in value.items():
         if not isinstance(fields, dict):
@@ -166,9 +163,7 @@ def _hyper(value: Any) -> tuple[str, ...]:
                 texts.append(f"{method}.{field}={written}")
             else:
                 mistakes.append(f"set.{method}.{field} = {_shown(number)} is not a plain value")
-    if mistakes:
-        raise ValueError("; ".join(mistakes))
-    return tuple(texts)
+    return tuple(texts), mistakes
 
 
 def _shown(value: Any) -> str:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from bench import __version__, lazy
-from bench.errors import BenchError
+from bench.errors import BenchError, SeveralMistakes
 
 COMMANDS = (
     "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "new-method", "check"
@@ -38,7 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BenchError as error:
         from bench.tables.sheet import printable
 
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        if isinstance(error, SeveralMistakes):
+            print(f"error: {len(error.sentences)} mistakes:", file=sys.stderr)
+            for sentence in error.sentences:
+                print(f"  - {printable(sentence)}", file=sys.stderr)
+        else:
+            print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -67,7 +72,10 @@ def _parsed(
 
     given = argv[1:]
     del given[len(given) - 1 - given[::-1].index(args.experiment)]
-    return parser.parse_args([argv[0], *experiment.read(args.experiment, commands[argv[0]]).words(given)])
+    found = experiment.read(args.experiment, commands[argv[0]])
+    args = parser.parse_args([argv[0], *found.words(given)])
+    args.mistakes = found.mistakes  # told with those that planning finds
+    return args
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

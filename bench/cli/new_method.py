@@ -65,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
     plugin = "" if registered else f" --plugin {shlex.quote(str(file))}"
     print("\nnext:")
     print(f"  python -m bench check {args.name if registered else shlex.quote(str(file))}")
-    print(f"  python -m pytest {shlex.quote(_shown(test))}")
+    missing = "" if importlib.util.find_spec("pytest") else "pip install pytest && "
+    print(f"  {missing}python -m pytest {shlex.quote(_shown(test))}")
     print(f"  python -m bench run{plugin} --methods random,{args.name}")
     return 0
 

@@ -18,7 +18,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -29,7 +29,7 @@ from bench.cli import agenda, engines
 from bench.cli.agenda import Agenda
 from bench.config import Value
 from bench.data.spec import parse_dataset, split_list
-from bench.errors import BenchError
+from bench.errors import BenchError, Mistakes
 from bench.precision import FULL, PRECISIONS, parse_precision, require
 from bench.profiles import PROFILES
 from bench.store import claims, grids
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from bench.engines.events import Event
     from bench.grid import PlannedCell
     from bench.plugins import Registries
+    from bench.registry import Registry
 
 SUMMARY = "run a grid of methods, datasets and budgets, then print its leaderboards"
 
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "experiment", nargs="?", metavar="FILE.toml", help="a file with any of these options; those given here win"
     )
+    parser.set_defaults(mistakes=())  # those of the file
     axes = parser.add_argument_group("what to run")
     axes.add_argument(
         "--methods",
@@ -193,14 +195,17 @@ def run(args: argparse.Namespace) -> int:
 
 def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
     """What `run` does; returns the exit code and the records of the grid (none after ``--dry-run``)."""
-    check_device(args.device)
-    engines.check(args)
+    mistakes = Mistakes()
+    for sentence in args.mistakes:
+        mistakes.add(BenchError(sentence))
+    mistakes.attempt(check_device, args.device)
+    mistakes.attempt(engines.check, args)
     registries = plugins.load(args.plugin)
     for plugin in registries.methods.unavailable():
         line = f"plugin '{plugin.name}' ({plugin.where}) is unavailable: {plugin.reason}"
         print(f"warning: {printable(line)}", file=sys.stderr)
-    request = _request(args, registries)
-    cells = grid.plan(request, registries)
+    request = _request(args, registries, mistakes)
+    cells = grid.plan(request, registries, mistakes)
     searches = tuning.searches(cells, registries, request.seeds[0]) if args.tune else []
     store = RecordStore(Path(args.out))
     if not args.dry_run and args.resume != "never":
@@ -254,71 +259,101 @@ def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
 # Reading the command line
 
 
-def _request(args: argparse.Namespace, registries: Registries) -> grid.Request:
-    datasets = [parse_dataset(text, registries, args.root) for text in split_list(args.datasets)]
-    if not datasets:
-        raise BenchError(f"--datasets: none given (valid: {', '.join(registries.datasets.names())})")
+def _request(args: argparse.Namespace, registries: Registries, mistakes: Mistakes) -> grid.Request:
+    """What is asked for, as far as it is right; what is wrong goes to ``mistakes``."""
     if args.protocol is not None:
-        registries.protocols.get(args.protocol)
-    if args.tune_budget is not None and not args.tune:
-        raise BenchError("--tune-budget: it is the budget of --tune, which is not given")
-    if args.tune and args.judge_on != "test":
-        raise BenchError(
-            "--tune: with --judge-on validation the values would be judged on the clips that chose them; leave one of the two out"
-        )
-    if args.budget is not None and args.ipc is not None:
-        raise BenchError(
-            "--budget: --ipc is given too; clips per class follow from the bytes, leave one of the two out"
-        )
-    budgets = tuple(dict.fromkeys(map(parse_bytes, split_list(args.budget or ""))))
-    if args.budget is not None and not budgets:
-        raise BenchError("--budget: none given (such as 500KB,1MiB)")
-    methods = _methods(args.methods, registries, bool(budgets))
-    kept = {name: values for name, values in _overrides(args.set_if_run).items() if name in methods}
-    overrides = _overrides(args.set)
+        mistakes.attempt(registries.protocols.get, args.protocol)
+    mistakes.attempt(_check_together, args)
+    methods = _known(
+        args.methods, "--methods", registries.methods, mistakes,
+        {
+            "all": [n for n, m in registries.methods if m.in_all or (args.budget is not None and m.fills_budget)],
+            "everything": registries.methods.names(),
+        },
+    )  # fmt: skip
+    kept = mistakes.attempt(_overrides, args.set_if_run) or {}
+    kept = {name: values for name, values in kept.items() if name in methods}
+    overrides = mistakes.attempt(_overrides, args.set) or {}
     overrides |= {name: {**values, **overrides.get(name, {})} for name, values in kept.items()}
+    budgets = [mistakes.attempt(parse_bytes, text) for text in split_list(args.budget or "")]
     return grid.Request(
         methods=methods,
-        datasets=tuple(_stand_in(dataset) if args.stand_in else dataset for dataset in datasets),
-        ipcs=_numbers("1" if args.ipc is None else args.ipc, "--ipc", 1),
-        seeds=_numbers(args.seeds, "--seeds", 0),
+        datasets=_datasets(args, registries, mistakes),
+        ipcs=mistakes.attempt(_numbers, "1" if args.ipc is None else args.ipc, "--ipc", 1) or (1,),
+        seeds=mistakes.attempt(_numbers, args.seeds, "--seeds", 0) or (0,),
         settings=tuple(split_list(args.settings)) or ("dense",),
         profile=args.profile,
         overrides=overrides,
         judged_on=args.judge_on,
         protocol=args.protocol,
-        budgets=budgets,
-        storages=check_storages(split_list(args.storage)),
-        nets=() if args.nets is None else networks(args.nets, registries),
-        precision=parse_precision(args.precision),
+        budgets=tuple(dict.fromkeys(size for size in budgets if size is not None)),
+        storages=mistakes.attempt(check_storages, split_list(args.storage)) or (PLAIN,),
+        nets=() if args.nets is None else _known_networks(args.nets, registries, mistakes),
+        precision=mistakes.attempt(parse_precision, args.precision) or FULL,
     )
+
+
+def _check_together(args: argparse.Namespace) -> None:
+    """Refuses options that exclude each other.
+
+    Raises:
+        BenchError: all of them.
+    """
+    mistakes = Mistakes()
+    if args.tune_budget is not None and not args.tune:
+        mistakes.add(BenchError("--tune-budget: it is the budget of --tune, which is not given"))
+    if args.tune and args.judge_on != "test":
+        mistakes.add(
+            BenchError(
+                "--tune: with --judge-on validation the values would be judged on the clips that chose them; "
+                "leave one of the two out"
+            )
+        )
+    if args.budget is not None and args.ipc is not None:
+        mistakes.add(
+            BenchError("--budget: --ipc is given too; clips per class follow from the bytes, leave one of the two out")
+        )
+    if args.budget is not None and not split_list(args.budget):
+        mistakes.add(BenchError("--budget: none given (such as 500KB,1MiB)"))
+    mistakes.tell()
+
+
+def _datasets(args: argparse.Namespace, registries: Registries, mistakes: Mistakes) -> tuple[Dataset[Any], ...]:
+    texts = split_list(args.datasets)
+    if not texts:
+        mistakes.add(BenchError(f"--datasets: none given (valid: {', '.join(registries.datasets.names())})"))
+    found = [mistakes.attempt(parse_dataset, text, registries, args.root) for text in texts]
+    if args.stand_in:
+        found = [None if dataset is None else mistakes.attempt(_stand_in, dataset) for dataset in found]
+    return tuple(dataset for dataset in found if dataset is not None)
 
 
 def networks(text: str, registries: Registries) -> tuple[str, ...]:
     """The names in a list of networks; all of them for ``all``.
 
     Raises:
-        BenchError: none, or an unknown one.
+        BenchError: none, or unknown ones.
     """
-    names = registries.networks.names() if text.strip() == "all" else tuple(dict.fromkeys(split_list(text)))
-    if not names:
-        raise BenchError(f"--nets: none given (valid: all, {', '.join(registries.networks.names())})")
-    for name in names:
-        registries.networks.get(name)
+    mistakes = Mistakes()
+    names = _known_networks(text, registries, mistakes)
+    mistakes.tell()
     return names
 
 
-def _methods(text: str, registries: Registries, in_bytes: bool) -> tuple[str, ...]:
-    if text.strip() == "everything":
-        return registries.methods.names()
-    if text.strip() == "all":
-        return tuple(name for name, method in registries.methods if method.in_all or (in_bytes and method.fills_budget))
+def _known_networks(text: str, registries: Registries, mistakes: Mistakes) -> tuple[str, ...]:
+    return _known(text, "--nets", registries.networks, mistakes, {"all": registries.networks.names()})
+
+
+def _known(
+    text: str, option: str, registry: Registry[Any], mistakes: Mistakes, words: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
+    """The names in a list that are registered, each once; a word alone stands for several."""
+    if text.strip() in words:
+        return tuple(words[text.strip()])
     names = tuple(dict.fromkeys(split_list(text)))
     if not names:
-        raise BenchError(f"--methods: none given (valid: all, everything, {', '.join(registries.methods.names())})")
-    for name in names:
-        registries.methods.get(name)
-    return names
+        mistakes.add(BenchError(f"{option}: none given (valid: {', '.join([*words, *registry.names()])})"))
+    return tuple(name for name in names if mistakes.attempt(registry.get, name) is not None)
 
 
 def _stand_in(dataset: Dataset[Any]) -> Dataset[Any]:

@@ -279,6 +279,14 @@ def _finite(rehearsal: Rehearsal) -> None:
         raise Violation("render() gives NaN or infinite pixels although what is stored is finite")
 
 
+def _require_finite(rehearsal: Rehearsal) -> None:
+    """What is not a number is like anything else that is not, and tells nothing of seeds and clips."""
+    try:
+        _finite(rehearsal)
+    except Violation as violation:
+        raise NotApplicable("what is stored or rendered is not finite: see `finite`") from violation
+
+
 def _labels(rehearsal: Rehearsal) -> None:
     counts = torch.bincount(_hard(rehearsal.plain.labels), minlength=len(CLASSES)).tolist()
     if len(counts) > len(CLASSES):
@@ -359,7 +367,8 @@ def _budget(rehearsal: Rehearsal) -> None:
         check_budget(synthetic, budget)
     except BenchError as error:
         raise Violation(
-            f"with --budget {error}: store less, or raise DoesNotFit; a cell that takes one byte more fails"
+            f"asked to keep to a budget in bytes (run --budget), {error}: store less, or raise bench.errors.DoesNotFit; "
+            "a cell that takes one byte more fails"
         ) from error
 
 
@@ -389,8 +398,9 @@ def _seeds(rehearsal: Rehearsal) -> None:
     if not _repeats(rehearsal):
         raise Violation(
             "the same seed gives another set each time; draw from task.rng(...) alone, and from no clock, "
-            "no os.urandom, no order of a set, nothing left over from an earlier call"
+            "no os.urandom, no order of a Python set of strings, nothing left over from an earlier call"
         )
+    _require_finite(rehearsal)
     sets = [_repeatable(rehearsal, 0, seed=seed, ipc=1) for seed in range(4)]
     differ = any(not same(entry, sets[0]) for entry in sets[1:])
     if differ and not rehearsal.kind.uses_seed:
@@ -464,6 +474,7 @@ def _test_clips(rehearsal: Rehearsal) -> None:
 
 
 def _training_clips(rehearsal: Rehearsal) -> None:
+    _require_finite(rehearsal)
     other = dataclasses.replace(rehearsal.store, clips=255 - rehearsal.store.clips)
     if same(_repeatable(rehearsal, 1, store=other), _repeatable(rehearsal, 1)):
         raise Violation(

@@ -9,7 +9,6 @@ import pytest
 
 from bench.cli import experiment
 from bench.cli import run as run_command
-from bench.errors import BenchError
 from bench.store.records import RecordStore
 
 SHIPPED = Path(__file__).parents[2] / "experiments"
@@ -39,7 +38,9 @@ def parsed(file, parser):
     """The namespace of a file and words given after it."""
 
     def parsed(text, *given):
-        return parser.parse_args(experiment.read(str(file(text)), parser).words(given))
+        found = experiment.read(str(file(text)), parser)
+        assert found.mistakes == ()
+        return parser.parse_args(found.words(given))
 
     return parsed
 
@@ -104,47 +105,92 @@ def test_hyper_parameters_of_methods_that_are_replaced_have_no_use(bench_main, f
     assert "--set: tiny-step is not among the methods to run (random)" in outcome.err
 
 
-def test_all_mistakes_are_told_at_once(parsed):
-    with pytest.raises(BenchError) as caught:
-        parsed(
-            """
-            method = "dm"
-            judge_on = "test"
-            seeds = 1.5
-            ipc = true
-            tune = "yes"
-            jobs = "two"
-            tune-budget = 0
-            profile = "papper"
-            out = ["a", "b"]
-            methods = []
-            nets = { a = 1 }
-            [set]
-            dm = 3
-            [set.mtt]
-            lr = [1, 2]
-            """
-        )
-    text = str(caught.value)
-    for words in (
-        "experiment.toml: 12 mistakes: ",
-        "unknown key 'method'; did you mean methods",
-        "unknown key 'judge_on'; did you mean judge-on",
-        "seeds = 1.5 is not a whole number or text such as '0-4', or a list of these",
-        "ipc = true is not a whole number",
-        "tune = 'yes' is neither true nor false",
-        "jobs = 'two' is not a number",
-        "tune-budget: '0' is not a whole number of at least 1",
-        "profile = 'papper' is none of quick, paper",
-        "out = ['a', 'b'] is not text;",
-        "methods = [] is not text, or a list of these",
-        "nets = {'a': 1} is not text",
-        "set.dm = 3 is not a section [set.METHOD]",
-        "set.mtt.lr = [1, 2] is not a plain value",
-        "(valid keys: methods, datasets, ",
+def test_all_keys_and_values_that_are_wrong_are_told_at_once(bench_main, file):
+    path = file(
+        """
+        method = "dm"
+        judge_on = "test"
+        seeds = 1.5
+        ipc = true
+        tune = "yes"
+        jobs = "two"
+        tune-budget = 0
+        profile = "papper"
+        out = ["a", "b"]
+        methods = []
+        nets = { a = 1 }
+        zzz = "red"
+        [set]
+        dm = 3
+        [set.mtt]
+        lr = [1, 2]
+        """
+    )
+    outcome = bench_main("run", path, "--dry-run")
+    first, *rest = outcome.err.splitlines()
+    assert (outcome.code, outcome.out, first) == (2, "", "error: 14 mistakes:")
+    for line, words in zip(
+        rest,
+        (
+            "unknown key 'method'; did you mean methods",
+            "unknown key 'judge_on'; did you mean judge-on",
+            "seeds = 1.5 is not a whole number or text such as '0-4', or a list of these",
+            "ipc = true is not a whole number",
+            "tune = 'yes' is neither true nor false",
+            "jobs = 'two' is not a number",
+            "tune-budget: '0' is not a whole number of at least 1",
+            "profile = 'papper' is none of quick, paper",
+            "out = ['a', 'b'] is not text",
+            "methods = [] is not text, or a list of these",
+            "nets = {'a': 1} is not text",
+            "unknown key 'zzz'; valid: methods, datasets, ",
+            "set.dm = 3 is not a section [set.METHOD]",
+            "set.mtt.lr = [1, 2] is not a plain value",
+        ),
+        strict=True,
     ):
-        assert words in text
-    assert "\n" not in text
+        assert line.startswith(f"  - {path}: {words}")
+
+
+def test_what_does_not_exist_is_told_with_what_is_no_key(bench_main, file, tiny_plugin):
+    path = file(
+        """
+        ipcs = 1
+        methods = ["random", "dmm", "dm"]
+        datasets = ["shapes-mixd", "shapes-motion[trian=3]", "miniucf"]
+        seeds = "a-2"
+        settings = "keyframe-4"
+        nets = ["convnet", "cnn-gru"]
+        [set.dm]
+        lrr = 3
+        steps = "many"
+        """
+    )
+    outcome = bench_main("run", path, "--storage", "int4", "--device", "tpu", "--root", "nowhere", "--dry-run")
+    first, *rest = outcome.err.splitlines()
+    assert (outcome.code, outcome.out, first) == (2, "", "error: 11 mistakes:")
+    for words in (
+        "unknown key 'ipcs'; did you mean ipc?",
+        "--device: 'tpu' is no device",
+        "unknown method 'dmm'; did you mean dm",
+        "unknown dataset 'shapes-mixd'; did you mean shapes-mixed",
+        "--datasets shapes-motion: no field 'trian'",
+        "--seeds: 'a-2' is not a whole number",
+        "--storage: 'int4' is no storage codec",
+        "unknown network 'convnet'; did you mean convnet3d",
+        "--settings: 'keyframe-4' is no temporal setting",
+        "--set dm: ",
+        "miniucf: no ",
+    ):
+        assert len([line for line in rest if words in line]) == 1, words
+    (hyper,) = [line for line in rest if "--set dm: " in line]
+    assert "no field 'lrr'" in hyper
+    assert "steps='many' is not int" in hyper
+    # Where no dataset is right, settings and hyper-parameters are looked at all the same.
+    outcome = bench_main("run", "--datasets", "shapes", "--settings", "keyframe-4", "--set", "dm.lrr=1")
+    assert [line.split(":")[0] for line in outcome.err.splitlines()[1:]] == [
+        "  - unknown dataset 'shapes'; did you mean shapes-mixed or shapes-motion? (valid", "  - --settings", "  - --set dm",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -203,8 +249,8 @@ def test_every_option_of_run_is_a_key(parser):
 @pytest.mark.parametrize(
     ("name", "options", "cells"),
     [
-        # 9 methods at 2 budgets and 3 seeds, and the full data once
-        ("paper", ["--stand-in"], 55),
+        # on each dataset 9 methods at 2 budgets and 3 seeds, and the full data once
+        ("paper", ["--stand-in"], 4 * 55),
         ("cross-architecture", ["--stand-in"], 5 * 3 * 5),
         ("taxonomy", [], None),
         ("equal-bytes", [], None),

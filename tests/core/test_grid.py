@@ -306,6 +306,15 @@ def test_records_of_another_method_scale_it_only_where_there_is_none_of_its_own(
     assert estimate([planned_cell(8e10, method="mtt")], records[:1]) == [3.0]
 
 
+def test_a_network_that_judges_has_a_speed_of_its_own():
+    slow = [measured(8e10, 50.0, evaluation_network="x", method=method) for method in ("dm", "dc", "mtt")]
+    own = measured(8e10, 3.0)
+    cells = [planned_cell(8e10), *(planned_cell(8e10, evaluation_network=name) for name in ("x", "y"))]
+    assert estimate(cells, [own, *slow]) == [3.0, 50.0, 3.0]
+    assert estimate(cells[1:2], [own]) == [3.0]
+    assert estimate(cells, slow) == [1.0, 50.0, 1.0]
+
+
 def test_records_of_another_profile_and_unfinished_ones_say_nothing():
     records = [measured(8e10, 3.0, profile="paper"), measured(8e10, 9.0, status="timeout"), measured(0.0, 9.0)]
     assert estimate([planned_cell(8e10)], records) == [1.0]
