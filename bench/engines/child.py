@@ -34,6 +34,9 @@ HANGING_SECONDS = 60.0
 # A worker process that is given nothing for so long ends: its driver may be gone.
 IDLE_SECONDS = 300.0
 
+# The exit code of a process whose server died before it (`multiprocessing.popen_forkserver`).
+_UNKNOWN = 255
+
 # How often a process is tried to be started; a tenth of a second lies between.
 _TRIES = 20
 
@@ -165,6 +168,8 @@ class Child:
         if self._fault is not None:
             return self._fault
         code = self.process.exitcode
+        if code == _UNKNOWN:
+            return "the process that it was forked from died"
         if code is None or code >= 0:
             return f"exit code {code}"
         name = signal.Signals(-code).name

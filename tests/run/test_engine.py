@@ -164,6 +164,8 @@ def test_a_fork_server_that_is_killed_costs_nothing(engine, plan, context, monke
     events = []
     engine([cell], jobs=1, emit=emit)
     assert len(killed) == 1
+    told = [event.message for event in events if isinstance(event, CellLog)]
+    assert told[0] == "its worker process died (the process that it was forked from died); trying it again"
     assert records(context)["tiny-walk"].status == "ok"
     assert [type(event) for event in events].count(CellFinished) == 1
 
