@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
+from bench.cli import experiment
 from bench.cli import run as command
 from bench.errors import BenchError
 from bench.store.records import Record, RecordStore
@@ -33,7 +34,7 @@ def run(**options: Any) -> list[Record]:
     Args:
         options: those of the command line, with ``_`` for ``-``: ``methods``, ``datasets``, ``ipc``, ``seeds``, ``out`` ...
             (``python -m bench run --help``). Lists stand for commas, True for an option without a value, a mapping
-            ``{"dm.lr": 3}`` for ``set``.
+            ``{"dm.lr": 3}`` for ``set``. ``experiment`` is the path of an experiment file, whose options the others replace.
 
     Returns:
         The records of the grid, failed and skipped cells too (``record.status``). None after ``dry_run=True``, which
@@ -44,7 +45,7 @@ def run(**options: Any) -> list[Record]:
     """
     parser = _Parser(prog="run()", add_help=False)
     command.add_arguments(parser)
-    args = parser.parse_args(_arguments(parser, options))
+    args = _parsed(parser, options)
     if args.dry_run:
         return command.execute(args)[1]
     with contextlib.redirect_stdout(io.StringIO()):  # the tables, for who asks for them
@@ -142,9 +143,22 @@ class _Parser(argparse.ArgumentParser):
         raise BenchError(f"{self.prog}: {message}")
 
 
+def _parsed(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> argparse.Namespace:
+    """What the command line would make of keyword arguments."""
+    given = dict(options)
+    path = given.pop("experiment", None)
+    words = _arguments(parser, given)
+    if path is None:
+        return parser.parse_args(words)
+    found = experiment.read(str(path), parser)
+    args = parser.parse_args(found.words(words))
+    args.mistakes = found.mistakes
+    return args
+
+
 def _arguments(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> list[str]:
     """Keyword arguments as the words of a command line."""
-    actions = {action.dest: action for action in parser._actions}
+    actions = {action.dest: action for action in parser._actions if action.help is not argparse.SUPPRESS}
     arguments: list[str] = []
     for name, value in options.items():
         action = actions.get(name)
@@ -154,13 +168,11 @@ def _arguments(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> l
             raise BenchError(f"run(): no option '{name}'{hint} (valid: {', '.join(actions)})")
         if value is None or value is False:
             continue
-        option = action.option_strings[-1] if action.option_strings else None
+        option = action.option_strings[-1]
         if action.nargs == 0:
             if value is not True:
                 raise BenchError(f"run(): {name}={value!r} is not True or False")
-            arguments.append(str(option))
-        elif option is None:
-            arguments.append(str(value))
+            arguments.append(option)
         elif isinstance(action, argparse._AppendAction):
             arguments += [f"{option}={word}" for word in _repeated(value)]
         else:

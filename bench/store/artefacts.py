@@ -118,7 +118,11 @@ def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[s
     tensors = loaded[0]
     labels, rate = tensors.pop(_LABELS), tensors.pop(_RATE, None)
     try:
-        synthetic = registries.sets.get(kind).restore(tensors, labels, options)
+        made = registries.sets.get(kind)
+    except BenchError as error:
+        raise BenchError(f"{folder}: {error}; if a plugin file defines it, give that file: --plugin FILE.py") from error
+    try:
+        synthetic = made.restore(tensors, labels, options)
         synthetic.rate = rate
         synthetic.label_loss = label_loss
         return synthetic, manifest

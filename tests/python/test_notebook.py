@@ -56,6 +56,19 @@ def test_failed_cells_come_back_with_their_status(run):
     assert (record.status, record.reason) == ("failed", "the method returned an empty set")
 
 
+def test_an_experiment_file_is_run_and_keyword_arguments_win(tiny_plugin, tmp_path):
+    path = tmp_path / "grid.toml"
+    path.write_text(f'methods = "tiny-noise"\ndatasets = "tiny"\nseeds = [3, 4]\nplugin = "{tiny_plugin}"\n')
+    out = tmp_path / "out"
+    assert {(r.cell.method, r.cell.seed) for r in bench.run(experiment=path, out=out)} == {
+        ("tiny-noise", 3), ("tiny-noise", 4),
+    }  # fmt: skip
+    assert [record.cell.seed for record in bench.run(experiment=str(path), out=out, seeds=4)] == [4]
+    path.write_text('seed = 3\nmethods = "nothing"\n')
+    with pytest.raises(BenchError, match=r"(?s)2 mistakes:.*unknown key 'seed'.*unknown method 'nothing'"):
+        bench.run(experiment=path)
+
+
 def test_a_dry_run_prints_the_plan_and_runs_nothing(run, capsys, tmp_path):
     assert run(dry_run=True, stand_in=False, budget=None) == []
     assert "tiny-noise" in capsys.readouterr().out
