@@ -58,8 +58,8 @@ def passes(method: Method[Any], work: Workload, protocol: type[Protocol], test: 
     tested = test * work.views
     updates = protocol.recipe.updates(in_set)
     training = 3.0 * updates * min(in_set, protocol.recipe.batch) + tested + in_set
-    frozen = training + tested if protocol.frozen_training and method.uses_ipc else 0.0
-    judging = protocol.networks * (training + len(PROBES) * tested + frozen)  # frozen: tested as they are, and frozen
+    frozen = training + tested if protocol.frozen_training else 0.0  # tested on clips as they are, and frozen
+    judging = protocol.networks * (training + len(PROBES) * tested + frozen)
     return Work(real, whole - real, judging)
 
 
