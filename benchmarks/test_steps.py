@@ -100,6 +100,18 @@ def test_dm_written_plainly(beside, registries, monkeypatch, geometry):
     beside(plainly, steps, rounds=3, scale=STEPS)
 
 
+def test_mtt_stepwise_beside_unrolled(beside, registries):
+    """Its share is what the unrolled step takes of it: above 67 % it takes less than 1.5 times as long."""
+    task = BenchTask(4, 40, 1, QUICK)
+    kind = registries.methods.get("mtt")
+
+    def run(backward):
+        kind(kind.Config(**{**METHODS["mtt"], "backward": backward, "steps": STEPS})).distill(task)
+
+    run("unrolled")  # trains the expert
+    beside(lambda: run("stepwise"), lambda: run("unrolled"), rounds=10, scale=STEPS)
+
+
 def real_side(against, make_bare, name, classes, frames, size, batch_real):
     """One step of what all cells of a distillation seed share."""
     shape = ClipShape(3, frames, size, size)
