@@ -59,7 +59,7 @@ def test_step(against, make_bare, registries, name):
     measure(against, make_bare, registries, name, METHODS[name], 4, 1, QUICK.frames, QUICK.height)
 
 
-WHOLE = {"quick": ("convnet3d-small", QUICK, 4, 32), "published": ("convnet3d", ClipShape(3, 16, 112, 112), 2, 4)}
+WHOLE = {"quick": ("convnet3d-small", QUICK, 4, 32), "published": ("convnet3d", ClipShape(3, 16, 112, 112), 2, 16)}
 """Network, clips, classes and real clips a class of a step of `dm` with its real side, as a cell that shares with none takes it."""
 
 
