@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,17 +15,14 @@ from bench.budget import PLAIN, Storage, does_not_fit, largest, needed_bytes, st
 from bench.config import Value
 from bench.data.cliptable import number, per_class
 from bench.errors import BenchError, Mistakes
+from bench.estimate import Work, passes
 from bench.plugins import Registries
 from bench.precision import FULL, Precision
-from bench.probes import PROBES
 from bench.profiles import PROFILES, Profile
-from bench.store.records import Cell, Record, Status
+from bench.store.records import Cell, Status
 
 Resume = Literal["missing", "failed", "always", "never"]
 JudgedOn = Literal["test", "validation"]
-
-# Nominal speed for estimates before any record exists: floating-point operations per second of a core.
-FLOPS_PER_CORE = 4e10
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ class PlannedCell:
         setting: its temporal setting.
         stored_bytes: what its set will take; with a storage codec or a budget at most that.
         clip_passes: network passes of single clips it takes, distilling and evaluating.
-        flops: floating-point operations of these.
+        work: floating-point operations of these.
         declined: why its method cannot do it, or its network, or None.
         shared: whether other cells of the plan may have the same set (`Cell.distillation`).
     """
@@ -92,9 +89,14 @@ class PlannedCell:
     setting: temporal.TemporalSetting
     stored_bytes: int
     clip_passes: float
-    flops: float
+    work: Work
     declined: str | None
     shared: bool = False
+
+    @property
+    def flops(self) -> float:
+        """All of ``work``."""
+        return self.work.total()
 
 
 def plan(request: Request, registries: Registries, mistakes: Mistakes | None = None) -> list[PlannedCell]:
@@ -281,15 +283,7 @@ def _planned(
         size = dataclasses.replace(size, storage=PLAIN)
     ipc = size.ipc
     work = _workload(index, geometry, setting, ipc, judged_on)
-    train, test = _sizes(index, judged_on)
-    in_set = train if not method_type.uses_ipc else len(index.classes) * ipc
-    updates = protocol.recipe.updates(in_set)
-    tested = test * geometry.views
-    per_training = 3.0 * updates * min(in_set, protocol.recipe.batch) + tested + in_set
-    frozen = (
-        per_training + tested if protocol.frozen_training and method_type.uses_ipc else 0.0
-    )  # tested on clips as they are, and frozen
-    per_network = per_training + len(PROBES) * tested + frozen
+    _, test = _sizes(index, judged_on)
     declined = method.declines(work)
     if declined is None and setting.segments > 1:
         declined = network.declines(dataclasses.replace(clip, frames=clip.frames // setting.segments))
@@ -319,10 +313,9 @@ def _planned(
         evaluation_network=net,
         precision=precision,
     )
-    learning = 0.0 if declined else method.clip_passes(work)
-    judging = 0.0 if declined else protocol.networks * per_network
+    passing = Work() if declined else passes(method, work, protocol, test)
     classes = len(index.classes)
-    judged = judging * judge.flops(classes, clip)
+    operations = passing.times(network.flops(classes, clip), judge.flops(classes, clip))
     planned = PlannedCell(
         cell=cell,
         dataset=dataset,
@@ -330,11 +323,12 @@ def _planned(
         geometry=geometry,
         setting=setting,
         stored_bytes=needed,
-        clip_passes=learning + judging,
-        flops=learning * network.flops(classes, clip) + judged,
+        clip_passes=passing.total(),
+        work=operations,
         declined=declined,
     )
-    return planned, dataclasses.replace(planned, clip_passes=judging, flops=judged)
+    judged = Work(judging=operations.judging)
+    return planned, dataclasses.replace(planned, clip_passes=passing.judging, work=judged)
 
 
 def _workload(
@@ -383,31 +377,3 @@ def to_run(status: Status | None, resume: Resume) -> bool:
         return False
     unfinished: tuple[Status | None, ...] = (None, "interrupted", "timeout")
     return status in unfinished or (resume == "failed" and status in ("failed", "oom"))
-
-
-def estimate_seconds(cells: Sequence[PlannedCell], records: Sequence[Record], cores: int) -> dict[str, float]:
-    """Seconds that each cell may take, by id: arithmetic, scaled by what recorded cells of like kind really took.
-
-    The scale is the median of measured to nominal seconds over the records with the same profile, judging network and
-    method; where there are none over those of any method, then over those judged by the profile's own network, else 1.
-    Networks differ: some do ten times the operations of others in a second.
-    """
-    by_id = {cell.cell.id(): cell for cell in cells}
-    nominal = {cell_id: cell.flops / (FLOPS_PER_CORE * cores) for cell_id, cell in by_id.items()}
-    ratios: dict[tuple[str | None, ...], list[float]] = {}
-    for record in records:
-        flops = record.provenance.get("planned_flops")
-        if record.status == "ok" and isinstance(flops, int | float) and flops > 0:
-            took = [cost for phase, cost in record.costs.items() if phase != "tune" and not cost.shared]
-            seconds = sum(cost.wall_seconds for cost in took)
-            ratio = seconds / (flops / (FLOPS_PER_CORE * cores))
-            same_judge = (record.cell.profile, record.cell.evaluation_network)
-            ratios.setdefault(same_judge, []).append(ratio)
-            ratios.setdefault((*same_judge, record.cell.method), []).append(ratio)
-    scaled = {}
-    for cell_id, cell in by_id.items():
-        judges = [(cell.cell.profile, judge) for judge in (cell.cell.evaluation_network, None)]
-        like = [key for judge in judges for key in ((*judge, cell.cell.method), judge)]
-        own = next((ratios[key] for key in like if key in ratios), [1.0])
-        scaled[cell_id] = nominal[cell_id] * sorted(own)[len(own) // 2]
-    return scaled

@@ -123,7 +123,11 @@ def beside(benchmark, timer: Timer) -> Callable[..., None]:
     """Measures ``work`` in turns with another work that bounds it (copying the same bytes, decoding the same clips)."""
 
     def measure(
-        work: Callable[[], object], bound: Callable[[], object] | None = None, rounds: int = 3, **info: object
+        work: Callable[[], object],
+        bound: Callable[[], object] | None = None,
+        rounds: int = 3,
+        scale: int = 1,
+        **info: object,
     ) -> None:
         bounds: list[float] = []
 
@@ -134,9 +138,10 @@ def beside(benchmark, timer: Timer) -> Callable[..., None]:
         benchmark.pedantic(work, setup=before, rounds=rounds, warmup_rounds=1)
         if benchmark.stats is None:
             return
-        seconds = benchmark.stats.stats.min
+        seconds = benchmark.stats.stats.min / scale
         if bounds:
-            info |= {"bare_seconds": min(bounds), "share_of_bare": min(bounds) / seconds}
+            bare = min(bounds) / scale
+            info |= {"bare_seconds": bare, "share_of_bare": bare / seconds}
         benchmark.extra_info.update(seconds=seconds, **info)
 
     return measure

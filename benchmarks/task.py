@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from bench import temporal
-from bench.api import Artefact, ClipShape, Upstream
+from bench.api import Artefact, ClipShape, Network, Upstream
 from bench.data.pixels import normalise
+from bench.nets.classifier import Classifier
 from bench.nets.convnet2d import FrameConvNet
 from tests.oracle.fake_task import FakeTask
 
@@ -14,8 +15,9 @@ from tests.oracle.fake_task import FakeTask
 class BenchTask(FakeTask):
     """Real clips are kept as uint8 pixels, channels last, and normalised as they are asked for, as in a clip store."""
 
-    def __init__(self, classes: int, per_class: int, ipc: int, clip: ClipShape) -> None:
+    def __init__(self, classes: int, per_class: int, ipc: int, clip: ClipShape, kind: Network | None = None) -> None:
         super().__init__(classes, 1, ipc)
+        self.kind = kind
         self.per_class = per_class
         self.clip = clip
         self.setting = temporal.dense(clip.frames)
@@ -31,6 +33,13 @@ class BenchTask(FakeTask):
 
     def pixels(self, index: torch.Tensor) -> torch.Tensor:
         return self.stored.index_select(0, index).permute(0, 4, 1, 2, 3)
+
+    def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
+        return (
+            super().network(rng, clip)
+            if self.kind is None
+            else self.kind.build(len(self.classes), clip or self.clip, rng)
+        )
 
     def frame_network(self, rng: torch.Generator) -> FrameConvNet:
         image = ClipShape(self.clip.channels, 1, self.clip.height, self.clip.width)

@@ -12,6 +12,7 @@ from bench.precision import to_judge
 from bench.rng import generator
 from bench.synthetic.dense import DenseSet
 from benchmarks.conftest import QUICK, ClipShape
+from benchmarks.plain import stack
 
 SHAPES = {"quick": ("convnet3d-small", QUICK, 32), "published": ("convnet3d", ClipShape(3, 16, 112, 112), 2)}
 
@@ -34,6 +35,21 @@ def test_passes(against, make_bare, kind, geometry, precision):
 
     counts = {"forwards": batch} if kind == "forward" else {"trainings": batch}
     against(forward if kind == "forward" else train, bare, **counts, clips=batch)
+
+
+@pytest.mark.parametrize("geometry", SHAPES)
+def test_plain_forward(beside, make_bare, geometry):
+    """Float32 in the plain order of memory and layers; its share is what the same pass in bf16 takes of it, as the suite does it."""
+    name, shape, batch = SHAPES[geometry]
+    bare = make_bare(shape, name, batch)
+    network, plain = to_judge(bare.network, "bf16"), stack(name, shape.channels)
+    clips = bare.clips.contiguous()
+
+    def forward(module, given):
+        with torch.no_grad():
+            module(given)
+
+    beside(lambda: forward(plain, clips), lambda: forward(network, bare.clips), rounds=10, clips=batch)
 
 
 def test_new_network(benchmark, registries):

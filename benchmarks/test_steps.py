@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from bench.api import ClipShape, Workload
 from benchmarks.conftest import QUICK
+from benchmarks.plain import dm_step
 from benchmarks.task import BenchTask
 from methods import dc, dm
 from methods.dc import RealGradients, unchanged
@@ -55,6 +57,59 @@ def measure(against, make_bare, registries, name, values, classes, ipc, frames, 
 @pytest.mark.parametrize("name", METHODS)
 def test_step(against, make_bare, registries, name):
     measure(against, make_bare, registries, name, METHODS[name], 4, 1, QUICK.frames, QUICK.height)
+
+
+WHOLE = {"quick": ("convnet3d-small", QUICK, 4, 32), "published": ("convnet3d", ClipShape(3, 16, 112, 112), 2, 16)}
+"""Network, clips, classes and real clips a class of a step of `dm` with its real side, as a cell that shares with none takes it."""
+
+
+def whole_step(registries, geometry):
+    """A task, real clips a class and a call that takes `STEPS` steps, each with its real side."""
+    name, shape, classes, batch = WHOLE[geometry]
+    task = BenchTask(classes, batch, 1, shape, registries.networks.get(name)())
+
+    def steps():
+        task.made.clear()
+        dm.DM(dm.DMConfig(steps=STEPS, batch_real=batch)).distill(task)
+
+    return task, batch, steps
+
+
+@pytest.mark.parametrize("geometry", WHOLE)
+def test_whole_step_of_dm(against, make_bare, registries, monkeypatch, geometry):
+    monkeypatch.setattr(dm, "BLOCK", STEPS)  # no more real sides than steps
+    _, batch, steps = whole_step(registries, geometry)
+    name, shape, classes, _ = WHOLE[geometry]
+    bare = make_bare(shape, name, batch=min(32, classes * batch), classes=classes)
+    against(steps, bare, forwards=classes * batch, trainings=classes, scale=STEPS, rounds=3, method="dm, whole")
+
+
+@pytest.mark.parametrize("geometry", WHOLE)
+def test_dm_written_plainly(beside, registries, monkeypatch, geometry):
+    """Its share is what the suite's step takes of it: below 80 % the suite's is 1.25 times as fast."""
+    monkeypatch.setattr(dm, "BLOCK", STEPS)
+    task, batch, steps = whole_step(registries, geometry)
+    name, shape, classes, _ = WHOLE[geometry]
+    learned = torch.randn(classes, 1, *shape.dims(), requires_grad=True)
+    optimiser = torch.optim.SGD([learned], lr=1.0, momentum=0.5)
+
+    def plainly():
+        for step in range(STEPS):
+            dm_step(task, name, learned, optimiser, batch, step)
+
+    beside(plainly, steps, rounds=3, scale=STEPS)
+
+
+def test_mtt_stepwise_beside_unrolled(beside, registries):
+    """Its share is what the unrolled step takes of it: above 67 % it takes less than 1.5 times as long."""
+    task = BenchTask(4, 40, 1, QUICK)
+    kind = registries.methods.get("mtt")
+
+    def run(backward):
+        kind(kind.Config(**{**METHODS["mtt"], "backward": backward, "steps": STEPS})).distill(task)
+
+    run("unrolled")  # trains the expert
+    beside(lambda: run("stepwise"), lambda: run("unrolled"), rounds=10, scale=STEPS)
 
 
 def real_side(against, make_bare, name, classes, frames, size, batch_real):

@@ -11,6 +11,7 @@ from typing import TextIO
 from bench import grid, tuning
 from bench.budget import PLAIN
 from bench.budget import written as written_bytes
+from bench.estimate import elapsed
 from bench.grid import PlannedCell, Resume
 from bench.plugins import Registries
 from bench.store.records import Record, Status
@@ -122,12 +123,13 @@ def look(
     )
 
 
-def print_plan(agenda: Agenda, estimates: Mapping[str, float], stream: TextIO) -> None:
+def print_plan(agenda: Agenda, estimates: Mapping[str, float], workers: int, stream: TextIO) -> None:
     """The table of a dry run, and its summary.
 
     Args:
         agenda: what is to be shown.
         estimates: seconds of each of ``agenda.planned()``, by id.
+        workers: cells that will run at a time.
         stream: where it goes.
     """
     from tabulate import tabulate
@@ -153,7 +155,7 @@ def print_plan(agenda: Agenda, estimates: Mapping[str, float], stream: TextIO) -
             rows.append(_row(agenda, planned, estimates, f"; {values}, as the trials chose" if values else ""))
     headers = ["cell", "method", "dataset", "IPC", "setting", "seed", "profile", "stored MiB", "about", "state"]
     print(tabulate(rows, headers=headers, disable_numparse=True), end="\n\n", file=stream)
-    print_summary(agenda, estimates, stream)
+    print_summary(agenda, estimates, workers, stream)
 
 
 def _row(agenda: Agenda, planned: PlannedCell, estimates: Mapping[str, float], remark: str) -> list[object]:
@@ -189,16 +191,18 @@ def _amount(planned: PlannedCell) -> str:
     return (str(cell.ipc) if cell.budget is None else f"up to {cell.ipc} in {written_bytes(cell.budget)}") + codec
 
 
-def print_summary(agenda: Agenda, estimates: Mapping[str, float], stream: TextIO) -> None:
+def print_summary(agenda: Agenda, estimates: Mapping[str, float], workers: int, stream: TextIO) -> None:
     """How much there is to do, in a line or two; see `print_plan`."""
     from bench.cli.progress import duration
 
-    seconds = sum(estimates[planned.cell.id()] for planned in agenda.to_do.values())
+    seconds = elapsed({key: estimates[planned.cell.id()] for key, planned in agenda.to_do.items()}, workers)
     sets = {
         key if p.cell.evaluation_network is None else p.cell.distillation().id(): p for key, p in agenda.to_do.items()
     }
     stored = sum(planned.stored_bytes for planned in sets.values()) / 2**20
-    cost = f": about {duration(seconds)} on {os.cpu_count()} cores, {stored:.1f} MiB of sets" if agenda.to_do else ""
+    at_once = f", {workers} cells at a time" if workers > 1 else ""
+    where = f"on {os.cpu_count()} cores{at_once}"
+    cost = f": about {duration(seconds)} {where}, {stored:.1f} MiB of sets" if agenda.to_do else ""
     print(f"{agenda.total} cells, {len(agenda.to_do)} to run{cost}", file=stream)
     open_searches = [state for state in agenda.searches if agenda.goes_on(state)]
     if open_searches:

@@ -27,14 +27,19 @@ class Display(ABC):
     """Shows the events of a run. Used as a context manager; events may come before `start` (data being decoded)."""
 
     @abstractmethod
-    def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float]) -> None:
+    def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float], workers: int = 1) -> None:
         """The grid begins, or goes on with more known about what is still to run.
 
         Args:
             total_cells: cells of the grid.
             done_cells: of these, finished in an earlier run.
             estimates: seconds that each cell still to run may take, by its id.
+            workers: cells that run at a time, if more do not show.
         """
+
+    @abstractmethod
+    def revise(self, estimates: Mapping[str, float]) -> None:
+        """Estimates that took in the cell that has just ended."""
 
     @abstractmethod
     def handle(self, event: Event) -> None:
@@ -168,8 +173,9 @@ class _Grid:
     finished: dict[str, float] = field(default_factory=dict)
     workers: int = 1
 
-    def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float]) -> None:
+    def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float], workers: int) -> None:
         self.total, self.done, self.estimates = total_cells, done_cells, dict(estimates)
+        self.workers = max(self.workers, workers)
         self.running.clear()  # the decoding of data, which came before
 
     def begin(self, event: CellStarted) -> None:
@@ -223,11 +229,15 @@ class PlainDisplay(Display):
         self._grid = _Grid(clock)
         self._last_line = clock()
 
-    def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float]) -> None:
+    def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float], workers: int = 1) -> None:
         """Says how much there is to do."""
-        self._grid.start(total_cells, done_cells, estimates)
+        self._grid.start(total_cells, done_cells, estimates, workers)
         kept = f", {done_cells} done before" if done_cells else ""
         self._print(f"{total_cells} cells{kept}{self._grid.left()}")
+
+    def revise(self, estimates: Mapping[str, float]) -> None:
+        """See `Display`; shown with the next line."""
+        self._grid.estimates = dict(estimates)
 
     def handle(self, event: Event) -> None:
         """Prints the event if it is worth a line."""
@@ -283,16 +293,21 @@ class TerminalDisplay(Display):
         self._grid_bar: TaskID | None = None
         self._bars: dict[str, TaskID] = {}
 
-    def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float]) -> None:
+    def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float], workers: int = 1) -> None:
         """Shows the grid's bar."""
         for bar in self._bars.values():
             self._progress.remove_task(bar)
         self._bars.clear()
         if self._grid_bar is not None:
             self._progress.remove_task(self._grid_bar)
-        self._grid.start(total_cells, done_cells, estimates)
+        self._grid.start(total_cells, done_cells, estimates, workers)
         self._progress.start()
         self._grid_bar = self._progress.add_task("all cells", total=total_cells, completed=done_cells, detail="")
+        self._show_grid()
+
+    def revise(self, estimates: Mapping[str, float]) -> None:
+        """See `Display`."""
+        self._grid.estimates = dict(estimates)
         self._show_grid()
 
     def handle(self, event: Event) -> None:

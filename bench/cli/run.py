@@ -30,6 +30,7 @@ from bench.cli.agenda import Agenda
 from bench.config import Value
 from bench.data.spec import parse_dataset, split_list
 from bench.errors import BenchError, Mistakes
+from bench.estimate import Experience
 from bench.precision import FULL, PRECISIONS, parse_precision, require
 from bench.profiles import PROFILES
 from bench.store import claims, grids
@@ -210,7 +211,9 @@ def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
     store = RecordStore(Path(args.out))
     if not args.dry_run and args.resume != "never":
         store.repair(lambda line: print(f"warning: {printable(line)}", file=sys.stderr))
-    known = list(store.all(history=False))
+    experience = Experience(registries, _threads(args.jobs))
+    for record in store.all(history=False):
+        experience.learn(record)
     tried: set[str] = set()
 
     def look() -> Agenda:
@@ -218,15 +221,15 @@ def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
         return agenda.look(cells, searches, budget, registries, args.resume, tried, store.read)
 
     def estimate(now: Agenda) -> dict[str, float]:
-        return grid.estimate_seconds(now.planned(), known, os.cpu_count() or 1)
+        return experience.seconds([*now.to_do.values(), *now.planned()])
 
     start = look()
     if args.dry_run:
-        agenda.print_plan(start, estimate(start), sys.stdout)
+        agenda.print_plan(start, estimate(start), args.jobs or 1, sys.stdout)
         _print_notes(cells)
         return 0, []
     _print_notes(cells)
-    agenda.print_summary(start, estimate(start), sys.stderr)
+    agenda.print_summary(start, estimate(start), args.jobs or 1, sys.stderr)
     _check_writable(store.out)
     published = read(store.out / "published.csv")  # now: a line that is not valid is told before anything runs
     grid_name = grids.name_of(planned.cell.id() for planned in start.planned())
@@ -234,7 +237,7 @@ def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
         from bench.engines.engine import StoppedAtOnce
 
         try:
-            _run_cells(args, look, tried, estimate, grid_name)
+            _run_cells(args, look, tried, estimate, experience, grid_name)
         except StoppedAtOnce:
             raise
         except KeyboardInterrupt:
@@ -414,6 +417,13 @@ def check_device(text: str) -> None:
         raise BenchError(f"--device: '{text}' is no device (valid: auto, cpu, cuda, cuda:N)")
 
 
+def _threads(jobs: int | None) -> int:
+    """Threads that each cell will have on this machine's CPU, as far as that is known without torch."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    cores = os.cpu_count() or 1
+    return max(1, (min(cores, int(told)) if told.isdecimal() and int(told) else cores) // (jobs or 1))
+
+
 def choose_device(text: str) -> str:
     """The device that ``--device`` names.
 
@@ -443,6 +453,7 @@ def _run_cells(
     look: Callable[[], Agenda],
     tried: set[str],
     estimate: Callable[[Agenda], dict[str, float]],
+    experience: Experience,
     grid_name: str,
 ) -> None:
     """Runs what is to be run: round by round the trials of all searches, then the cells of the grid.
@@ -451,13 +462,13 @@ def _run_cells(
         args: see there.
         look: gives the agenda of the moment.
         tried: takes in the id of each cell that is run.
-        estimate: gives the seconds of what is planned.
+        estimate: gives the seconds of what is planned, by ``experience``, which takes in each cell that ends.
         grid_name: under which it is written down what there is to do.
     """
     from bench.cell import Context
     from bench.cli.progress import make_display
     from bench.engines.engine import Order, Work, stamp
-    from bench.engines.events import CellLog
+    from bench.engines.events import CellFinished, CellLog
 
     out = Path(args.out).absolute()  # workers may stand elsewhere
     device = args.device if engines.elsewhere(args) else choose_device(args.device)
@@ -480,22 +491,29 @@ def _run_cells(
             display.handle(event)
             if log is not None:
                 log.handle(event)
+            if isinstance(event, CellFinished):
+                experience.learn(event.record)
+                display.revise(of_display(now))
+
+        def of_display(now: Agenda) -> dict[str, float]:
+            seconds = estimate(now)
+            to_do = {key: seconds[planned.cell.id()] for key, planned in now.to_do.items()}
+            return past | to_do
 
         now = look()
         _announce(now, estimate(now), out, grid_name)
         _build_stores(list(now.to_do.values()), context, display)
         while now.due and not work.is_late():
-            seconds = estimate(now)
-            to_do = {key: seconds[planned.cell.id()] for key, planned in now.to_do.items()}
-            display.start(now.total, now.total - len(to_do), past | to_do)
+            display.start(now.total, now.total - len(now.to_do), of_display(now), args.jobs or 1)
             for line in agenda.trial_lines(now):
                 display.handle(CellLog("tuning", line))
             ids = {planned.cell.id() for planned in now.due}
             tried |= ids
-            _announce(now, seconds, out, grid_name)
+            _announce(now, estimate(now), out, grid_name)
             orders = [Order(planned, stamp(now.records.get(planned.cell.id()))) for planned in now.due]
             engine.run(orders, work, tell)
-            past |= {key: to_do[key] for key in ids}
+            seconds = estimate(now)
+            past |= {key: seconds[key] for key in ids}
             now = look()
 
 

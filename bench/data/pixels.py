@@ -113,15 +113,14 @@ def gathered(
 
     Nothing but these windows is read. To a GPU they go through pinned memory, without this thread waiting for them.
     """
+    where = (positions, view.numpy()) if frame is None else (positions, view.numpy(), frame.numpy())
+    row = np.ravel_multi_index(
+        where, stored.shape[: len(where)]
+    )  # refuses what is out of range, as `take` then does not
     length = stored.shape[2] if frame is None else 1
-    found = torch.empty(
-        (len(positions), length, *stored.shape[3:]), dtype=torch.uint8, pin_memory=device.type == "cuda"
-    )
-    rows = found.numpy()
-    windows = view.tolist()
-    frames = [slice(None)] * len(windows) if frame is None else [slice(t, t + 1) for t in frame.tolist()]
-    for row, (position, window, times) in enumerate(zip(positions.tolist(), windows, frames, strict=True)):
-        rows[row] = stored[position, window, times]
+    found = torch.empty((len(row), length, *stored.shape[3:]), dtype=torch.uint8, pin_memory=device.type == "cuda")
+    rows = stored.reshape(-1, length * int(np.prod(stored.shape[3:])))
+    np.take(rows, row, axis=0, out=found.numpy().reshape(len(row), -1), mode="clip")  # copies whole rows, unbuffered
     return found.to(device, non_blocking=True)
 
 

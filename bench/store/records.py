@@ -120,9 +120,13 @@ def read_cell(fields: Any) -> Cell:
         cell = msgspec.convert(fields, Cell)
     except msgspec.ValidationError as error:
         raise ValueError(f"cell: {error}") from error
+    _check_geometry(cell)
+    return cell
+
+
+def _check_geometry(cell: Cell) -> None:
     if cell.geometry.get("frames", 0) < 1:
         raise ValueError(f"cell: its geometry {cell.geometry} has no frames")
-    return cell
 
 
 def _identity(cell: Mapping[str, Any]) -> str:
@@ -288,9 +292,10 @@ def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
         body = msgspec.json.decode(text)  # thrice as fast as json, which a table of ten thousand records feels
         written = body.get("id")
         body = _migrated(body)
-        read_cell(body["cell"])
+        Cell(**body["cell"])  # no field but these; their types are checked below, with all else
         told = {name: body[name] for name in _FIELDS} | {name: body.get(name) for name in _LATER}
         record = msgspec.convert(told, Record)
+        _check_geometry(record.cell)
         if history:  # a loss that was not finite is null in JSON
             found: Any = msgspec.convert(body["history"], dict[str, list[float | None]])
             record = dataclasses.replace(record, history=found)
@@ -448,7 +453,7 @@ class RecordStore:
         """
         if not self.folder.is_dir():
             return
-        for path in sorted(self.folder.glob("*.json")):
+        for path in sorted(self.folder.glob("*.json"), key=lambda path: path.name):
             try:
                 yield self._load(path, history)
             except (OSError, ValueError) as error:

@@ -179,6 +179,19 @@ def test_parallel_cells_share_the_time(stream, clock):
     ]
 
 
+def test_cells_at_a_time_and_revised_estimates_change_what_is_left(stream, clock):
+    cells = [record("dm", seed) for seed in range(4)]
+    with PlainDisplay(stream, clock) as display:
+        display.start(4, 0, {cell.id: 60.0 for cell in cells}, 2)
+        display.handle(CellStarted(cells[0].id, cells[0].cell.title()))
+        clock.now += 60
+        display.revise({cell.id: 60.0 if cell is cells[0] else 10.0 for cell in cells})
+        display.handle(CellFinished(cells[0]))
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "4 cells, 2 min left"  # 240 s of work, two at a time
+    assert lines[-1].endswith("60 s, 15 s left")
+
+
 def test_a_failed_cell_does_not_bend_the_estimate(stream, clock):
     failed = record(status="failed", reason="boom")
     with PlainDisplay(stream, clock) as display:

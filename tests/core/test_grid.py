@@ -11,9 +11,9 @@ import pytest
 from bench.api import Geometry, Method, Preset
 from bench.config import as_dict
 from bench.errors import BenchError
-from bench.grid import PlannedCell, estimate_seconds, resolve_config, to_run
+from bench.grid import resolve_config, to_run
 from bench.profiles import PROFILES
-from bench.store.records import Cell, PhaseCost, Record
+from bench.store.records import Cell
 
 CELL = Cell(
     method="dm",
@@ -268,56 +268,6 @@ def test_the_user_wins_over_every_preset():
 def test_which_cells_are_run(resume, runs):
     statuses = (None, "ok", "failed", "oom", "timeout", "skipped", "interrupted")
     assert {status for status in statuses if to_run(status, resume)} == runs
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# Estimates
-
-
-def planned_cell(flops, **changes) -> PlannedCell:
-    return PlannedCell(dataclasses.replace(CELL, **changes), None, None, None, None, 0, 0.0, flops, None)
-
-
-def measured(flops, seconds, status="ok", **changes) -> Record:
-    costs = {"distil": PhaseCost(seconds / 2, 0, 0, 0), "evaluate": PhaseCost(seconds / 2, 0, 0, 0)}
-    costs["upstream"] = PhaseCost(1e6, 0, 0, 0, shared=True)  # made by another cell: not its time
-    costs["tune"] = PhaseCost(1e6, 0, 0, 0)  # cells of their own
-    return Record(dataclasses.replace(CELL, **changes), status, costs=costs, provenance={"planned_flops": flops})
-
-
-def estimate(cells, records, cores=2):
-    return list(estimate_seconds(cells, records, cores).values())
-
-
-def test_an_estimate_without_records_is_arithmetic():
-    cells = [planned_cell(8e10), planned_cell(16e10, seed=1)]
-    assert estimate(cells, []) == [1.0, 2.0]
-    assert estimate(cells, [], cores=4) == [0.5, 1.0]
-
-
-def test_records_of_the_same_method_and_profile_scale_it_by_their_median():
-    records = [measured(8e10, 3.0, seed=7), measured(8e10, 5.0, seed=8), measured(16e10, 200.0, seed=9)]
-    assert estimate([planned_cell(8e10), planned_cell(24e10, ipc=5)], records) == [5.0, 15.0]
-
-
-def test_records_of_another_method_scale_it_only_where_there_is_none_of_its_own():
-    records = [measured(8e10, 3.0, method="dc"), measured(8e10, 7.0, method="dm")]
-    assert estimate([planned_cell(8e10, method="dm")], records) == [7.0]
-    assert estimate([planned_cell(8e10, method="mtt")], records[:1]) == [3.0]
-
-
-def test_a_network_that_judges_has_a_speed_of_its_own():
-    slow = [measured(8e10, 50.0, evaluation_network="x", method=method) for method in ("dm", "dc", "mtt")]
-    own = measured(8e10, 3.0)
-    cells = [planned_cell(8e10), *(planned_cell(8e10, evaluation_network=name) for name in ("x", "y"))]
-    assert estimate(cells, [own, *slow]) == [3.0, 50.0, 3.0]
-    assert estimate(cells[1:2], [own]) == [3.0]
-    assert estimate(cells, slow) == [1.0, 50.0, 1.0]
-
-
-def test_records_of_another_profile_and_unfinished_ones_say_nothing():
-    records = [measured(8e10, 3.0, profile="paper"), measured(8e10, 9.0, status="timeout"), measured(0.0, 9.0)]
-    assert estimate([planned_cell(8e10)], records) == [1.0]
 
 
 def known(planned):

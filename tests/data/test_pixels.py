@@ -55,18 +55,32 @@ def test_copying_block_by_block_changes_nothing(store, monkeypatch):
     np.testing.assert_array_equal(copied(store.clips, np.arange(1, 12), CPU).numpy(), store.clips[1:12])
 
 
-def test_only_the_windows_asked_for_are_read():
-    class Recorder:
-        shape = (1000, 3, 8, 4, 4, 3)
-        read = []
+def test_only_the_windows_asked_for_are_read(monkeypatch):
+    stored = np.zeros((1000, 3, 8, 4, 4, 3), np.uint8)
+    read = []
+    take = np.take
 
-        def __getitem__(self, place):
-            self.read.append(place)
-            return np.zeros((8, 4, 4, 3), np.uint8)[place[2]]
+    def recorded(rows, row, **rest):
+        assert np.shares_memory(rows, stored)  # no copy of what is stored
+        read.append((rows.shape, row.tolist()))
+        return take(rows, row, **rest)
 
-    gathered(Recorder(), np.array([900, 7]), torch.tensor([2, 0]), None, CPU)
-    gathered(Recorder(), np.array([5]), torch.tensor([1]), torch.tensor([6]), CPU)
-    assert Recorder.read == [(900, 2, slice(None)), (7, 0, slice(None)), (5, 1, slice(6, 7))]
+    monkeypatch.setattr(np, "take", recorded)
+    gathered(stored, np.array([900, 7]), torch.tensor([2, 0]), None, CPU)
+    gathered(stored, np.array([5]), torch.tensor([1]), torch.tensor([6]), CPU)
+    assert read == [((3000, 8 * 48), [2702, 21]), ((24000, 48), [5 * 24 + 8 + 6])]
+
+
+@pytest.mark.parametrize(("position", "view", "frame"), [(40, 0, None), (3, 2, None), (3, -1, None), (3, 1, 4)])
+def test_what_is_not_stored_is_refused(store, position, view, frame):
+    with pytest.raises(ValueError, match="invalid entry in coordinates array"):
+        gathered(
+            store.clips,
+            np.array([position]),
+            torch.tensor([view]),
+            None if frame is None else torch.tensor([frame]),
+            CPU,
+        )
 
 
 def test_what_fits():

@@ -8,6 +8,7 @@ import torch
 
 from bench import temporal
 from bench.api import Artefact, ClipShape, SyntheticSet, Task, Upstream
+from bench.nets.classifier import Classifier
 from bench.nets.convnet2d import FrameConvNet
 from bench.nets.convnet3d import SmallConvNet3D
 from bench.rng import generator
@@ -63,7 +64,7 @@ class FakeTask(Task):
     def real_set(self) -> SyntheticSet:
         raise AssertionError("not needed here")
 
-    def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> SmallConvNet3D:
+    def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
         return SmallConvNet3D(len(self.classes), clip or self.clip, rng).to(self.dtype)
 
     def frame_network(self, rng: torch.Generator) -> FrameConvNet:
@@ -72,7 +73,7 @@ class FakeTask(Task):
     def upstream(self, what: Upstream) -> Artefact:
         return InMemory([dict(what.make(self, part)) for part in range(what.parts)])
 
-    def trained_network(self) -> SmallConvNet3D:
+    def trained_network(self) -> Classifier:
         return self.network(generator("trained")).eval()
 
     def rng(self, name: str, step: int = 0) -> torch.Generator:

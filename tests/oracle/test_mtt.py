@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -80,6 +83,34 @@ def test_stepwise_is_exact_with_dropout_too() -> None:
     assert step[0] is not None
     assert relative([step[0]], [whole[0]]) < 1e-9
     assert float(whole[0].abs().max()) > 0
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """The most that tensors took at any moment of some work, beyond what there was before; every allocation is counted."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        work()
+    assert profile.profiler is not None
+    found = profile.profiler.kineto_results.events()  # events() of the profile itself takes a minute to sort them
+    changes = sorted((e.start_ns(), number, e.nbytes()) for number, e in enumerate(found) if e.name() == "[memory]")
+    return max(itertools.accumulate(change for _, _, change in changes))
+
+
+def test_memory_is_flat_in_the_students_steps_beyond_the_parameters_that_are_kept() -> None:
+    task = FakeTask(classes=4, per_class=4, ipc=1)
+    clips = real_initialisation(task)
+    pixels = clips.clips.requires_grad_(True)
+    student = FlatNetwork(task.network(generator("student")))
+    start, rate = student.parameters(), torch.tensor(0.1)
+    target = start + 0.01 * torch.randn(start.shape, generator=generator("target"))
+    parameters = start.numel() * start.itemsize
+
+    def peak(way: str, steps: int) -> int:
+        inner = inner_loss(task, clips, student, MTTConfig(syn_steps=steps), 0)
+        return peak_bytes(lambda: BACKWARD[way](inner, start, target, rate, steps, (pixels,)))
+
+    few, many = peak("stepwise", 10), peak("stepwise", 40)
+    assert abs(many - 40 * parameters - (few - 10 * parameters)) < 0.1 * (few - 10 * parameters)
+    assert peak("unrolled", 20) > 3 * peak("unrolled", 5)
 
 
 def test_tesla_is_its_formula_and_not_the_gradient() -> None:
