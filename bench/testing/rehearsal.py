@@ -348,10 +348,18 @@ class GuardedClips:
 
     def __getitem__(self, index: Any) -> Any:
         first = index[0] if isinstance(index, tuple) else index
-        wanted = {} if first is None else set(np.atleast_1d(np.arange(len(self._clips))[first]).ravel().tolist())
-        if self._test & set(wanted):
-            self._refuse()
+        if first is not None:
+            self.read(np.arange(len(self._clips))[first])
         return self._clips[index]
+
+    def read(self, positions: Any) -> None:
+        """Refuses test clips."""
+        if self._test & set(np.atleast_1d(positions).ravel().tolist()):
+            self._refuse()
+
+    def reshape(self, *shape: int) -> Any:
+        """The same clips as rows, several a clip, of which `numpy.take` may take some."""
+        return GuardedRows(self, self._clips.reshape(*shape))
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         return self._refuse()
@@ -366,6 +374,22 @@ class GuardedClips:
     def _refuse(self) -> Any:
         self.caught = True
         raise TestClipsRead("a test clip was read")
+
+
+@final
+class GuardedRows:
+    """Rows of guarded clips; nothing but `numpy.take` reads them."""
+
+    def __init__(self, clips: GuardedClips, rows: Any) -> None:
+        self._clips = clips
+        self._rows = rows
+
+    def __array_function__(self, function: Any, _: Any, given: Any, options: Any) -> Any:
+        if function is not np.take:
+            return np.asarray(self._clips)  # refused
+        _, index, *more = given
+        self._clips.read(np.asarray(index) // (len(self._rows) // len(self._clips)))
+        return np.take(self._rows, index, *more, **options)
 
 
 def guarded(store: ClipStore) -> tuple[ClipStore, GuardedClips]:
