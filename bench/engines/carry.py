@@ -63,6 +63,9 @@ def _run(order: Order, registries: Registries, work: Work, claim: HeldClaim, emi
     try:
         return run_cell(order.planned, registries, work.context, reporter, write)
     except KeyboardInterrupt:
+        kept = store.read(cell_id)
+        if kept is not None and ended_elsewhere(kept, order):  # its own record is written already: it was tidying up
+            raise
         with contextlib.suppress(BenchError):  # a full disk: there is no record, and so the cell is still to do
             write(Record(cell, "interrupted", "stopped by the user; run the same command again to go on"))
         raise

@@ -120,5 +120,5 @@ def is_finished(record: Record | None) -> bool:
 
 
 def ended_elsewhere(record: Record | None, order: Order) -> bool:
-    """Whether another process has finished the cell since the order was given."""
+    """Whether the cell was finished, be it by another process, since the order was given."""
     return is_finished(record) and stamp(record) != order.known

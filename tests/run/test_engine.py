@@ -114,6 +114,18 @@ def test_an_interrupted_cell_is_recorded_and_ends_like_an_unbroken_one(engine, p
         assert records(context)[name].evaluations == record.evaluations
 
 
+def test_a_cell_that_is_stopped_when_its_record_is_written_keeps_it(engine, plan, context, monkeypatch):
+    def stopped(run):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.cell._CellRun.clear", stopped)
+    cells = plan("tiny-noise")
+    for _ in range(2):  # the second time as with --resume always
+        with pytest.raises(KeyboardInterrupt):
+            engine(cells)
+        assert {name: record.status for name, record in records(context).items()} == {"tiny-noise": "ok"}
+
+
 @pytest.mark.usefixtures("no_process_left")
 def test_several_jobs_give_the_same_figures_and_a_killed_worker_costs_only_its_cell(engine, plan, context):
     names = ("tiny-broken", "tiny-walk", "herding", "tiny-noise")
