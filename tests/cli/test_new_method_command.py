@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import shutil
 
@@ -55,6 +56,12 @@ def test_the_test_that_is_written_runs_every_check(bench_main, here):
         namespace["test_the_contract"](rehearsal, conformance.CHECKS[0])
     (mark,) = namespace["test_the_contract"].pytestmark
     assert mark.args == ("check", conformance.CHECKS)
+
+
+def test_where_pytest_is_missing_it_is_to_be_installed_first(bench_main, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pytest" else found(name))
+    assert "\n  pip install pytest && python -m pytest test_mine.py\n" in bench_main("new-method", "mine").out
 
 
 def test_nothing_is_overwritten(bench_main, here):

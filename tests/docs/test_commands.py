@@ -74,7 +74,7 @@ def workplace(tmp_path_factory, tiny_plugin, bench_cli):
     shutil.copytree(ROOT / "experiments", folder / "experiments")
     outcome = bench_cli(
         "run", "--plugin", tiny_plugin, "--protocol", "tinier", "--datasets", "shapes-mixed[train=2,test=1]",
-        "--methods", "random", cwd=folder,
+        "--methods", "random", cwd=folder, timeout=500,
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     (record,) = RecordStore(folder / "results").all()
