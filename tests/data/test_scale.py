@@ -9,20 +9,27 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads peaks from /proc")
+
 CLIPS, CLASSES = 240_000, 400
 
 MOST_INDEX_MIB, MOST_SAMPLING_MIB = 110, 150
 """What listing, and then opening and sampling, may add to a process that has loaded Python, numpy and (to sample) torch."""
 
+PEAK = """
+def peak():  # in MiB; not that of getrusage, which begins with what the process that started this one had
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
+"""
+
 INDEX = """
-import json, resource, sys, time
+import json, sys, time
 from bench import lazy
 lazy.defer("torch")
 import numpy
 from bench import grid, plugins
 from bench.data.spec import parse_dataset
 registries = plugins.load()
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 start = peak()
 dataset = parse_dataset("kinetics400", registries, sys.argv[1])
 cells = grid.plan(
@@ -33,7 +40,7 @@ print(json.dumps({"cells": len(cells), "clips": len(cells[0].index.clips), "mib"
 """
 
 SAMPLE = """
-import hashlib, json, resource, sys
+import hashlib, json, sys
 from pathlib import Path
 import numpy as np
 import torch
@@ -42,7 +49,6 @@ from bench.data import store as stores
 from bench.data.cliptable import ClipTable
 from bench.data.pixels import SplitClips
 from bench.store.records import canonical_json
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 count, classes, cache = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 geometry = Geometry(8, 15, 64, 64)
 clips = ClipTable(ClipRef(f"train/some action {i % classes}/{i:011d}_000000_000010.mp4", i % classes,
@@ -77,7 +83,7 @@ print(json.dumps({"clips": len(store.clips), "read": classes * 64, "bright": bri
 
 def told(script, *arguments):
     """What a script says of itself, as JSON."""
-    command = [sys.executable, "-c", script, *map(str, arguments)]
+    command = [sys.executable, "-c", PEAK + script, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -107,7 +113,7 @@ def test_240_000_clips_are_listed_and_planned_in_little_memory(tmp_path):
     found = told(INDEX, tmp_path)
     print(found)
     assert (found["clips"], found["cells"]) == (CLIPS, 120)
-    assert found["mib"] < MOST_INDEX_MIB
+    assert 24 < found["mib"] < MOST_INDEX_MIB  # what the index takes by itself is seen
 
 
 @pytest.mark.slow
