@@ -35,13 +35,14 @@ def test_what_is_written_keeps_the_contract(bench_main, here, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_commands_that_are_printed_work(bench_cli, here, kind):
+def test_the_commands_that_are_printed_work(bench_cli, here, tiny_plugin, kind):
     printed = bench_cli("new-method", "mine", "--kind", kind, cwd=here).out
     check, test, run = [line.strip() for line in printed.partition("next:")[2].strip().splitlines()]
     assert (check, test) == ("python -m bench check mine.py", "python -m pytest test_mine.py")
     outcome = bench_cli(*check.split()[3:], cwd=here, timeout=300)
     assert (outcome.code, outcome.out.count(" FAILED ")) == (0, 0)
     words = [*run.split()[3:], "--datasets", "shapes-mixed[train=4,test=2]"]
+    words += ["--plugin", tiny_plugin, "--protocol", "tinier"]
     words += ["--set", "mine.steps=2"] if kind != "coreset" else []
     outcome = bench_cli(*words, cwd=here, timeout=300)
     assert outcome.code == 0
