@@ -55,7 +55,7 @@ _NETWORK, _FRAME_NETWORK = "convnet3d-small", "cnn-mean-small"
 _FRAMES, _SIZE, _VIEWS, _TEST = 4, 16, 2, 2
 
 _STEPS = 4
-_JUDGED_STEPS = 20  # where accuracy is compared
+_JUDGED_STEPS = 60  # where accuracy is compared
 
 # The most that another whole-number field of a config may be, by its name; the first pattern that is found in it counts.
 _CAPS = (
