@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from bench.api import ClipRef, Geometry
+from bench.api import ClipIndex, ClipRef, Geometry
 from bench.data.cliptable import Texts
-from bench.errors import BenchError
+from bench.errors import BenchError, MissingData
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +45,28 @@ class Listing:
     clips: Sequence[ClipRef]
     missing: frozenset[str]
     notes: tuple[str, ...] = ()
+
+
+def complete(name: str, title: str, listing: Listing, folder: Path, how: str) -> ClipIndex:
+    """The index of a listing of which nothing may be missing.
+
+    Args:
+        name: of the dataset, for the error.
+        title: the same for the index, with what sets its split apart.
+        listing: what should be there.
+        folder: where the videos should be.
+        how: a sentence on how to get them.
+
+    Raises:
+        MissingData: some are not there.
+    """
+    if listing.missing:
+        raise MissingData(
+            f"{name}: {len(listing.missing):,} of {len(listing.clips):,} clips are missing in {folder}: "
+            f"{some(sorted(listing.missing))}. {how}"
+        )
+    mark = fingerprint(listing.classes, listing.clips)
+    return ClipIndex(title, listing.classes, listing.clips, mark, listing.notes)
 
 
 class Listed(ABC):

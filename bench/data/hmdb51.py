@@ -15,16 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
-from bench.data.files import (
-    Archive,
-    ClassFolders,
-    Fetchable,
-    Listing,
-    fingerprint,
-    numbered_lines,
-    read_file,
-    some,
-)
+from bench.data.files import Archive, ClassFolders, Fetchable, Listing, complete, numbered_lines, read_file
 from bench.errors import BenchError, MissingData
 
 if TYPE_CHECKING:
@@ -114,16 +105,9 @@ class HMDB(Dataset[HMDBOptions], Fetchable):
 
     def index(self, geometry: Geometry) -> ClipIndex:
         """The same, of which nothing may be missing."""
-        listing, root = self.listing(), Path(self.root)
-        if listing.missing:
-            raise MissingData(
-                f"{self.name}: {len(listing.missing):,} of {len(listing.clips):,} clips are missing in {root}: "
-                f"{some(sorted(listing.missing))}. {how_to_get(self.name, root)}"
-            )
-        name = self.name if self.options.split == 1 else f"{self.name} (split {self.options.split})"
-        return ClipIndex(
-            name, listing.classes, listing.clips, fingerprint(listing.classes, listing.clips), listing.notes
-        )
+        root = Path(self.root)
+        title = self.name if self.options.split == 1 else f"{self.name} (split {self.options.split})"
+        return complete(self.name, title, self.listing(), root, how_to_get(self.name, root))
 
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
         """Decodes one video: uint8 ``(views, T, H, W, 3)``."""

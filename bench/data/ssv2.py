@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry, NoOptions
 from bench.data.cliptable import ClipTable
-from bench.data.files import ByHand, Listing, VideosByName, capped, fingerprint, read_file, some
+from bench.data.files import ByHand, Listing, VideosByName, capped, complete, read_file
 from bench.errors import BenchError, MissingData
 
 if TYPE_CHECKING:
@@ -89,15 +89,8 @@ class SSv2(Dataset[NoOptions], ByHand):
 
     def index(self, geometry: Geometry) -> ClipIndex:
         """The same, of which nothing may be missing."""
-        listing, root = self.listing(), Path(self.root)
-        if listing.missing:
-            raise MissingData(
-                f"{self.name}: {len(listing.missing):,} of {len(listing.clips):,} videos are missing in {root / FOLDERS[0]}: "
-                f"{some(sorted(listing.missing))}. {self.how_to_get()}"
-            )
-        return ClipIndex(
-            self.name, listing.classes, listing.clips, fingerprint(listing.classes, listing.clips), listing.notes
-        )
+        folder = Path(self.root) / FOLDERS[0]
+        return complete(self.name, self.name, self.listing(), folder, self.how_to_get())
 
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
         """Decodes one video: uint8 ``(views, T, H, W, 3)``."""

@@ -74,7 +74,7 @@ def test_the_number_is_the_labels_own_and_case_does_not_matter(tmp_path):
 
 def test_missing_videos_are_counted_and_named(tmp_path):
     layouts.ssv2(tmp_path, lambda path, number: None if number == 3 else layouts.small(path, number), 1, 1)
-    message = r"1 of 348 videos are missing in .*: 20bn-something-something-v2/4.webm\. .*licence.*--stand-in"
+    message = r"1 of 348 clips are missing in .*: 20bn-something-something-v2/4.webm\. .*licence.*--stand-in"
     with pytest.raises(MissingData, match=message):
         ssv2(tmp_path).index(GEOMETRY)
     assert ssv2(tmp_path).listing().missing == {"20bn-something-something-v2/4.webm"}
