@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import torch
 
+from bench.still import rows
+
 
 @dataclass(frozen=True)
 class Block:
@@ -76,7 +78,7 @@ def in_blocks(
     total = torch.zeros((), dtype=clips.dtype, device=clips.device)
     for block in blocks:
         places = block.clips.to(clips.device)
-        part = rendered[places].requires_grad_(True)
+        part = rows(rendered, places).requires_grad_(True)
         loss = loss_of(block, part)
         (gradient[places],) = torch.autograd.grad(loss, [part])
         total += loss.detach()

@@ -8,6 +8,7 @@ import torch
 
 from bench.api import Clips, SyntheticSet
 from bench.rng import generator
+from bench.still import distinct, hold, joined, rows, stands_still
 from bench.synthetic.unarchived import UnarchivedSet
 
 MOST_BYTES = 1 << 30
@@ -49,18 +50,10 @@ def kept_set(data: SyntheticSet, device: torch.device, layout: torch.memory_form
             batch = data.render(index, rng)
         if not torch.equal(rng.get_state(), untouched):
             return data
-        if len(data) * batch[0].numel() * batch.itemsize > MOST_BYTES:
+        if len(data) * distinct(batch)[0].numel() * batch.itemsize > MOST_BYTES:
             return data
-        rendered.append(batch.to(device).contiguous(memory_format=layout))
-    return RenderedSet(data, torch.cat(rendered).contiguous(memory_format=layout))
-
-
-def _rows(clips: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Some of the clips ``(N, C, T, H, W)``, memory layout kept, each in one copy."""
-    index = index.to(clips.device)
-    if clips.is_contiguous():
-        return clips.index_select(0, index)
-    return clips.permute(0, 2, 3, 4, 1).index_select(0, index).permute(0, 4, 1, 2, 3)
+        rendered.append(hold(distinct(batch).to(device), batch.shape[2]) if stands_still(batch) else batch.to(device))
+    return RenderedSet(data, joined(rendered, layout))
 
 
 @final
@@ -86,7 +79,7 @@ class KeptClips(Clips):
 
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """See `Clips`."""
-        return _rows(self._views[view], index)
+        return rows(self._views[view], index)
 
 
 @final
@@ -108,4 +101,4 @@ class RenderedSet(UnarchivedSet):
 
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """The kept clips; draws nothing, as the set draws nothing."""
-        return _rows(self.clips, index)
+        return rows(self.clips, index)

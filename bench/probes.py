@@ -10,6 +10,7 @@ import torch
 
 from bench.api import Clips
 from bench.rng import generator
+from bench.still import hold
 
 PROBES = ("shuffled", "reversed", "frozen", "half-rate")
 """The probes that every trained network is tested on, in the order of the tables."""
@@ -45,7 +46,11 @@ def shuffled_order(frames: int, rng: torch.Generator) -> list[int]:
 
 
 def rearrange(clips: torch.Tensor, order: Sequence[int]) -> torch.Tensor:
-    """Clips ``(B, C, T, H, W)`` that show frame ``order[t]`` at time t, memory layout kept; differentiable."""
+    """Clips ``(B, C, T, H, W)`` that show frame ``order[t]`` at time t, memory layout kept; differentiable.
+
+    One frame all the time is a view (`bench.still`)."""
+    if len(set(order)) == 1:
+        return hold(clips[:, :, order[0]].unsqueeze(2), len(order))
     dense = clips.is_contiguous(memory_format=torch.channels_last_3d)
     layout = torch.channels_last_3d if dense else torch.contiguous_format
     index = torch.tensor(order, device=clips.device)

@@ -10,6 +10,7 @@ from torch import nn
 from bench.api import ClipShape
 from bench.nets.classifier import Classifier
 from bench.nets.layers import initialise
+from bench.still import stands_still
 
 
 @final
@@ -46,5 +47,7 @@ class FrameConvNet(Classifier):
         return self.head(self.embedding(clips))  # type: ignore[no-any-return]
 
     def _maps(self, clips: torch.Tensor) -> torch.Tensor:
+        if stands_still(clips):
+            return self._maps(clips[:, :, :1]).expand(-1, clips.shape[2], -1, -1, -1)
         images = clips.transpose(1, 2).flatten(0, 1)
         return self.stack(images).unflatten(0, (clips.shape[0], clips.shape[2]))  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ import torch
 from bench.api import SyntheticSet
 from bench.config import Value
 from bench.errors import BenchError
+from bench.still import hold
 from bench.temporal import Interpolation, TemporalSetting
 
 
@@ -48,7 +49,7 @@ def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation, segm
     (not-a-knot ends: what moves as a polynomial of up to third degree is exact). With ``segments`` the stored frames are those
     of consecutive segments, each expanded by itself.
 
-    Differentiable; as many frames as asked for come back as they are, to the bit.
+    Differentiable; as many frames as asked for come back as they are, to the bit. One stored frame is held, without a copy.
     """
     if segments > 1:
         batch, channels, count, height, width = stored.shape
@@ -60,6 +61,8 @@ def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation, segm
         return whole.transpose(1, 2).flatten(2, 3)
     if interpolation == "cubic" and 1 < stored.shape[2] < frames:
         return torch.einsum("tn,bcnhw->bcthw", cubic_weights(stored.shape[2], frames).to(stored), stored)
+    if stored.shape[2] == 1:
+        return hold(stored, frames)
     left, right, weights = sources(stored.shape[2], frames, interpolation)
     before = stored.index_select(2, torch.tensor(left, device=stored.device))
     if not any(weights):

@@ -9,6 +9,7 @@ import torch
 
 from bench.api import SyntheticSet
 from bench.config import Value
+from bench.still import hold
 from bench.synthetic.keyframes import expand
 from bench.temporal import Interpolation
 
@@ -86,16 +87,19 @@ class StaticDynamicSet(SyntheticSet):
         frames = self.frames if self.dynamic is None else self.dynamic.shape[3]
         if self.static is not None:
             image = _one_of_each(self.static, index, rng)  # (B, 3, H, W)
-            parts.append(image.unsqueeze(2).expand(-1, -1, frames, -1, -1))
+            parts.append(hold(image.unsqueeze(2), frames))
         if self.dynamic is not None:
             parts.append(_one_of_each(self.dynamic, index, rng))  # (B, 1, n, H, W)
-        both = torch.cat(parts, dim=1) if self.mode == "concat" or len(parts) == 1 else parts[0] + parts[1]
+        if len(parts) == 1:
+            both = parts[0]
+        else:
+            both = torch.cat(parts, dim=1) if self.mode == "concat" else parts[0] + parts[1]
         if self.hallucinator is not None:
             weight, bias = self.hallucinator
             # With so few channels the gradient takes four times as long in the plain order of memory.
             both = both.contiguous(memory_format=torch.channels_last_3d)
             both = torch.nn.functional.conv3d(both, weight, bias, padding=1)
-        return expand(both, self.frames, self.interpolation)
+        return both if frames == self.frames else expand(both, self.frames, self.interpolation)
 
 
 def _one_of_each(memory: torch.Tensor, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:

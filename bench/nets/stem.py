@@ -1,0 +1,98 @@
+"""The first convolution of a video network, three colours in and half the height and width out, with a fast gradient in the clips.
+
+What matching learns are clips, so every step needs that gradient, and PyTorch's takes two to six times the forward pass where a
+convolution has a stride and so few channels. But the pixels of one phase (even or odd row, even or odd column) are all reached
+through the same part of the kernel. So the gradient is an ordinary convolution of what comes from above to four phases of three
+colours, on the small grid, whose channels are then dealt out to the pixels: the same sums, at the speed of a forward pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import torch
+from torch import nn
+
+_STRIDE = (1, 2, 2)
+
+
+@final
+class Stem(nn.Conv3d):
+    """``nn.Conv3d`` with stride (1, 2, 2) that keeps the length of clips; of clips of even height and width, on a CPU, its gradient is fast."""
+
+    def __init__(self, channels: int, width: int, kernel: tuple[int, int, int]) -> None:
+        super().__init__(channels, width, kernel, _STRIDE, tuple(size // 2 for size in kernel))
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        """See ``nn.Conv3d``."""
+        even = clips.shape[3] % 2 == 0 and clips.shape[4] % 2 == 0
+        plain = clips.device.type != "cpu" or clips.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
+        if plain or not even or not clips.requires_grad:
+            return super().forward(clips)
+        found: torch.Tensor = _Convolution.apply(clips, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return found
+
+
+class _Convolution(torch.autograd.Function):
+    """The convolution, whose gradients are made of operations that can be differentiated again."""
+
+    @staticmethod
+    def forward(clips: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv3d(clips, weight, bias, _STRIDE, _padding(weight))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.save_for_backward(*inputs[:2])
+
+    @staticmethod
+    def backward(ctx: Any, above: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        clips, weight = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        in_clips = clip_gradient(above, weight) if wanted[0] else None
+        if not any(wanted[1:]):
+            return in_clips, None, None
+        _, in_weight, in_bias = torch.ops.aten.convolution_backward(
+            above, clips, weight, [len(weight)], _STRIDE, _padding(weight), [1, 1, 1], False, [0, 0, 0], 1,
+            [False, wanted[1], wanted[2]],
+        )  # fmt: skip
+        return in_clips, in_weight, in_bias
+
+
+def clip_gradient(above: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The gradient in the clips, ``(B, C, T, 2h, 2w)``.
+
+    Args:
+        above: ``(B, O, T, h, w)``, the gradient in what the convolution puts out.
+        weight: ``(O, C, t, k, k)`` of the convolution; k odd.
+    """
+    kernel, before, after = _by_phase(weight)
+    batch, _, frames, height, width = above.shape
+    # Channels last, as the convolution is then twice as fast; zeros all around, by one copy.
+    room = above.new_zeros(batch, frames, height + before + after, width + before + after, len(weight))
+    room[:, :, before : before + height, before : before + width] = above.permute(0, 2, 3, 4, 1)
+    kernel = kernel.contiguous(memory_format=torch.channels_last_3d)
+    phases = nn.functional.conv3d(room.permute(0, 4, 1, 2, 3), kernel, padding=(weight.shape[2] // 2, 0, 0))
+    dealt = phases.view(batch, 2, 2, weight.shape[1], frames, height, width).permute(0, 3, 4, 5, 1, 6, 2)
+    return dealt.reshape(batch, weight.shape[1], frames, 2 * height, 2 * width)
+
+
+def _by_phase(weight: torch.Tensor) -> tuple[torch.Tensor, int, int]:
+    """The kernel ``(4 * C, O, t, n, n)`` from what comes from above to the phases, and how far it reaches back and ahead.
+
+    With padding p, output row o sees pixel row 2q + r through kernel row r + p - 2 (o - q). For each phase r these are every
+    second row of the kernel, from the last to the first; the other phase's are shifted by one, so zeros fill up.
+    """
+    outputs, channels, time, side, _ = weight.shape
+    padding = side // 2
+    before, after = padding // 2, (padding + 1) // 2
+    steps = range(-before, after + 1)
+    weight = nn.functional.pad(weight.flip(2), (1, 1, 1, 1))  # a frame of zeros, for what a phase does not reach
+    index = [[min(max(r + padding - 2 * step, -1), side) + 1 for step in steps] for r in (0, 1)]
+    places = torch.tensor(index, device=weight.device).flatten()
+    taken = weight.index_select(3, places).index_select(4, places)
+    taken = taken.view(outputs, channels, time, 2, len(steps), 2, len(steps)).permute(3, 5, 1, 0, 2, 4, 6)
+    return taken.reshape(4 * channels, outputs, time, len(steps), len(steps)), before, after
+
+
+def _padding(weight: torch.Tensor) -> list[int]:
+    return [size // 2 for size in weight.shape[2:]]

@@ -1,0 +1,44 @@
+"""The first convolution's own gradient is PyTorch's, of both orders."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench.nets.stem import Stem
+from bench.rng import generator
+
+
+def drawn(*shape):
+    return torch.randn(shape, generator=generator("stem", *shape), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("size", [(3, 8, 6), (1, 2, 2), (4, 10, 4)])
+@pytest.mark.parametrize("kernel", [(3, 3, 3), (3, 7, 7), (1, 5, 5), (1, 1, 1)])
+def test_gradients_of_both_orders_are_those_of_pytorch(kernel, size):
+    stem = Stem(3, 4, kernel).double()
+    clips = drawn(2, 3, *size).requires_grad_(True)
+    wanted = [clips, *stem.parameters()]
+    found = []
+    for convolve in (stem, super(Stem, stem).forward):
+        out = convolve(clips)
+        first = torch.autograd.grad(out.pow(3).sum(), wanted, create_graph=True)
+        second = torch.autograd.grad(sum(g.square().sum() for g in first), wanted)
+        found.append([out, *first, *second])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10 * float(theirs.detach().abs().max()))
+
+
+def test_weights_that_are_frozen_get_no_gradient():
+    stem = Stem(3, 4, (3, 3, 3)).requires_grad_(False)
+    clips = drawn(1, 3, 2, 4, 4).float().requires_grad_(True)
+    stem(clips).sum().backward()
+    assert clips.grad is not None and stem.weight.grad is None
+
+
+def test_odd_sides_go_the_plain_way():
+    stem = Stem(3, 4, (3, 3, 3)).double()
+    clips = drawn(1, 3, 2, 5, 7).requires_grad_(True)
+    ours = torch.autograd.grad(stem(clips).square().sum(), clips)[0]
+    theirs = torch.autograd.grad(super(Stem, stem).forward(clips).square().sum(), clips)[0]
+    assert torch.equal(ours, theirs)
