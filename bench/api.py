@@ -168,9 +168,11 @@ class Upstream(ABC):
         parts: how many parts it is made in; each is one file.
         part_bytes: about what one part takes. Where all parts together take more than the cache may hold, none is kept:
             each is made when it is asked for. 0 where this cannot be.
+        of_frames: True if `make` asks for single frames alone, so that the same artefact serves every temporal setting.
     """
 
     name: ClassVar[str]
+    of_frames: ClassVar[bool] = False
     parts: int
     part_bytes: int = 0
 

@@ -60,7 +60,7 @@ def _block(labels: torch.Tensor, own: range) -> Block:
 
 
 def in_blocks(
-    clips: torch.Tensor, blocks: Iterable[Block], loss_of: Callable[[Block, torch.Tensor], torch.Tensor]
+    clips: torch.Tensor, blocks: Sequence[Block], loss_of: Callable[[Block, torch.Tensor], torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A loss that is a sum over blocks, and its gradient in the clips.
 
@@ -74,6 +74,10 @@ def in_blocks(
         The loss, without graph, and its gradient ``(N, C, T, H, W)``; zero for clips of no block.
     """
     rendered = clips.detach()
+    if len(blocks) == 1 and torch.equal(blocks[0].clips, torch.arange(len(clips))):  # all of them, without a copy
+        rendered.requires_grad_(True)
+        loss = loss_of(blocks[0], rendered)
+        return loss.detach(), torch.autograd.grad(loss, [rendered])[0]
     gradient = torch.zeros_like(rendered)
     total = torch.zeros((), dtype=clips.dtype, device=clips.device)
     for block in blocks:

@@ -266,8 +266,9 @@ class _CellRun:
             synthetic, self.artefact.name if synthetic.archived and self.context.keep_sets else None
         )
         judge = self.registries.networks.get(self.cell.judge())()
-        self._evaluate(synthetic, test, store.classes, judge, protocol)
-        self._probe(synthetic, test, store, train_split, judge, protocol)
+        judged = kept_clips(test, _layout(judge))  # for all networks of both
+        self._evaluate(synthetic, judged, store.classes, judge, protocol)
+        self._probe(synthetic, judged, store, train_split, judge, protocol)
 
     def clear(self) -> None:
         """Removes what going on would have needed."""
@@ -396,7 +397,7 @@ class _CellRun:
         }
 
     def _evaluate(
-        self, synthetic: SyntheticSet, test: SplitClips, classes: tuple[str, ...], network: Network, protocol: Protocol
+        self, synthetic: SyntheticSet, test: Clips, classes: tuple[str, ...], network: Network, protocol: Protocol
     ) -> None:
         clip = self.planned.geometry.shape()
         partial = _PartialEvaluations(self.checkpoints / "evaluations.json", self.say)
@@ -411,7 +412,7 @@ class _CellRun:
     def _probe(
         self,
         synthetic: SyntheticSet,
-        test: SplitClips,
+        test: Clips,
         store: ClipStore,
         split: Split,
         network: Network,
@@ -566,7 +567,7 @@ def evaluate_set(
     """
     evaluations = list(done or [])
     if len(evaluations) < protocol.networks:
-        layout = torch.channels_last_3d if network.channels_last else torch.contiguous_format
+        layout = _layout(network)
         synthetic, test = kept_set(synthetic, device, layout), kept_clips(test, layout)
 
     def build(rng: torch.Generator) -> Any:
@@ -583,6 +584,11 @@ def evaluate_set(
         evaluations.append(protocol.evaluate(synthetic, test, len(classes), build, number, told, altered, states))
         keep(evaluations)
     return evaluations
+
+
+def _layout(network: Network) -> torch.memory_format:
+    """How a network likes its clips to lie in memory."""
+    return torch.channels_last_3d if network.channels_last else torch.contiguous_format
 
 
 def check_budget(synthetic: SyntheticSet, budget: int | None) -> None:

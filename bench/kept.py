@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import final
 
 import torch
@@ -18,13 +19,13 @@ _BATCH = 64
 
 
 def kept_clips(clips: Clips, layout: torch.memory_format) -> Clips:
-    """The same clips, normalised once; the clips themselves if that takes more than `MOST_BYTES`.
+    """The same clips, normalised once, when they are first asked for; the clips themselves if that takes more than `MOST_BYTES`.
 
     Args:
         clips: what networks are tested on.
         layout: the memory layout that they are kept in; the numbers are the same.
     """
-    if len(clips) == 0:
+    if len(clips) == 0 or isinstance(clips, KeptClips):
         return clips
     first = clips.batch(torch.zeros(1, dtype=torch.int64), 0)
     if len(clips) * clips.views() * first.numel() * first.itemsize > MOST_BYTES:
@@ -67,15 +68,21 @@ class KeptClips(Clips):
 
     def __init__(self, clips: Clips, layout: torch.memory_format) -> None:
         self.labels = clips.labels
-        every = torch.arange(len(clips)).split(_BATCH)  # type: ignore[no-untyped-call]
-        self._views = [
-            torch.cat([clips.batch(index, view).contiguous(memory_format=layout) for index in every])
-            for view in range(clips.views())
+        self._clips = clips
+        self._layout = layout
+
+    @functools.cached_property
+    def _views(self) -> list[torch.Tensor]:
+        """All clips of each window, ``(N, C, T, H, W)``; made when the first one is asked for."""
+        every = torch.arange(len(self._clips)).split(_BATCH)  # type: ignore[no-untyped-call]
+        return [
+            joined([self._clips.batch(index, view) for index in every], self._layout)
+            for view in range(self._clips.views())
         ]
 
     def views(self) -> int:
         """Stored windows per clip."""
-        return len(self._views)
+        return self._clips.views()
 
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """See `Clips`."""

@@ -27,7 +27,7 @@ from bench.plugins import source_hash
 from bench.precision import FULL, to_distil
 from bench.store.artefacts import load_meta
 from bench.store.records import Cell, PhaseCost, canonical_json
-from bench.synthetic.keyframes import as_matched
+from bench.synthetic.keyframes import as_matched, known_frames
 from bench.temporal import TemporalSetting
 from bench.upstream import PassingArtefact, fits, open_or_make
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
 
 CHECKPOINT_SECONDS = 20.0
+NUMBERS = 2
+"""Raised when the suite's networks come to other numbers, be it by rounding: no cell then mixes two ways of computing."""
+
 HISTORY_POINTS = 200
 
 
@@ -198,8 +201,10 @@ class CellTask(Task):
         self, index: torch.Tensor, views: torch.Tensor | None = None, frame: torch.Tensor | None = None
     ) -> torch.Tensor:
         """See `Task`."""
-        clips = normalise(self._data.pixels(index, self._middle(index) if views is None else views, frame))
-        return clips if frame is not None else as_matched(clips, self.setting)
+        pixels = self._data.pixels(index, self._middle(index) if views is None else views, frame)
+        if frame is not None:
+            return normalise(pixels)
+        return as_matched(normalise(known_frames(pixels, self.setting)), self.clip.frames, self.setting)
 
     def views(self) -> int:
         """See `Task`."""
@@ -251,10 +256,11 @@ class CellTask(Task):
             "data": self._digest,
             "split": self._split,
             "networks": [self._network.name, self._frame_network.name],
+            "numbers": NUMBERS,
             "seed": self.seed,
             "device": self.device.type,
         }
-        if self.setting.n_real < self.clip.frames:  # real clips are not seen whole
+        if self.setting.n_real < self.clip.frames and not what.of_frames:  # real clips are not seen whole
             key["seen"] = [self.setting.n_real, self.setting.segments, self.setting.interpolation]
         if self._precision != FULL:
             key["precision"] = self._precision

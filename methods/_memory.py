@@ -72,6 +72,7 @@ class StaticMemory(Upstream):
     lr: float
 
     name = "static-memory"
+    of_frames = True
     parts = 1
 
     def key(self) -> Mapping[str, Value]:

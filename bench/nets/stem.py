@@ -18,10 +18,11 @@ _STRIDE = (1, 2, 2)
 
 @final
 class Stem(nn.Conv3d):
-    """``nn.Conv3d`` with stride (1, 2, 2) that keeps the length of clips; of clips of even height and width, on a CPU, its gradient is fast."""
+    """``nn.Conv3d`` with stride (1, 2, 2) that keeps the length of clips. On a CPU, its gradient in clips of even sides is fast."""
 
     def __init__(self, channels: int, width: int, kernel: tuple[int, int, int]) -> None:
-        super().__init__(channels, width, kernel, _STRIDE, tuple(size // 2 for size in kernel))
+        time, height, across = kernel
+        super().__init__(channels, width, kernel, _STRIDE, (time // 2, height // 2, across // 2))
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """See ``nn.Conv3d``."""

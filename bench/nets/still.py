@@ -37,7 +37,7 @@ class _Run:
 
     def widened(self, edge: int, between: int) -> torch.Tensor:
         """The maps with ``edge`` frames at each end, no fewer than there are, and ``between`` equal ones."""
-        first, middle, last = self.maps.split([self.edge, 1, self.edge], dim=2)
+        first, middle, last = torch.split_with_sizes(self.maps, [self.edge, 1, self.edge], dim=2)
         more = edge - self.edge
         return torch.cat([first, middle.expand(-1, -1, between + 2 * more, -1, -1), last], dim=2)
 

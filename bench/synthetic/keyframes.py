@@ -82,13 +82,22 @@ def cubic_weights(stored: int, frames: int) -> torch.Tensor:
     return torch.from_numpy(CubicSpline(knots, np.eye(stored))(np.arange(frames)))
 
 
-def as_matched(clips: torch.Tensor, setting: TemporalSetting) -> torch.Tensor:
-    """Real clips ``(B, C, T, H, W)`` as matching sees them: ``n_real`` of their frames, expanded to T."""
-    frames = clips.shape[2]
-    if setting.n_real == frames:
+def known_frames(clips: torch.Tensor, setting: TemporalSetting) -> torch.Tensor:
+    """The frames of real clips ``(B, C, T, H, W)`` that matching knows, ``(B, C, n_real, H, W)``."""
+    if setting.n_real == clips.shape[2]:
         return clips
-    how: Interpolation = "linear" if setting.interpolation == "adaptive" else setting.interpolation
-    return expand(stored_frames(clips, setting.n_real, how, setting.segments), frames, how, setting.segments)
+    return stored_frames(clips, setting.n_real, _between(setting), setting.segments)
+
+
+def as_matched(known: torch.Tensor, frames: int, setting: TemporalSetting) -> torch.Tensor:
+    """Real clips as matching sees them: those frames expanded to ``(B, C, frames, H, W)``."""
+    if setting.n_real == frames:
+        return known
+    return expand(known, frames, _between(setting), setting.segments)
+
+
+def _between(setting: TemporalSetting) -> Interpolation:
+    return "linear" if setting.interpolation == "adaptive" else setting.interpolation
 
 
 def stored_frames(clips: torch.Tensor, count: int, interpolation: Interpolation, segments: int) -> torch.Tensor:

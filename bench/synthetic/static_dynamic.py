@@ -83,23 +83,50 @@ class StaticDynamicSet(SyntheticSet):
 
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips, each of a random one of its static and a random one of its dynamic memories."""
-        parts = []
-        frames = self.frames if self.dynamic is None else self.dynamic.shape[3]
-        if self.static is not None:
-            image = _one_of_each(self.static, index, rng)  # (B, 3, H, W)
-            parts.append(hold(image.unsqueeze(2), frames))
-        if self.dynamic is not None:
-            parts.append(_one_of_each(self.dynamic, index, rng))  # (B, 1, n, H, W)
-        if len(parts) == 1:
-            both = parts[0]
-        else:
-            both = torch.cat(parts, dim=1) if self.mode == "concat" else parts[0] + parts[1]
+        still = None if self.static is None else _one_of_each(self.static, index, rng).unsqueeze(2)  # (B, 3, 1, H, W)
+        if self.dynamic is None:
+            assert still is not None
+            return hold(still, self.frames)
+        moving = _one_of_each(self.dynamic, index, rng)  # (B, 1, n, H, W)
         if self.hallucinator is not None:
-            weight, bias = self.hallucinator
-            # With so few channels the gradient takes four times as long in the plain order of memory.
-            both = both.contiguous(memory_format=torch.channels_last_3d)
-            both = torch.nn.functional.conv3d(both, weight, bias, padding=1)
-        return both if frames == self.frames else expand(both, self.frames, self.interpolation)
+            clips = hallucinated(still, moving, *self.hallucinator, self.mode)
+        elif still is None:
+            clips = moving
+        else:
+            clips = (
+                torch.cat([hold(still, moving.shape[2]), moving], dim=1) if self.mode == "concat" else still + moving
+            )
+        return expand(clips, self.frames, self.interpolation)
+
+
+def hallucinated(
+    still: torch.Tensor | None, moving: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, mode: Mode
+) -> torch.Tensor:
+    """The hallucinator's clips, ``(B, 3, n, H, W)``.
+
+    Args:
+        still: static memory ``(B, 3, 1, H, W)``, or None.
+        moving: dynamic memory ``(B, 1, n, H, W)``.
+        weight, bias, mode: see `StaticDynamicSet`.
+    """
+    if still is None:
+        return _convolved(moving, weight, bias)
+    if mode == "add":
+        return _convolved(still + moving, weight, bias)
+    # A convolution of channels side by side is the sum of theirs. What it makes of an image that is shown all the time differs
+    # in the first and the last frame alone, so three frames stand for all.
+    frames = moving.shape[2]
+    part = _convolved(hold(still, min(frames, 3)), weight[:, :-1], bias)
+    if frames > 3:
+        part = torch.cat([part[:, :, :1], hold(part[:, :, 1:2], frames - 2), part[:, :, 2:]], dim=2)
+    return part + _convolved(moving, weight[:, -1:], None)
+
+
+def _convolved(clips: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    # With so few channels the gradient takes four times as long in the plain order of memory.
+    layout = torch.channels_last_3d
+    clips, weight = clips.contiguous(memory_format=layout), weight.contiguous(memory_format=layout)
+    return torch.nn.functional.conv3d(clips, weight, bias, padding=1)
 
 
 def _one_of_each(memory: torch.Tensor, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:

@@ -69,7 +69,10 @@ def test_half_precision_is_near():
     clips = hold(frame(2, 3, 1, 16, 16).float(), 16)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(
-            network(clips).float(), network(clips.contiguous()).float(), rtol=0.02, atol=0.02 * float(network(clips).abs().max())
+            network(clips).float(),
+            network(clips.contiguous()).float(),
+            rtol=0.02,
+            atol=0.02 * float(network(clips).abs().max()),
         )
 
 

@@ -17,7 +17,7 @@ from bench.segments import SegmentTask, learn_in_time
 from bench.synthetic.adaptive import AdaptiveSet, GrowingSet, neighbours, opposition
 from bench.synthetic.choose import coreset, random_choice, real_initialisation
 from bench.synthetic.dense import DenseSet
-from bench.synthetic.keyframes import KeyframeSet, as_matched, expand, places, stored_frames
+from bench.synthetic.keyframes import KeyframeSet, as_matched, expand, known_frames, places, stored_frames
 from bench.temporal import TemporalSetting
 from methods.dm import DM, DMConfig, dm_loss
 from tests.oracle.fake_task import FakeTask
@@ -110,15 +110,19 @@ def test_a_coreset_stores_the_frames_of_its_setting(text: str) -> None:
     assert kept.numel() == 2 * 3 * setting.n_syn * 16 * 16
 
 
+def matched(clips: torch.Tensor, setting: TemporalSetting) -> torch.Tensor:
+    return as_matched(known_frames(clips, setting), clips.shape[2], setting)
+
+
 def test_matching_sees_n_real_frames_expanded_again() -> None:
     clips = torch.randn(2, 3, 8, 4, 4, generator=generator("real"))
-    seen = as_matched(clips, TemporalSetting(8, 2, 1, "nearest"))
+    seen = matched(clips, TemporalSetting(8, 2, 1, "nearest"))
     assert torch.equal(seen[:, :, :4], clips[:, :, 2:3].expand(-1, -1, 4, -1, -1))
     assert torch.equal(seen[:, :, 4:], clips[:, :, 6:7].expand(-1, -1, 4, -1, -1))
-    seen = as_matched(clips, TemporalSetting(8, 4, 2, "linear"))  # two ends of each half
+    seen = matched(clips, TemporalSetting(8, 4, 2, "linear"))  # two ends of each half
     torch.testing.assert_close(seen[:, :, 1], torch.lerp(clips[:, :, 0], clips[:, :, 3], 1 / 3))
     torch.testing.assert_close(seen[:, :, 6], torch.lerp(clips[:, :, 4], clips[:, :, 7], 2 / 3))
-    assert as_matched(clips, TemporalSetting(2, 8, 1, "linear")) is clips
+    assert matched(clips, TemporalSetting(2, 8, 1, "linear")) is clips
 
 
 # ----------------------------------------------------------------------------------------------------------------------
