@@ -33,6 +33,7 @@ class Herding(Method[HerdingConfig]):
     name = "herding"
     Config = HerdingConfig
     paper = "Welling, ICML 2009; Rebuffi et al., CVPR 2017"
+    shares = ("trained-network",)
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""

@@ -33,6 +33,7 @@ class KCenter(Method[KCenterConfig]):
     name = "kcenter"
     Config = KCenterConfig
     paper = "Sener & Savarese, ICLR 2018"
+    shares = ("trained-network",)
 
     def distill(self, task: Task) -> SyntheticSet:
         """See `Method`."""

@@ -15,7 +15,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar, final
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeAlias, TypeVar, final
 
 import torch
 
@@ -35,6 +35,8 @@ Split = Literal["train", "fit", "validation", "test"]
 
 
 LabelLoss = Literal["cross-entropy", "squared"]
+
+Metric: TypeAlias = "float | torch.Tensor"
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -316,8 +318,11 @@ class Task(Checkpoints):
         """The generator for one purpose (and step): the same in a fresh and in a resumed run."""
 
     @abstractmethod
-    def progress(self, step: int, total: int, **metrics: float) -> None:
-        """Reports a finished step (its loss, say): shown to the user, thinned into the record's history."""
+    def progress(self, step: int, total: int, **metrics: Metric) -> None:
+        """Reports a finished step (its loss, say): shown to the user, thinned into the record's history.
+
+        Give the numbers as they are, as tensors ``()`` on the device: those that nobody looks at are then not waited for.
+        """
 
     @abstractmethod
     def log(self, message: str) -> None:
@@ -395,6 +400,8 @@ class Method(ABC, Generic[C]):
             the largest class. ``--methods all`` takes it wherever there is a budget in bytes.
         tuned: fields of Config that ``run --tune`` may move by one common factor: positive floats (learning rates) are
             multiplied by it; whole numbers are decibels (quality of a codec), to which 20 log10 of it is added.
+        shares: names of the upstream artefacts that make up the part of its work that does not grow with IPC, so that a plan
+            counts them once before any record tells it.
     """
 
     name: ClassVar[str]
@@ -406,6 +413,7 @@ class Method(ABC, Generic[C]):
     in_all: ClassVar[bool] = True
     fills_budget: ClassVar[bool] = False
     tuned: ClassVar[tuple[str, ...]] = ()
+    shares: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: C) -> None:
         self.config = config

@@ -69,7 +69,7 @@ class Experience:
 
     Judging: over records of the same profile, network and method, else of the same profile and network, else of the same profile.
     Learning: over those of the same profile and method, which also say what shared artefacts a method has; else of the same
-    profile. Without any `FLOPS_PER_CORE`, and nothing is shared.
+    profile. Without any `FLOPS_PER_CORE`, and what methods say that they share, in equal parts.
 
     Args:
         registries: all parts.
@@ -127,14 +127,16 @@ class Experience:
             kind = ("judging", cell.profile, cell.judge(), cell.method)
             took = work.judging * self._rate(kind, kind[:3], kind[:2])
             own = ("learning", cell.profile, cell.method)
-            artefacts = self._artefacts.get((cell.profile, cell.method), {})
+            recorded = self._artefacts.get((cell.profile, cell.method), {})
+            artefacts = recorded or dict.fromkeys(self._registries.methods.get(cell.method).shares)
             if artefacts:
                 took += work.learned * self._rate(own, own[:2])
             else:
                 took += (work.real + work.learned) * self._rate(own, own[:2])
             for name in artefacts:
                 key = (name, *_shared_by(planned))
-                needed = work.real * self._rate(("artefact", *own[1:], name))
+                real = work.real if recorded else work.real / len(artefacts)
+                needed = real * self._rate(("artefact", *own[1:], name))
                 took += max(0.0, needed - made.get(key, 0.0))
                 made[key] = max(needed, made.get(key, 0.0))
             found[cell_id] = took

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from bench import temporal
-from bench.api import Artefact, ClipShape, SyntheticSet, Task, Upstream
+from bench.api import Artefact, ClipShape, Metric, SyntheticSet, Task, Upstream
 
 if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
@@ -97,7 +97,7 @@ class FrameTask(Task):
         """See `Task`."""
         return self._task.resume()
 
-    def progress(self, step: int, total: int, **metrics: float) -> None:
+    def progress(self, step: int, total: int, **metrics: Metric) -> None:
         """See `Task`."""
         self._task.progress(step, total, **metrics)
 

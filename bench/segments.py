@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, final
 
 import torch
 
-from bench.api import Artefact, ClipShape, SyntheticSet, Task, Upstream
+from bench.api import Artefact, ClipShape, Metric, SyntheticSet, Task, Upstream
 from bench.plugins import source_hash
 from bench.synthetic.adaptive import GrowingSet
 from bench.synthetic.choose import real_initialisation
@@ -159,7 +159,7 @@ class SegmentTask(Task):
             return None
         return kept
 
-    def progress(self, step: int, total: int, **metrics: float) -> None:
+    def progress(self, step: int, total: int, **metrics: Metric) -> None:
         """See `Task`: as a part of all segments."""
         self._task.progress(self._number * total + step, self._count * total, **metrics)
 

@@ -16,7 +16,7 @@ import torch
 
 from bench import paths
 from bench import rng as named
-from bench.api import Artefact, ClipShape, Network, Protocol, Recipe, Split, SyntheticSet, Task, Upstream
+from bench.api import Artefact, ClipShape, Metric, Network, Protocol, Recipe, Split, SyntheticSet, Task, Upstream
 from bench.checkpoints import FileCheckpoints
 from bench.config import Value
 from bench.costs import PhaseMeter
@@ -40,6 +40,7 @@ NUMBERS = 2
 """Raised when the suite's networks come to other numbers, be it by rounding: no cell then mixes two ways of computing."""
 
 HISTORY_POINTS = 200
+LOOK_SECONDS = 0.5
 
 
 @dataclass
@@ -188,6 +189,8 @@ class CellTask(Task):
         # What differs between the cell itself and the parts of its upstream artefacts:
         self._phase = "distil"
         self._meter: PhaseMeter | None = None
+        self._look = 0.0  # when a number is shown again, by `time.monotonic`
+        self._loss: float | None = None
         self._saved = self._file(checkpoint_path, cell.id())
 
     # ------------------------------------------------------------------------------------------------------------------
@@ -301,6 +304,7 @@ class CellTask(Task):
         task._saved = task._file(checkpoint, canonical_json({**key, "part": part}))
         task.journal = load_journal(checkpoint, task._saved.owner)
         task._meter = None
+        task._loss = None
         return task
 
     def _wait(self, message: str) -> None:
@@ -331,18 +335,26 @@ class CellTask(Task):
             self.journal.distil = self._meter.so_far()
         return {"journal": self.journal.to_meta()}
 
-    def progress(self, step: int, total: int, **metrics: float) -> None:
-        """See `Task`."""
-        if step % max(1, total // HISTORY_POINTS) == 0 or step == total:
-            for name, value in {"step": float(step), **metrics}.items():
+    def progress(self, step: int, total: int, **metrics: Metric) -> None:
+        """See `Task`. A GPU is waited for where a number is kept, and twice a second."""
+        kept = step % max(1, total // HISTORY_POINTS) == 0 or step == total
+        if kept or self.device.type == "cpu" or time.monotonic() >= self._look:
+            values = {"step": float(step)} | {name: _number(value) for name, value in metrics.items()}
+            self._loss = values.get("loss")
+            self._look = time.monotonic() + LOOK_SECONDS
+            for name, value in values.items() if kept else ():
                 self.journal.history.setdefault(name, []).append(value)
-        self._reporter.step(self._phase, step, total, metrics.get("loss"))
+        self._reporter.step(self._phase, step, total, self._loss)
         if self._phase == "upstream":  # parts without checkpoints of their own stop in time, too
             self._reporter.check_time()
 
     def log(self, message: str) -> None:
         """See `Task`."""
         self._reporter.log(message)
+
+
+def _number(value: Metric) -> float:
+    return float(value.detach()) if isinstance(value, torch.Tensor) else value
 
 
 def load_journal(path: Path, owner: str) -> Journal:

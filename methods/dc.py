@@ -80,6 +80,7 @@ class DC(Method[DCConfig]):
     Config = DCConfig
     paper = "Zhao, Mopuri & Bilen, ICLR 2021"
     tuned = ("lr",)
+    shares = ("real-gradients",)
     presets = PRESETS
 
     def distill(self, task: Task) -> SyntheticSet:
@@ -152,7 +153,7 @@ def match_gradients(task: Task, learner: Learner, config: DCMatching, augment: A
             if loop + 1 < config.outer_loops:
                 train_network(task, network, learner.synthetic, config, augment, draw)
         done = (step + 1) * config.outer_loops
-        task.progress(done, total, loss=float(loss) / len(task.classes))
+        task.progress(done, total, loss=loss / len(task.classes))
         task.checkpoint(step + 1, learner.state)
 
 

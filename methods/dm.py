@@ -62,6 +62,7 @@ class DM(Method[DMConfig]):
     Config = DMConfig
     paper = "Zhao & Bilen, WACV 2023"
     tuned = ("lr",)
+    shares = ("real-means",)
     presets = (
         released(
             {"lr": 30.0, "steps": 5000, "momentum": 0.5, "batch_real": 64},
@@ -104,7 +105,7 @@ def match_distribution(task: Task, learner: Learner, config: DMMatching) -> None
         clips = learner.render(everything, task.rng("render", step))
         loss, gradient = in_blocks(clips, blocks, functools.partial(_block_loss, network, real))
         learner.apply(pulled_back(clips, gradient, list(learner.learned.values())))
-        task.progress(step + 1, config.steps, loss=float(loss))
+        task.progress(step + 1, config.steps, loss=loss)
         task.checkpoint(step + 1, learner.state)
 
 
@@ -150,9 +151,9 @@ class RealMeans(Upstream):
         means = []
         for step in range(part * BLOCK, (part + 1) * BLOCK):
             network = task.network(task.rng("network", step)).requires_grad_(False)
-            means.append(real_means(task, network, self.batch_real, step).cpu())
+            means.append(real_means(task, network, self.batch_real, step))
             task.progress(step + 1, self.parts * BLOCK)
-        return {"means": torch.stack(means)}
+        return {"means": torch.stack(means).cpu()}
 
 
 def _mean_bytes(task: Task) -> int:

@@ -24,6 +24,7 @@ class DSA(Method[DCConfig]):
     Config = DCConfig
     paper = "Zhao & Bilen, ICML 2021"
     tuned = ("lr",)
+    shares = ("real-gradients",)
     presets = PRESETS
 
     def distill(self, task: Task) -> SyntheticSet:

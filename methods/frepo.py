@@ -136,7 +136,7 @@ def match_regression(task: Task, synthetic: SyntheticSet, rates: Mapping[str, fl
         with torch.no_grad():
             clips = synthetic.render(everything, task.rng("render for pool", step))
         pool.train(number, clips, targets.detach(), step)
-        task.progress(step + 1, config.steps, loss=float(loss.detach()))
+        task.progress(step + 1, config.steps, loss=loss.detach())
         task.checkpoint(step + 1, lambda: {**learner.state(), **pool.state()})
 
 
@@ -159,7 +159,8 @@ def regress(synthetic: torch.Tensor, targets: torch.Tensor, real: torch.Tensor, 
     """
     within = (synthetic @ synthetic.T).double()  # solved in float64: the ridge is small beside float32's precision
     penalty = ridge * within.trace() / len(within) * torch.eye(len(within), dtype=within.dtype, device=within.device)
-    weights = torch.linalg.solve(within + penalty, targets.double())
+    # `solve_ex` does not wait for the device to say that the matrix can be inverted; with the penalty it can.
+    weights = torch.linalg.solve_ex(within + penalty, targets.double()).result
     found: torch.Tensor = (real @ synthetic.T).double() @ weights
     return found.to(synthetic.dtype)
 

@@ -93,6 +93,7 @@ class MTT(Method[MTTConfig]):
     Config = MTTConfig
     paper = "Cazenavette et al., CVPR 2022; TESLA: Cui et al., ICML 2023"
     tuned = ("lr",)
+    shares = ("experts",)
     presets = (
         released(
             {"lr": 1e5, "steps": 8000, "syn_steps": 10, "expert_epochs": 1, "max_start_epoch": 10, "experts": 30},
@@ -152,8 +153,8 @@ def match_trajectories(task: Task, synthetic: SyntheticSet, rates: dict[str, flo
         learned = tuple(learner.learned.values())
         loss, gradients = BACKWARD[config.backward](inner, start, target, rate, config.syn_steps, learned)
         learner.apply(gradients)
-        shown = {} if synthetic.rate is None else {"rate": float(synthetic.rate)}
-        task.progress(step + 1, config.steps, loss=float(loss), **shown)
+        shown = {} if synthetic.rate is None else {"rate": synthetic.rate}
+        task.progress(step + 1, config.steps, loss=loss, **shown)
         task.checkpoint(step + 1, learner.state)
 
 

@@ -70,6 +70,7 @@ class DMSD(_WithMemories[DMSDConfig]):
     Config = DMSDConfig
     paper = PAPER
     tuned = ("lr_dynamic",)
+    shares = ("real-means", "static-memory")
     presets = (
         released({"lr_dynamic": 1e-4, "lr_hallucinator": 1e-5, "steps": 5000, "batch_real": 64}, ipc=1),
         released({"lr_dynamic": 1e3, "lr_hallucinator": 1e-6, "steps": 5000, "batch_real": 64, **LOOPS}, ipc=5),
@@ -113,6 +114,7 @@ class DCSD(_WithMemories[DCSDConfig]):
     Config = DCSDConfig
     paper = PAPER
     tuned = ("lr_dynamic",)
+    shares = ("real-gradients", "static-memory")
     presets = (
         quick({"steps": 40, "batch_real": 16, "lr_dynamic": 10.0, **SD_QUICK}),
         main_job({"steps": 20, **STATIC_MAIN_JOB}),
@@ -152,6 +154,7 @@ class MTTSD(_WithMemories[MTTSDConfig]):
     Config = MTTSDConfig
     paper = PAPER
     tuned = ("lr_dynamic",)
+    shares = ("experts", "static-memory")
     presets = (
         released({**MTT_RELEASE, "syn_steps": 10}, ipc=1, note=mtt.UNREAD),
         released(
@@ -195,6 +198,7 @@ class FRePoSD(_WithMemories[FRePoSDConfig]):
     Config = FRePoSDConfig
     paper = PAPER
     tuned = ("lr_dynamic",)
+    shares = ("static-memory",)
     presets = (
         released(
             {"steps": 10000, "pool": 10, "pool_updates": 100, "pool_lr": 1e-4, "batch_real": 512},
@@ -230,6 +234,7 @@ class StaticOnly(Method[StaticConfig]):
     name = "static-only"
     Config = StaticConfig
     paper = PAPER
+    shares = ("static-memory",)
     presets = (
         Preset(LOOPS, source="Zhao et al., ICLR 2021, appendix: images, IPC 10", ipc=5),
         quick(STATIC_QUICK),
@@ -257,6 +262,7 @@ class DMDynamicOnly(_WithMemories[DMSDConfig]):
     Config = DMSDConfig
     paper = PAPER
     tuned = ("lr_dynamic",)
+    shares = ("real-means",)
     presets = DMSD.presets
     in_all = False
 
@@ -281,6 +287,7 @@ class DMNoHallucinator(_WithMemories[DMSDConfig]):
     Config = DMSDConfig
     paper = PAPER
     tuned = ("lr_dynamic",)
+    shares = ("real-means", "static-memory")
     presets = DMSD.presets
     in_all = False
 

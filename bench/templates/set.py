@@ -103,7 +103,7 @@ class NewMethod(Method[NewMethodConfig]):
                     wanted = network.features(task.real(label, self.config.batch_real, real_rng)).mean(dim=0)
                 loss = loss + (found[synthetic.labels == label].mean(dim=0) - wanted).square().sum()
             learner.update(loss)
-            task.progress(step + 1, self.config.steps, loss=float(loss.detach()))
+            task.progress(step + 1, self.config.steps, loss=loss.detach())
             task.checkpoint(step + 1, learner.state)  # kept every 20 seconds
         return synthetic
 

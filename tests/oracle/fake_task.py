@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from bench import temporal
-from bench.api import Artefact, ClipShape, SyntheticSet, Task, Upstream
+from bench.api import Artefact, ClipShape, Metric, SyntheticSet, Task, Upstream
 from bench.nets.classifier import Classifier
 from bench.nets.convnet2d import FrameConvNet
 from bench.nets.convnet3d import SmallConvNet3D
@@ -43,7 +43,7 @@ class FakeTask(Task):
         rng = generator("fake")
         patterns = torch.randn(classes, *self.clip.dims(), generator=rng).repeat_interleave(per_class, dim=0)
         self.data = (patterns + 0.5 * torch.randn(patterns.shape, generator=rng)).to(dtype)
-        self.losses: list[float] = []
+        self.metrics: list[dict[str, Metric]] = []
 
     def indices(self, label: int) -> torch.Tensor:
         return torch.arange(label * self.per_class, (label + 1) * self.per_class)
@@ -85,8 +85,12 @@ class FakeTask(Task):
     def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
         return None
 
-    def progress(self, step: int, total: int, **metrics: float) -> None:
-        self.losses += [metrics["loss"]] if "loss" in metrics else []
+    def progress(self, step: int, total: int, **metrics: Metric) -> None:
+        self.metrics += [metrics] if "loss" in metrics else []
+
+    @property
+    def losses(self) -> list[float]:
+        return [float(metrics["loss"]) for metrics in self.metrics]
 
     def log(self, message: str) -> None:
         pass
