@@ -29,7 +29,7 @@ from bench.store.artefacts import load_meta
 from bench.store.records import Cell, PhaseCost, canonical_json
 from bench.synthetic.keyframes import as_matched, known_frames
 from bench.temporal import TemporalSetting
-from bench.upstream import PassingArtefact, fits, open_or_make
+from bench.upstream import PassingArtefact, has_room, open_or_make
 
 if TYPE_CHECKING:
     from bench.data.store import ClipStore
@@ -268,7 +268,7 @@ class CellTask(Task):
         if self._precision != FULL:
             key["precision"] = self._precision
         limit, expected = paths.cache_limit(), what.part_bytes * what.parts
-        if not fits(self._cache, expected, limit):
+        if not has_room(self._cache, expected, limit):
             self.log(
                 f"{what.name} would take {expected / 2**30:.1f} GiB of the cache: made when needed, and not shared"
             )

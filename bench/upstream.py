@@ -126,7 +126,7 @@ def part_path(folder: Path, number: int) -> Path:
     return folder / f"{number:03}.safetensors"
 
 
-def fits(cache: Path, expected: int, limit: int) -> bool:
+def has_room(cache: Path, expected: int, limit: int) -> bool:
     """Whether an artefact of ``expected`` bytes may be kept: within the limit, and in nine tenths of the disk's free space."""
     if expected > limit:
         return False

@@ -8,6 +8,8 @@ import torch
 from bench import kept
 from bench.api import Clips
 from bench.rng import generator
+from bench.still import stands_still
+from bench.synthetic.frozen import FrozenSet
 from bench.synthetic.keyframes import KeyframeSet
 from bench.synthetic.unarchived import UnarchivedSet
 
@@ -83,6 +85,18 @@ def test_a_set_is_rendered_once_if_it_draws_nothing():
     assert rendered.tensors()["frames"] is data.frames
     data.frames.zero_()
     assert bool(rendered.render(index, generator("a")).any())
+
+
+@pytest.mark.parametrize("layout", [PLAIN, LAST])
+def test_a_set_that_stands_still_is_kept_as_single_frames(layout, monkeypatch):
+    data = FrozenSet(KeyframeSet(torch.randn(5, 3, 2, 4, 4), torch.tensor([0, 1, 2, 0, 1]), 4, "linear"))
+    monkeypatch.setattr(kept, "MOST_BYTES", 5 * 3 * 4 * 4 * 4)  # of whole clips a quarter
+    rendered = kept.kept_set(data, torch.device("cpu"), layout)
+    assert rendered is not data
+    index = torch.tensor([4, 0, 0])
+    clips = rendered.render(index, generator("a"))
+    assert torch.equal(clips, data.render(index, generator("a")))
+    assert stands_still(clips)
 
 
 def test_a_set_that_renders_at_random_is_rendered_anew():

@@ -15,7 +15,7 @@ from bench.cell import run_cell
 from bench.store.artefacts import load_set
 from bench.store.records import PhaseCost
 from bench.task import Reporter
-from bench.upstream import PassingArtefact, fits, open_or_make, part_path, trim
+from bench.upstream import PassingArtefact, has_room, open_or_make, part_path, trim
 
 MTT = {"steps": 1, "syn_steps": 1, "max_start_epoch": 2, "experts": 3, "expert_batch": 4, "expert_lr": 0.1}
 COST = PhaseCost(2.0, 1.5, 0, 7)
@@ -132,9 +132,9 @@ def test_those_unused_for_longest_make_room(tmp_path):
 
 
 def test_what_does_not_fit_is_not_kept(tmp_path):
-    assert fits(tmp_path / "new", 1000, 1000)
-    assert not fits(tmp_path, 1001, 1000)
-    assert not fits(tmp_path, 1 << 60, 1 << 62)  # no disk is as large
+    assert has_room(tmp_path / "new", 1000, 1000)
+    assert not has_room(tmp_path, 1001, 1000)
+    assert not has_room(tmp_path, 1 << 60, 1 << 62)  # no disk is as large
     made = []
 
     def make(part):
@@ -173,6 +173,22 @@ def test_the_real_side_is_made_once_and_serves_every_kind_of_set(plan, registrie
         sets = [load_set(where.out / "artefacts" / cell.cell.id(), registries)[0] for where in (context, apart)]
         for name, tensor in sets[0].tensors().items():
             assert torch.equal(tensor, sets[1].tensors()[name]), name
+
+
+def test_still_images_serve_every_setting_and_a_real_side_those_that_see_as_many_frames(
+    plan, registries, context, reporter
+):
+    values = {"steps": "2", "batch_real": "4", "static_steps": "1", "static_batch": "4"}
+    cells = plan("dm+sd", overrides={"dm+sd": values}, settings=("dense", "keyframes-2", "static"))
+    company = [run_cell(cell, registries, context, reporter) for cell in cells]
+    shared = [{name: cost["shared"] for name, cost in record.data["upstream"].items()} for record in company]
+    assert [own["static-memory"] for own in shared] == [False, True, True]
+    assert [own["real-means"] for own in shared] == [False, True, False]
+    apart = dataclasses.replace(context, cache=context.cache / "apart", out=context.out / "apart")
+    alone = run_cell(cells[2], registries, apart, reporter)
+    assert alone.evaluations == company[2].evaluations
+    assert alone.history == company[2].history
+    assert alone.set == company[2].set
 
 
 def test_a_real_side_that_is_too_large_for_the_cache_changes_nothing(plan, registries, context, reporter, monkeypatch):
