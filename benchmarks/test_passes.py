@@ -10,6 +10,7 @@ from bench.api import Recipe
 from bench.kept import KeptClips
 from bench.precision import to_judge
 from bench.rng import generator
+from bench.still import hold
 from bench.synthetic.dense import DenseSet
 from benchmarks.conftest import QUICK, ClipShape
 from benchmarks.plain import stack
@@ -50,6 +51,38 @@ def test_plain_forward(beside, make_bare, geometry):
             module(given)
 
     beside(lambda: forward(plain, clips), lambda: forward(network, bare.clips), rounds=10, clips=batch)
+
+
+@pytest.mark.parametrize("geometry", SHAPES)
+def test_plain_gradient_in_clips(beside, make_bare, geometry):
+    """Forward and back to the clips, weights fixed, as matching learns them; its share is what the suite's networks take of it."""
+    name, shape, batch = SHAPES[geometry]
+    bare = make_bare(shape, name, batch)
+    network, plain = bare.network.requires_grad_(False), stack(name, shape.channels).requires_grad_(False)
+
+    def gradient(features, given):
+        clips = given.detach().requires_grad_(True)
+        torch.autograd.grad(features(clips).square().sum(), [clips])
+
+    beside(
+        lambda: gradient(plain, bare.clips.contiguous()), lambda: gradient(network.features, bare.clips),
+        rounds=10, clips=batch,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("geometry", ["quick", "published"])
+def test_every_frame_of_clips_that_stand_still(beside, make_bare, geometry):
+    """A forward pass; its share is what the pass takes that computes equal frames once."""
+    name, shape, batch = SHAPES[geometry]
+    bare = make_bare(shape, name, batch)
+    still = hold(bare.clips[:, :, :1], shape.frames)
+    whole = bare.clips.copy_(still)
+
+    def forward(given):
+        with torch.no_grad():
+            bare.network(given)
+
+    beside(lambda: forward(whole), lambda: forward(still), rounds=10, clips=batch)
 
 
 def test_new_network(benchmark, registries):

@@ -102,11 +102,10 @@ def test_a_meter_keeps_the_cost_of_what_failed():
 
 def test_the_peak_is_that_of_the_phase():
     """A phase that fills 200 MB peaks that much higher than one after it, once the memory is given back."""
-    with PhaseMeter(CPU) as large:
-        # Not a tensor: PyTorch may be given memory that a test before this one has used.
-        with mmap.mmap(-1, 200_000_000) as memory:
-            for _ in range(200):
-                memory.write(bytes(1_000_000))
+    # Not a tensor: PyTorch may be given memory that a test before this one has used.
+    with PhaseMeter(CPU) as large, mmap.mmap(-1, 200_000_000) as memory:
+        for _ in range(200):
+            memory.write(bytes(1_000_000))
     with PhaseMeter(CPU) as small:
         torch.ones(10).sum()
     assert large.cost.peak_host_bytes - small.cost.peak_host_bytes > 150_000_000
