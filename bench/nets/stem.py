@@ -18,7 +18,7 @@ _STRIDE = (1, 2, 2)
 
 @final
 class Stem(nn.Conv3d):
-    """``nn.Conv3d`` with stride (1, 2, 2) that keeps the length of clips. On a CPU, its gradient in clips of even sides is fast."""
+    """``nn.Conv3d`` with stride (1, 2, 2) that keeps the length of clips. Fixed, on a CPU, its gradient in clips of even sides is fast."""
 
     def __init__(self, channels: int, width: int, kernel: tuple[int, int, int]) -> None:
         time, height, across = kernel
@@ -27,15 +27,16 @@ class Stem(nn.Conv3d):
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """See ``nn.Conv3d``."""
         even = clips.shape[3] % 2 == 0 and clips.shape[4] % 2 == 0
-        plain = clips.device.type != "cpu" or clips.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
-        if plain or not even or not clips.requires_grad:
+        elsewhere = clips.device.type != "cpu" or clips.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
+        # Where weights are followed, too, gradients are differentiated again: there PyTorch's own are the faster ones.
+        if elsewhere or not even or not clips.requires_grad or self.weight.requires_grad:
             return super().forward(clips)
         found: torch.Tensor = _Convolution.apply(clips, self.weight, self.bias)  # type: ignore[no-untyped-call]
         return found
 
 
 class _Convolution(torch.autograd.Function):
-    """The convolution, whose gradients are made of operations that can be differentiated again."""
+    """The convolution with weights that are fixed; its gradient is made of operations that can be differentiated again."""
 
     @staticmethod
     def forward(clips: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -43,20 +44,11 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.save_for_backward(*inputs[:2])
+        ctx.save_for_backward(inputs[1])
 
     @staticmethod
-    def backward(ctx: Any, above: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        clips, weight = ctx.saved_tensors
-        wanted = ctx.needs_input_grad
-        in_clips = clip_gradient(above, weight) if wanted[0] else None
-        if not any(wanted[1:]):
-            return in_clips, None, None
-        _, in_weight, in_bias = torch.ops.aten.convolution_backward(
-            above, clips, weight, [len(weight)], _STRIDE, _padding(weight), [1, 1, 1], False, [0, 0, 0], 1,
-            [False, wanted[1], wanted[2]],
-        )  # fmt: skip
-        return in_clips, in_weight, in_bias
+    def backward(ctx: Any, above: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return clip_gradient(above, ctx.saved_tensors[0]), None, None
 
 
 def clip_gradient(above: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
