@@ -126,6 +126,8 @@ class SyntheticSet(ABC):
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips ``(B, C, T, H, W)``, float32, normalised, differentiable in ``tensors()``.
 
+        Clips that show one frame all the time are best made by `bench.still.hold`: networks then compute equal frames once.
+
         Args:
             index: ``(B,)`` int64 positions in the set.
             rng: for sets that render at random; others ignore it.

@@ -39,7 +39,7 @@ class DistilledClips(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         position = range(len(self))[index]  # negative ones count from the end, those beyond it raise IndexError
         with torch.no_grad():
             clips = self.synthetic.render(torch.tensor([position]), self.rng or torch.default_generator)
-        return clips[0], self.synthetic.labels[position]
+        return clips[0].contiguous(), self.synthetic.labels[position]  # its own memory, to be changed at will
 
 
 def load_set(folder: str | Path, rng: torch.Generator | None = None, plugin: Sequence[str] = ()) -> DistilledClips:

@@ -194,6 +194,17 @@ class Drawn(torch.nn.Module):
         return torch.randn(len(index), 3, 2, 4, 4, generator=rng)
 
 
+def test_a_clip_that_stands_still_can_be_changed():
+    from bench.distilled import DistilledClips
+    from bench.synthetic.keyframes import KeyframeSet
+
+    data = DistilledClips(KeyframeSet(torch.randn(2, 3, 1, 4, 4), torch.arange(2), 5, "nearest"), ("a", "b"))
+    clip, _ = data[1]
+    clip[:, 0] = 0
+    assert bool(clip[:, 1:].any())
+    assert not torch.equal(data[1][0], clip)
+
+
 def test_random_sets_draw_from_pytorchs_generator_or_the_one_given():
     from bench.distilled import DistilledClips
 
