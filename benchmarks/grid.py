@@ -44,7 +44,7 @@ def timed(folder: Path, arguments: Sequence[str]) -> tuple[float, list[Record]]:
     run(*arguments)
     took = time.perf_counter() - start
     records = [record for record in RecordStore(out).all() if record.cell.method != "random"]
-    return took, records
+    return took, sorted(records, key=lambda record: str(record.provenance["ended"]))
 
 
 def own_seconds(record: Record) -> float:
