@@ -71,7 +71,8 @@ def in_blocks(
             blocks, so that what it draws from a generator is drawn in the order of the classes.
 
     Returns:
-        The loss, without graph, and its gradient ``(N, C, T, H, W)``; zero for clips of no block.
+        The loss, without graph, and its gradient ``(N, C, T, H, W)``; zero for clips of no block. Of clips that stand still
+        (`bench.still`) only its sum over time means anything, which is what `pulled_back` takes.
     """
     rendered = clips.detach()
     if len(blocks) == 1 and torch.equal(blocks[0].clips, torch.arange(len(clips))):  # all of them, without a copy

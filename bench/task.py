@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
 
 CHECKPOINT_SECONDS = 20.0
-NUMBERS = 2
-"""Raised when the suite's networks come to other numbers, be it by rounding: no cell then mixes two ways of computing."""
+NUMERICS_VERSION = 2
+"""Part of every upstream key. Raised when the suite's networks come to other numbers, be it by rounding: no cell then mixes the two."""
 
 HISTORY_POINTS = 200
 LOOK_SECONDS = 0.5
@@ -259,7 +259,7 @@ class CellTask(Task):
             "data": self._digest,
             "split": self._split,
             "networks": [self._network.name, self._frame_network.name],
-            "numbers": NUMBERS,
+            "numbers": NUMERICS_VERSION,
             "seed": self.seed,
             "device": self.device.type,
         }
