@@ -29,6 +29,7 @@ from bench.grid import PlannedCell
 from bench.kept import kept_clips, kept_set
 from bench.locks import locked
 from bench.microbatch import MICRO_BATCH, limit
+from bench.nets.layers import build_on
 from bench.plugins import Registries
 from bench.precision import FULL, Precision, computing, to_judge
 from bench.probes import PROBES, probed
@@ -571,7 +572,7 @@ def evaluate_set(
         synthetic, test = kept_set(synthetic, device, layout), kept_clips(test, layout)
 
     def build(rng: torch.Generator) -> Any:
-        return limit(to_judge(network.build(len(classes), clip, rng).to(device), precision), most_clips)
+        return limit(to_judge(build_on(device, network, len(classes), clip, rng), precision), most_clips)
 
     def progress(number: int, update: int, total: int, loss: float) -> None:
         reporter.step(phase, number * total + update, protocol.networks * total, loss)

@@ -23,6 +23,7 @@ from bench.costs import PhaseMeter
 from bench.data.pixels import SplitClips, normalise
 from bench.errors import OutOfTime
 from bench.microbatch import limit
+from bench.nets.layers import build_on
 from bench.plugins import source_hash
 from bench.precision import FULL, to_distil
 from bench.store.artefacts import load_meta
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from bench.nets.classifier import Classifier
 
 CHECKPOINT_SECONDS = 20.0
-NUMERICS_VERSION = 2
+NUMERICS_VERSION = 3
 """Part of every upstream key. Raised when the suite's networks come to other numbers, be it by rounding: no cell then mixes the two."""
 
 HISTORY_POINTS = 200
@@ -231,8 +232,7 @@ class CellTask(Task):
 
     def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
         """See `Task`."""
-        network = self._network.build(len(self.classes), clip or self.clip, rng)
-        return limit(to_distil(network.to(self.device), self._precision), self._most_clips)
+        return self._built(self._network, clip or self.clip, rng)
 
     def rng(self, name: str, step: int = 0) -> torch.Generator:
         """See `Task`. Not keyed by the method: what two methods both draw under one name, they draw alike."""
@@ -240,9 +240,11 @@ class CellTask(Task):
 
     def frame_network(self, rng: torch.Generator) -> Classifier:
         """See `Task`."""
-        image = replace(self.clip, frames=1)
-        network = self._frame_network.build(len(self.classes), image, rng)
-        return limit(to_distil(network.to(self.device), self._precision), self._most_clips)
+        return self._built(self._frame_network, replace(self.clip, frames=1), rng)
+
+    def _built(self, kind: Network, clip: ClipShape, rng: torch.Generator) -> Classifier:
+        network = build_on(self.device, kind, len(self.classes), clip, rng)
+        return limit(to_distil(network, self._precision), self._most_clips)
 
     def trained_network(self) -> Classifier:
         """See `Task`."""

@@ -9,7 +9,7 @@ from torch import nn
 
 from bench.api import ClipShape
 from bench.nets.classifier import Classifier
-from bench.nets.layers import initialise
+from bench.nets.layers import Conv2d, GroupNorm, Linear, initialise
 from bench.still import stands_still
 
 
@@ -23,15 +23,14 @@ class FrameConvNet(Classifier):
 
     def __init__(self, classes: int, clip: ClipShape, width: int, rng: torch.Generator) -> None:
         super().__init__()
-        with torch.device("meta"):  # PyTorch's own initialisation would draw from the global generator
-            blocks: list[nn.Module] = []
-            width_in = clip.channels
-            for _ in range(3):
-                norm = nn.GroupNorm(width, width)  # one group a channel: instance norm
-                blocks += [nn.Conv2d(width_in, width, 3, padding=1), norm, nn.ReLU(inplace=True), nn.AvgPool2d(2)]
-                width_in = width
-            self.stack = nn.Sequential(*blocks)
-            self.head = nn.Linear(width * (clip.height // 8) * (clip.width // 8), classes)
+        blocks: list[nn.Module] = []
+        width_in = clip.channels
+        for _ in range(3):
+            norm = GroupNorm(width, width)  # one group a channel: instance norm
+            blocks += [Conv2d(width_in, width, 3, padding=1), norm, nn.ReLU(inplace=True), nn.AvgPool2d(2)]
+            width_in = width
+        self.stack = nn.Sequential(*blocks)
+        self.head = Linear(width * (clip.height // 8) * (clip.width // 8), classes)
         initialise(self, rng)
 
     def features(self, clips: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from torch import nn
 
 from bench.api import ClipShape
 from bench.nets.classifier import Classifier
-from bench.nets.layers import HalvingMaxPool, SeededDropout, initialise
+from bench.nets.layers import Conv3d, GroupNorm, HalvingMaxPool, Linear, SeededDropout, initialise
 from bench.nets.stem import Stem
 from bench.nets.still import through
 from bench.still import stands_still
@@ -32,17 +32,12 @@ class ConvNet3D(Classifier):
 
     def __init__(self, classes: int, clip: ClipShape, rng: torch.Generator) -> None:
         super().__init__()
-        with torch.device("meta"):  # PyTorch's own initialisation would draw from the global generator
-            self._build(classes, clip, rng)
-        initialise(self, rng)
-
-    def _build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> None:
         blocks: list[nn.Module] = []
         width_in = clip.channels
         for width, pool in ((64, (1, 2, 2)), (128, (2, 2, 2)), (128, (2, 2, 2))):
             kernel = (3, 7, 7)
             first = width_in == clip.channels
-            conv = Stem(width_in, width, kernel) if first else nn.Conv3d(width_in, width, kernel, (1, 2, 2), (1, 3, 3))
+            conv = Stem(width_in, width, kernel) if first else Conv3d(width_in, width, kernel, (1, 2, 2), (1, 3, 3))
             # The maximum first: ReLU then has a quarter or an eighth of the work, and all is the same to the bit.
             blocks += [conv, nn.MaxPool3d(pool, pool), nn.ReLU(inplace=True)]
             width_in = width
@@ -50,7 +45,8 @@ class ConvNet3D(Classifier):
         side = stack_output(clip)[1]
         self.pool = nn.AvgPool3d((2, 2, 2) if side > 1 else (2, 1, 1), stride=1)
         self.dropout = SeededDropout(0.5, rng)
-        self.head = nn.Conv3d(128, classes, 1)
+        self.head = Conv3d(128, classes, 1)
+        initialise(self, rng)
 
     def features(self, clips: torch.Tensor) -> torch.Tensor:
         """``(B, 128 * T' * H' * W')``: the convolutional stack, flattened, before pooling."""
@@ -84,20 +80,16 @@ class SmallConvNet3D(Classifier):
 
     def __init__(self, classes: int, clip: ClipShape, rng: torch.Generator) -> None:
         super().__init__()
-        with torch.device("meta"):  # as above
-            self._build(classes, clip)
-        initialise(self, rng)
-
-    def _build(self, classes: int, clip: ClipShape) -> None:
         self.stack = nn.Sequential(
-            Stem(clip.channels, 16, (3, 3, 3)), nn.GroupNorm(16, 16),
+            Stem(clip.channels, 16, (3, 3, 3)), GroupNorm(16, 16),
             HalvingMaxPool(), nn.ReLU(inplace=True),  # in this order a quarter of the work, and the same to the bit
-            nn.Conv3d(16, 32, 3, padding=1), nn.GroupNorm(32, 32),
+            Conv3d(16, 32, 3, padding=1), GroupNorm(32, 32),
             HalvingMaxPool(), nn.ReLU(inplace=True),
-            nn.Conv3d(32, 32, 3, padding=1), nn.GroupNorm(32, 32), nn.ReLU(inplace=True),
+            Conv3d(32, 32, 3, padding=1), GroupNorm(32, 32), nn.ReLU(inplace=True),
         )  # fmt: skip
         self.pool = HalvingMaxPool(time=2)
-        self.head = nn.Linear(32, classes)
+        self.head = Linear(32, classes)
+        initialise(self, rng)
 
     def features(self, clips: torch.Tensor) -> torch.Tensor:
         """``(B, 32 * T * H/8 * W/8)``: the convolutional stack, flattened, before pooling."""

@@ -3,17 +3,53 @@
 from __future__ import annotations
 
 import math
-from typing import Any, final
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import nn
 
+from bench.nets import counter
+
+if TYPE_CHECKING:
+    from bench.api import ClipShape, Network
+    from bench.nets.classifier import Classifier
+
 _NORMS = (nn.GroupNorm, nn.LayerNorm, nn.modules.batchnorm._NormBase)
+
+_DEVICE: ContextVar[torch.device] = ContextVar("device")
+"""Where `initialise` draws: else on the CPU. Set by `build_on`, for a network that a plugin builds knows of no device."""
+
+
+class _Undrawn:
+    """A layer whose weights are left as memory has them until `initialise` draws them: PyTorch would take its global generator."""
+
+    def reset_parameters(self) -> None:
+        """Nothing."""
+
+
+class Conv2d(_Undrawn, nn.Conv2d):
+    """``nn.Conv2d`` for networks that `initialise` draws."""
+
+
+class Conv3d(_Undrawn, nn.Conv3d):
+    """``nn.Conv3d`` for networks that `initialise` draws."""
+
+
+@final
+class Linear(_Undrawn, nn.Linear):
+    """``nn.Linear`` for networks that `initialise` draws."""
+
+
+@final
+class GroupNorm(_Undrawn, nn.GroupNorm):
+    """``nn.GroupNorm`` for networks that `initialise` draws."""
 
 
 @final
 class SeededDropout(nn.Module):
-    """Dropout with its own generator (one per network), on the CPU so that every device draws the same masks."""
+    """Dropout with its own generator (one per network), from which each mask takes a key: every device draws the same masks."""
 
     def __init__(self, p: float, rng: torch.Generator) -> None:
         super().__init__()
@@ -24,7 +60,7 @@ class SeededDropout(nn.Module):
         """Zeroes each value with probability ``p`` and scales the rest by ``1 / (1 - p)``; identity in evaluation."""
         if not self.training or self.p == 0:
             return x
-        keep = torch.rand(x.shape, generator=self.rng).to(x.device) >= self.p
+        keep = counter.symmetric(counter.key(self.rng), x.numel(), x.device).view(x.shape) >= 2 * self.p - 1
         return x * keep / (1 - self.p)
 
 
@@ -92,10 +128,23 @@ class _FirstMax(torch.autograd.Function):
         ), None
 
 
-def initialise(module: nn.Module, rng: torch.Generator) -> None:
-    """Draws every weight of ``module`` from ``rng``, with PyTorch's default distributions, in definition order.
+def build_on(
+    device: torch.device, kind: Network, classes: int, clip: ClipShape, rng: torch.Generator
+) -> Classifier:  # fmt: skip
+    """A new network of that kind on a device, where `initialise` also draws it."""
+    before = _DEVICE.set(device)
+    try:
+        return kind.build(classes, clip, rng).to(device)
+    finally:
+        _DEVICE.reset(before)
 
-    The module may have been built on the meta device, where PyTorch's own initialisation draws nothing; it ends on the CPU.
+
+def initialise(module: nn.Module, rng: torch.Generator) -> None:
+    """Draws every weight of ``module``, with PyTorch's default distributions, in definition order.
+
+    One number of ``rng`` is the key of all of them (`bench.nets.counter`), so that every device draws the same ones.
+    The module may be of this file's layers, or built on the meta device: there, too, nothing was drawn yet. It ends on the device
+    that `build_on` was asked for, else on the CPU.
 
     Convolutions and linear layers: uniform within ``1 / sqrt(fan_in)`` for weights and biases (Kaiming with a = sqrt 5);
     recurrent layers: uniform within ``1 / sqrt(hidden)``; norms: ones and zeros.
@@ -103,26 +152,46 @@ def initialise(module: nn.Module, rng: torch.Generator) -> None:
     Raises:
         TypeError: a layer with parameters whose initialisation is not known here.
     """
-    module.to_empty(device="cpu")
+    device = _DEVICE.get(torch.device("cpu"))
+    bounded: list[tuple[nn.Parameter, float]] = []
     for layer in module.modules():
-        own = dict(layer.named_parameters(recurse=False))
+        _empty(layer, device)
+        own = list(layer.parameters(recurse=False))
         if not own:
             continue
         if isinstance(layer, nn.modules.conv._ConvNd | nn.Linear):
             bound = 1 / math.sqrt(layer.weight[0].numel())
-            _uniform(own.values(), bound, rng)
+            bounded += [(parameter, bound) for parameter in own]
         elif isinstance(layer, nn.RNNBase):
-            _uniform(own.values(), 1 / math.sqrt(layer.hidden_size), rng)
+            bounded += [(parameter, 1 / math.sqrt(layer.hidden_size)) for parameter in own]
         elif isinstance(layer, _NORMS):
-            nn.init.ones_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            with torch.no_grad():
+                layer.weight.fill_(1.0)
+                layer.bias.fill_(0.0)
             if isinstance(layer, nn.modules.batchnorm._NormBase):
                 layer.reset_running_stats()
         else:
             raise TypeError(f"no initialisation known for {type(layer).__name__}")
+    _draw(bounded, counter.key(rng), device)
 
 
-def _uniform(parameters: object, bound: float, rng: torch.Generator) -> None:
+def _empty(layer: nn.Module, device: torch.device) -> None:
+    """Room on that device for what a layer itself holds."""
+    if isinstance(layer, nn.RNNBase):
+        layer.to_empty(device=device)  # which on a GPU also lays its weights side by side
+        return
+    for name, parameter in layer.named_parameters(recurse=False):
+        if parameter.device != device:
+            setattr(layer, name, nn.Parameter(torch.empty(parameter.shape, dtype=parameter.dtype, device=device)))
+    for name, buffer in layer.named_buffers(recurse=False):
+        if buffer.device != device:
+            setattr(layer, name, torch.empty(buffer.shape, dtype=buffer.dtype, device=device))
+
+
+def _draw(bounded: Sequence[tuple[nn.Parameter, float]], key: int, device: torch.device) -> None:
+    """Fills each parameter with numbers within its bound: one sequence for all of them."""
+    numbers = counter.symmetric(key, sum(parameter.numel() for parameter, _ in bounded), device)
+    parts = torch.split_with_sizes(numbers, [parameter.numel() for parameter, _ in bounded])
     with torch.no_grad():
-        for parameter in parameters:  # type: ignore[attr-defined]
-            parameter.uniform_(-bound, bound, generator=rng)
+        for (parameter, bound), part in zip(bounded, parts, strict=True):
+            torch.mul(part.view(parameter.shape), bound, out=parameter)

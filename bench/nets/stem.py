@@ -13,11 +13,13 @@ from typing import Any, final
 import torch
 from torch import nn
 
+from bench.nets.layers import Conv3d
+
 _STRIDE = (1, 2, 2)
 
 
 @final
-class Stem(nn.Conv3d):
+class Stem(Conv3d):
     """``nn.Conv3d`` with stride (1, 2, 2) that keeps the length of clips. Fixed, on a CPU, its gradient in clips of even sides is fast."""
 
     def __init__(self, channels: int, width: int, kernel: tuple[int, int, int]) -> None:

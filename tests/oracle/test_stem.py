@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bench.nets.layers import initialise
 from bench.nets.stem import Stem
 from bench.rng import generator
+
+
+def new(kernel):
+    stem = Stem(3, 4, kernel)
+    initialise(stem, generator("weights"))
+    return stem
 
 
 def drawn(*shape):
@@ -16,7 +23,7 @@ def drawn(*shape):
 @pytest.mark.parametrize("size", [(3, 8, 6), (1, 2, 2), (4, 10, 4)])
 @pytest.mark.parametrize("kernel", [(3, 3, 3), (3, 7, 7), (1, 5, 5), (1, 1, 1)])
 def test_gradients_of_both_orders_are_those_of_pytorch(kernel, size):
-    stem = Stem(3, 4, kernel).double().requires_grad_(False)
+    stem = new(kernel).double().requires_grad_(False)
     clips = drawn(2, 3, *size).requires_grad_(True)
     found = []
     for convolve in (stem, super(Stem, stem).forward):
@@ -30,7 +37,7 @@ def test_gradients_of_both_orders_are_those_of_pytorch(kernel, size):
 
 def test_what_a_gradient_by_phases_is_not_for_goes_the_plain_way():
     """Weights that are followed, too."""
-    stem = Stem(3, 4, (3, 3, 3))
+    stem = new((3, 3, 3))
     out = stem(drawn(1, 3, 2, 4, 4).float().requires_grad_(True))
     assert "Convolution" in type(out.grad_fn).__name__
     assert type(out.grad_fn).__name__ != "_ConvolutionBackward"
@@ -39,7 +46,7 @@ def test_what_a_gradient_by_phases_is_not_for_goes_the_plain_way():
 
 
 def test_odd_sides_go_the_plain_way():
-    stem = Stem(3, 4, (3, 3, 3)).double().requires_grad_(False)
+    stem = new((3, 3, 3)).double().requires_grad_(False)
     clips = drawn(1, 3, 2, 5, 7).requires_grad_(True)
     ours = torch.autograd.grad(stem(clips).square().sum(), clips)[0]
     theirs = torch.autograd.grad(super(Stem, stem).forward(clips).square().sum(), clips)[0]
