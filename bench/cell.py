@@ -29,7 +29,9 @@ from bench.grid import PlannedCell
 from bench.kept import kept_clips, kept_set
 from bench.locks import locked
 from bench.microbatch import MICRO_BATCH, limit
+from bench.nets.classifier import Classifier
 from bench.nets.layers import build_on
+from bench.nets.replay import Replays, replays_on
 from bench.plugins import Registries
 from bench.precision import FULL, Precision, computing, to_judge
 from bench.probes import PROBES, probed
@@ -194,6 +196,7 @@ class _CellRun:
         self.reporter = reporter
         self.say = once(reporter.log)
         self.device = torch.device(context.device)
+        self.replays = replays_on(self.device, context.cache, self.say)
         self.checkpoints = context.out / "checkpoints" / self.cell.id()
         self.training = self.checkpoints / "training.safetensors"
         self.distillation = self.cell.distillation()
@@ -354,7 +357,7 @@ class _CellRun:
         task = CellTask(
             self.distillation, store, split, clip, self.planned.setting, network,
             self.registries.networks.get(PROFILES[self.cell.profile].frame_network)(), protocol, self.device, state,
-            self.context.cache, self.reporter, self.journal, self.most_clips,
+            self.context.cache, self.reporter, self.journal, self.most_clips, self.replays,
         )  # fmt: skip
         meter = PhaseMeter(self.device, self.journal.distil)
         task.measure(meter)
@@ -408,6 +411,7 @@ class _CellRun:
                 synthetic, test, classes, clip, network, protocol, self.device, self.reporter,
                 done=partial.evaluations, keep=self._keeping(partial, meter), probes=PROBES,
                 precision=self.cell.precision, saved=self._saving("evaluate", meter), most_clips=self.most_clips,
+                replays=self.replays,
             )  # fmt: skip
 
     def _probe(
@@ -430,6 +434,7 @@ class _CellRun:
                     FrozenSet(synthetic), test, store.classes, clip, network, protocol, self.device, self.reporter,
                     done=partial.evaluations, keep=self._keeping(partial, meter), phase="probe", probes=("frozen",),
                     precision=self.cell.precision, saved=self._saving("probe", meter), most_clips=self.most_clips,
+                    replays=self.replays,
                 )  # fmt: skip
                 self.evaluations = [
                     replace(entry, frozen_trained=still.correct(), frozen_both=still.probes.get("frozen"))
@@ -550,6 +555,7 @@ def evaluate_set(
     saved: Callable[[int], Checkpoints] | None = None,
     most_clips: int | None = None,
     precision: Precision = FULL,
+    replays: Replays | None = None,
 ) -> list[Evaluation]:
     """Trains and tests each of the protocol's networks on a set.
 
@@ -565,14 +571,22 @@ def evaluate_set(
         saved: gives the checkpoints of the training of each network, by its number.
         most_clips: clips that networks are given at a time where memory is short, or None (`bench.microbatch`).
         precision: in which number format networks compute.
+        replays: of their passes without gradients (`bench.nets.replay`), or None.
     """
     evaluations = list(done or [])
     if len(evaluations) < protocol.networks:
         layout = _layout(network)
         synthetic, test = kept_set(synthetic, device, layout), kept_clips(test, layout)
 
+    def plain(rng: torch.Generator) -> Classifier:
+        return to_judge(build_on(device, network, len(classes), clip, rng), precision)
+
     def build(rng: torch.Generator) -> Any:
-        return limit(to_judge(build_on(device, network, len(classes), clip, rng), precision), most_clips)
+        built = plain(rng)
+        if replays is not None:
+            what = f"{network.name}, {len(classes)} classes, judged in {precision}"
+            built = replays.served(built, what, lambda: plain(generator("recorded")))
+        return limit(built, most_clips)
 
     def progress(number: int, update: int, total: int, loss: float) -> None:
         reporter.step(phase, number * total + update, protocol.networks * total, loss)

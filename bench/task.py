@@ -35,6 +35,7 @@ from bench.upstream import PassingArtefact, has_room, open_or_make
 if TYPE_CHECKING:
     from bench.data.store import ClipStore
     from bench.nets.classifier import Classifier
+    from bench.nets.replay import Replays
 
 CHECKPOINT_SECONDS = 20.0
 NUMERICS_VERSION = 3
@@ -149,6 +150,7 @@ class CellTask(Task):
         cache: folder of upstream artefacts.
         reporter, journal: see there.
         most_clips: clips that networks are given at a time where memory is short, or None (`bench.microbatch`).
+        replays: of the cell's passes (`bench.nets.replay`), or None.
     """
 
     def __init__(
@@ -167,6 +169,7 @@ class CellTask(Task):
         reporter: Reporter,
         journal: Journal,
         most_clips: int | None = None,
+        replays: Replays | None = None,
     ) -> None:
         self.classes = store.classes
         self.clip = clip
@@ -187,6 +190,7 @@ class CellTask(Task):
         self._cache = cache
         self._reporter = reporter
         self._most_clips = most_clips
+        self._replays = replays
         # What differs between the cell itself and the parts of its upstream artefacts:
         self._phase = "distil"
         self._meter: PhaseMeter | None = None
@@ -243,8 +247,14 @@ class CellTask(Task):
         return self._built(self._frame_network, replace(self.clip, frames=1), rng)
 
     def _built(self, kind: Network, clip: ClipShape, rng: torch.Generator) -> Classifier:
-        network = build_on(self.device, kind, len(self.classes), clip, rng)
-        return limit(to_distil(network, self._precision), self._most_clips)
+        def plain(rng: torch.Generator) -> Classifier:
+            return to_distil(build_on(self.device, kind, len(self.classes), clip, rng), self._precision)
+
+        network = plain(rng)
+        if self._replays is not None:
+            what = f"{kind.name}, {len(self.classes)} classes, {self._precision}"
+            network = self._replays.served(network, what, lambda: plain(named.generator("recorded")))
+        return limit(network, self._most_clips)
 
     def trained_network(self) -> Classifier:
         """See `Task`."""
