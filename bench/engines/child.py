@@ -37,14 +37,14 @@ IDLE_SECONDS = 300.0
 # The exit code of a process whose server died before it (`multiprocessing.popen_forkserver`).
 _UNKNOWN = 255
 
-# How glibc keeps memory in worker processes, unless the user says otherwise: maps of a network come and go in every step, and asking
-# the system for them each time takes a tenth of a step of clips of 32 pixels. Read when a process starts; unknown elsewhere.
-_ALLOCATOR = {
+ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 26),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "MALLOC_TOP_PAD_": str(1 << 26),
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # huge pages where the system grants them
 }
+"""How glibc keeps memory in worker processes: maps of a network come and go in every step, and asking the system for them each time
+takes a tenth of a step of clips of 32 pixels. Read when a process starts; other C libraries do not know these variables."""
 
 # How often a process is tried to be started; a tenth of a second lies between.
 _TRIES = 20
@@ -93,13 +93,18 @@ def warm_up() -> None:
             forkserver.ensure_running()
 
 
+def prepare_environment() -> None:
+    """Sets `ALLOCATOR` for processes that start from now on, but for what the user has set."""
+    for name, value in ALLOCATOR.items():
+        os.environ.setdefault(name, value)
+
+
 def _context() -> Any:
     """How worker processes come to be: forked from a server, which has loaded torch and done nothing with it. So each costs
     milliseconds, and no thread is lost in the fork. Elsewhere than on Linux libraries do not bear a fork: spawned."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
-    for name, value in _ALLOCATOR.items():
-        os.environ.setdefault(name, value)
+    prepare_environment()
     context = multiprocessing.get_context("forkserver")
     # What creating an optimiser loads takes longer than all else that a worker process does before its first step.
     context.set_forkserver_preload([__name__, "torch._dynamo"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -10,6 +13,7 @@ import torch
 
 from bench.api import SyntheticSet
 from bench.costs import PhaseMeter, count_set
+from bench.engines.child import ALLOCATOR, prepare_environment
 from bench.store.records import PhaseCost, StoredTensor
 from bench.synthetic.dense import DenseSet
 
@@ -110,3 +114,31 @@ def test_the_peak_is_that_of_the_phase():
         torch.ones(10).sum()
     assert large.cost.peak_host_bytes - small.cost.peak_host_bytes > 150_000_000
     assert large.cost.peak_device_bytes == 0
+
+
+FREED = """
+import torch
+from bench.costs import PhaseMeter
+with PhaseMeter(torch.device("cpu")) as large:
+    held = [torch.ones(5_000_000) for _ in range(10)]  # blocks that worker processes keep
+    del held
+with PhaseMeter(torch.device("cpu")) as small:
+    torch.ones(10).sum()
+print(large.cost.peak_host_bytes - small.cost.peak_host_bytes)
+"""
+
+
+def test_what_a_phase_has_freed_does_not_count_for_the_next_one_though_the_process_keeps_it():
+    """In the environment of worker processes."""
+    done = subprocess.run(
+        [sys.executable, "-c", FREED], env={**os.environ, **ALLOCATOR}, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) > 150_000_000
+
+
+def test_worker_processes_keep_memory_unless_the_user_says_otherwise(monkeypatch):
+    for name in ALLOCATOR:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MALLOC_TOP_PAD_", "4096")
+    prepare_environment()
+    assert {name: os.environ[name] for name in ALLOCATOR} == {**ALLOCATOR, "MALLOC_TOP_PAD_": "4096"}
