@@ -88,9 +88,8 @@ class PhaseMeter:
 
 
 def _reset_peak_host() -> None:
-    with contextlib.suppress(
-        OSError, AttributeError
-    ):  # what an earlier phase has freed and the C library kept is none of this one's
+    # What an earlier phase has freed, and the C library keeps (glibc), does not count for this one.
+    with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
     # Linux: sets the high-water mark back to the present size. Elsewhere the peak is that of the whole process so far.
     with contextlib.suppress(OSError):
