@@ -66,16 +66,17 @@ class CudaRecorder(Recorder):
 
     def record(self, work: Pass) -> Pass:
         """See `Recorder`. The work is first done on a stream of its own, so that libraries are set up before the recording."""
-        now, beside = torch.cuda.current_stream(self._device), torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-        beside.wait_stream(now)
-        with torch.cuda.stream(beside):
-            for _ in range(3):
-                work()
-        now.wait_stream(beside)
-        graph = torch.cuda.CUDAGraph()
-        # Another thread may be copying the next clips meanwhile.
-        with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
-            found = work()
+        with torch.cuda.device(self._device):
+            now, beside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            beside.wait_stream(now)
+            with torch.cuda.stream(beside):
+                for _ in range(3):
+                    work()
+            now.wait_stream(beside)
+            graph = torch.cuda.CUDAGraph()
+            # Another thread may be copying the next clips meanwhile.
+            with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
+                found = work()
 
         def replayed() -> torch.Tensor:
             graph.replay()
