@@ -49,7 +49,10 @@ class GroupNorm(_Undrawn, nn.GroupNorm):
 
 @final
 class SeededDropout(nn.Module):
-    """Dropout with its own generator (one per network), from which each mask takes a key: every device draws the same masks."""
+    """Dropout with its own generator (one per network), on the CPU so that every device draws the same masks.
+
+    Not by a counter: from a sequence a batch that is cut up draws what the whole one draws.
+    """
 
     def __init__(self, p: float, rng: torch.Generator) -> None:
         super().__init__()
@@ -60,7 +63,7 @@ class SeededDropout(nn.Module):
         """Zeroes each value with probability ``p`` and scales the rest by ``1 / (1 - p)``; identity in evaluation."""
         if not self.training or self.p == 0:
             return x
-        keep = counter.symmetric(counter.key(self.rng), x.numel(), x.device).view(x.shape) >= 2 * self.p - 1
+        keep = torch.rand(x.shape, generator=self.rng).to(x.device) >= self.p
         return x * keep / (1 - self.p)
 
 
