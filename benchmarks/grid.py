@@ -1,4 +1,4 @@
-"""What a grid of cells costs beside its dearest cell alone: ``python benchmarks/grid.py``, five minutes on one core.
+"""What a grid of cells costs beside its dearest cell alone: ``python benchmarks/grid.py``, five to ten minutes on one core.
 
 `dm` and `dm+sd` at IPC 1 and 5 in five temporal settings, 20 cells, with 64 real clips a class as published and short judging.
 Both runs start with a decoded dataset and an otherwise empty cache. Prints the seconds of both, how they grow from cell to
@@ -61,6 +61,8 @@ def main() -> None:
     same = [facts(record) == facts(dearest) for record in records if record.id == dearest.id]
     print(f"dearest cell alone: {alone:.1f} s")
     print(f"{len(records)} cells: {company:.1f} s, {company / alone:.2f} times as long")
+    work, most = sum(map(own_seconds, records)), own_seconds(dearest)
+    print(f"CPU seconds in their records: {most:.1f} and {work:.1f}, {work / most:.2f} times as many")
     print(f"the same record alone and in company: {'yes' if same == [True] else 'NO'}")
     for record in records:
         cell = record.cell
