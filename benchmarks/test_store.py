@@ -55,7 +55,9 @@ def test_build_of_videos(beside, registries, tmp_path, geometry):
         for clip in index.clips:
             dataset.read(clip, GEOMETRIES[geometry])
 
-    build = lambda: open_or_build(dataset, index, GEOMETRIES[geometry], next(caches), 1)  # noqa: E731
+    def build():
+        open_or_build(dataset, index, GEOMETRIES[geometry], next(caches), 1)
+
     beside(build, decode, clips=len(index.clips))
 
 
