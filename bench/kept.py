@@ -15,7 +15,7 @@ from bench.synthetic.unarchived import UnarchivedSet
 MOST_BYTES = 1 << 30
 """Clips that would take more are computed anew each time."""
 
-_BATCH = 64
+_BATCH = 16
 
 
 def kept_clips(clips: Clips, layout: torch.memory_format) -> Clips:
@@ -54,7 +54,7 @@ def kept_set(data: SyntheticSet, device: torch.device, layout: torch.memory_form
         if len(data) * distinct(batch)[0].numel() * batch.itemsize > MOST_BYTES:
             return data
         rendered.append(hold(distinct(batch).to(device), batch.shape[2]) if stands_still(batch) else batch.to(device))
-    return RenderedSet(data, joined(rendered, layout))
+    return RenderedSet(data, joined(rendered, len(data), layout))
 
 
 @final
@@ -76,7 +76,7 @@ class KeptClips(Clips):
         """All clips of each window, ``(N, C, T, H, W)``; made when the first one is asked for."""
         every = torch.arange(len(self._clips)).split(_BATCH)  # type: ignore[no-untyped-call]
         return [
-            joined([self._clips.batch(index, view) for index in every], self._layout)
+            joined((self._clips.batch(index, view) for index in every), len(self._clips), self._layout)
             for view in range(self._clips.views())
         ]
 
@@ -87,6 +87,13 @@ class KeptClips(Clips):
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """See `Clips`."""
         return rows(self._views[view], index)
+
+    def lent(self, index: torch.Tensor, view: int) -> torch.Tensor:
+        """The same clips, not to be written to: consecutive ones are a view."""
+        first = int(index[0])
+        if torch.equal(index, torch.arange(first, first + len(index))):
+            return self._views[view][first : first + len(index)]
+        return self.batch(index, view)
 
 
 @final

@@ -9,8 +9,9 @@ from typing import final
 import torch
 
 from bench.api import Clips
+from bench.kept import KeptClips
 from bench.rng import generator
-from bench.still import hold
+from bench.still import hold, taken
 
 PROBES = ("shuffled", "reversed", "frozen", "half-rate")
 """The probes that every trained network is tested on, in the order of the tables."""
@@ -51,10 +52,7 @@ def rearrange(clips: torch.Tensor, order: Sequence[int]) -> torch.Tensor:
     One frame all the time is a view (`bench.still`)."""
     if len(set(order)) == 1:
         return hold(clips[:, :, order[0]].unsqueeze(2), len(order))
-    dense = clips.is_contiguous(memory_format=torch.channels_last_3d)
-    layout = torch.channels_last_3d if dense else torch.contiguous_format
-    index = torch.tensor(order, device=clips.device)
-    return clips.index_select(2, index).contiguous(memory_format=layout)
+    return taken(clips, 2, torch.tensor(order))
 
 
 def probed(clips: Clips, network: int, names: Sequence[str] = PROBES) -> dict[str, Clips]:
@@ -99,5 +97,5 @@ class RearrangedClips(Clips):
 
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """See `Clips`."""
-        clips = self.clips.batch(index, view)
+        clips = (self.clips.lent if isinstance(self.clips, KeptClips) else self.clips.batch)(index, view)
         return rearrange(clips, self.order(clips.shape[2]))

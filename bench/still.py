@@ -6,7 +6,8 @@ that copies such clips gets ordinary ones of the same numbers: nothing depends o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Literal
 
 import torch
 
@@ -28,16 +29,33 @@ def distinct(clips: torch.Tensor) -> torch.Tensor:
 
 def rows(clips: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Some of the clips ``(N, C, T, H, W)``, in one copy; memory layout and standing still are kept."""
-    kept, index = distinct(clips), index.to(clips.device)
-    if kept.is_contiguous():
-        chosen = kept.index_select(0, index)
-    else:
-        chosen = kept.permute(0, 2, 3, 4, 1).index_select(0, index).permute(0, 4, 1, 2, 3)
-    return chosen.expand(-1, -1, clips.shape[2], -1, -1)
+    return taken(distinct(clips), 0, index).expand(-1, -1, clips.shape[2], -1, -1)
 
 
-def joined(clips: Sequence[torch.Tensor], layout: torch.memory_format) -> torch.Tensor:
-    """Batches of clips as one, in a memory layout; if all stand still, so does it."""
-    if not all(map(stands_still, clips)):
-        return torch.cat(list(clips)).contiguous(memory_format=layout)
-    return hold(torch.cat([distinct(batch) for batch in clips]).contiguous(memory_format=layout), clips[0].shape[2])
+def taken(clips: torch.Tensor, dim: Literal[0, 2], index: torch.Tensor) -> torch.Tensor:
+    """Some clips (``dim`` 0) or frames (2) of ``(N, C, T, H, W)``, in one copy that keeps the memory layout; differentiable."""
+    index = index.to(clips.device)
+    if clips.is_contiguous() or not clips.is_contiguous(memory_format=torch.channels_last_3d):
+        return clips.index_select(dim, index)
+    return clips.permute(0, 2, 3, 4, 1).index_select(dim // 2, index).permute(0, 4, 1, 2, 3)
+
+
+def joined(batches: Iterable[torch.Tensor], clips: int, layout: torch.memory_format) -> torch.Tensor:
+    """Batches of clips as one, written to where they stay, so that no second copy of all of them ever exists.
+
+    Args:
+        batches: ``(b, C, T, H, W)`` each. If all of them stand still, so does what comes back.
+        clips: how many they are together; at least 1.
+        layout: the memory layout of what comes back.
+    """
+    whole = torch.empty(0)
+    done = frames = 0
+    for batch in batches:
+        part, frames = distinct(batch), batch.shape[2]
+        if done == 0:
+            whole = torch.empty((clips, *part.shape[1:]), dtype=part.dtype, device=part.device, memory_format=layout)
+        elif part.shape[2] > whole.shape[2]:  # those before it stand still, this one does not
+            whole = whole.expand(-1, -1, frames, -1, -1).clone(memory_format=layout)
+        whole[done : done + len(part)] = part
+        done += len(part)
+    return hold(whole, frames)

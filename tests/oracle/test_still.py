@@ -80,7 +80,7 @@ def test_half_precision_is_near():
 def test_rows_and_joined_keep_layout_and_stillness(layout):
     images = frame(5, 3, 1, 4, 6)
     for clips in (hold(images, 7), frame(5, 3, 7, 4, 6)):
-        whole = joined([clips[:2], clips[2:]], layout)
+        whole = joined([clips[:2], clips[2:]], 5, layout)
         assert torch.equal(whole, clips)
         chosen = rows(whole, torch.tensor([3, 0, 3]))
         assert torch.equal(chosen, clips[[3, 0, 3]])
