@@ -28,12 +28,12 @@ from bench.errors import BenchError, DoesNotFit, OutOfTime
 from bench.grid import PlannedCell
 from bench.kept import kept_clips, kept_set
 from bench.locks import locked
-from bench.microbatch import MICRO_BATCH, limit
+from bench.microbatch import MICRO_BATCH
+from bench.nets.builder import Builder
 from bench.nets.classifier import Classifier
-from bench.nets.layers import build_on
-from bench.nets.replay import Replays, replays_on
+from bench.nets.replay import replays_on
 from bench.plugins import Registries
-from bench.precision import FULL, Precision, computing, to_judge
+from bench.precision import computing
 from bench.probes import PROBES, probed
 from bench.profiles import PROFILES
 from bench.provenance import environment
@@ -196,7 +196,6 @@ class _CellRun:
         self.reporter = reporter
         self.say = once(reporter.log)
         self.device = torch.device(context.device)
-        self.replays = replays_on(self.device, context.cache, self.say)
         self.checkpoints = context.out / "checkpoints" / self.cell.id()
         self.training = self.checkpoints / "training.safetensors"
         self.distillation = self.cell.distillation()
@@ -211,6 +210,8 @@ class _CellRun:
         self.motion: Motion | None = None
         self.retried = retried or _read_json(self.checkpoints / "retried.json")
         self.most_clips: int | None = None if self.retried is None else MICRO_BATCH
+        replays = replays_on(self.device, context.cache, self.say)
+        self.builder = Builder(self.device, self.cell.precision, replays, self.most_clips, self.say)
 
     def attempt(self) -> tuple[Status, str]:
         """Carries the cell out; how it ended, and why."""
@@ -356,8 +357,8 @@ class _CellRun:
         clip = self.planned.geometry.shape()
         task = CellTask(
             self.distillation, store, split, clip, self.planned.setting, network,
-            self.registries.networks.get(PROFILES[self.cell.profile].frame_network)(), protocol, self.device, state,
-            self.context.cache, self.reporter, self.journal, self.most_clips, self.replays,
+            self.registries.networks.get(PROFILES[self.cell.profile].frame_network)(), protocol, self.builder, state,
+            self.context.cache, self.reporter, self.journal,
         )  # fmt: skip
         meter = PhaseMeter(self.device, self.journal.distil)
         task.measure(meter)
@@ -408,10 +409,9 @@ class _CellRun:
         meter = PhaseMeter(self.device, self._cost_so_far("evaluate", partial))
         with self._charged("evaluate", meter):
             self.evaluations += evaluate_set(
-                synthetic, test, classes, clip, network, protocol, self.device, self.reporter,
+                synthetic, test, classes, clip, network, protocol, self.builder, self.reporter,
                 done=partial.evaluations, keep=self._keeping(partial, meter), probes=PROBES,
-                precision=self.cell.precision, saved=self._saving("evaluate", meter), most_clips=self.most_clips,
-                replays=self.replays,
+                saved=self._saving("evaluate", meter),
             )  # fmt: skip
 
     def _probe(
@@ -431,10 +431,9 @@ class _CellRun:
             self.motion = motion.measure(synthetic, store, split)
             if protocol.frozen_training and (synthetic.archived or self.context.gain_of_full):
                 frozen = evaluate_set(
-                    FrozenSet(synthetic), test, store.classes, clip, network, protocol, self.device, self.reporter,
+                    FrozenSet(synthetic), test, store.classes, clip, network, protocol, self.builder, self.reporter,
                     done=partial.evaluations, keep=self._keeping(partial, meter), phase="probe", probes=("frozen",),
-                    precision=self.cell.precision, saved=self._saving("probe", meter), most_clips=self.most_clips,
-                    replays=self.replays,
+                    saved=self._saving("probe", meter),
                 )  # fmt: skip
                 self.evaluations = [
                     replace(entry, frozen_trained=still.correct(), frozen_both=still.probes.get("frozen"))
@@ -546,47 +545,34 @@ def evaluate_set(
     clip: ClipShape,
     network: Network,
     protocol: Protocol,
-    device: torch.device,
+    builder: Builder,
     reporter: Reporter,
     done: list[Evaluation] | None = None,
     keep: Callable[[list[Evaluation]], None] = lambda done: None,
     phase: str = "evaluate",
     probes: Sequence[str] = (),
     saved: Callable[[int], Checkpoints] | None = None,
-    most_clips: int | None = None,
-    precision: Precision = FULL,
-    replays: Replays | None = None,
 ) -> list[Evaluation]:
     """Trains and tests each of the protocol's networks on a set.
 
     Args:
         synthetic, test: what to train on and what to test on.
         classes, clip: class names and clip shape.
-        network, protocol, device: see there.
+        network, protocol, builder: see there.
         reporter: told of each step.
         done: evaluations that an earlier part of the cell finished.
         keep: called with all finished evaluations after each network.
         phase: what the reporter is told.
         probes: temporal probes under which the networks are tested too.
         saved: gives the checkpoints of the training of each network, by its number.
-        most_clips: clips that networks are given at a time where memory is short, or None (`bench.microbatch`).
-        precision: in which number format networks compute.
-        replays: of their passes without gradients (`bench.nets.replay`), or None.
     """
     evaluations = list(done or [])
     if len(evaluations) < protocol.networks:
         layout = _layout(network)
-        synthetic, test = kept_set(synthetic, device, layout), kept_clips(test, layout)
+        synthetic, test = kept_set(synthetic, builder.device, layout), kept_clips(test, layout)
 
-    def plain(rng: torch.Generator) -> Classifier:
-        return to_judge(build_on(device, network, len(classes), clip, rng), precision)
-
-    def build(rng: torch.Generator) -> Any:
-        built = plain(rng)
-        if replays is not None:
-            what = f"{network.name}, {len(classes)} classes, judged in {precision}"
-            built = replays.served(built, what, lambda: plain(generator("recorded")))
-        return limit(built, most_clips)
+    def build(rng: torch.Generator) -> Classifier:
+        return builder.build(network, len(classes), clip, rng, "judge")
 
     def progress(number: int, update: int, total: int, loss: float) -> None:
         reporter.step(phase, number * total + update, protocol.networks * total, loss)

@@ -1,4 +1,8 @@
-"""Fewer clips at a time, for a cell that ran out of memory: the same results but for the rounding of sums."""
+"""How many clips a network is given at a time: as many as fit, by what a pass of one keeps; fewer after a cell ran out of memory.
+
+What fits depends on the network, the shape of the clips and the device, never on what else runs: a cell that is alone sees the
+same sums as one in company.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,60 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import psutil
 import torch
 
 if TYPE_CHECKING:
+    from bench.api import ClipShape
     from bench.nets.classifier import Classifier
+
+PASS_BYTES = 4 << 30
+"""What one pass may keep for its gradient."""
+
+SHARE = 0.25
+"""The part of a device's memory that it may keep, where that is less: several cells run at once."""
 
 MICRO_BATCH = 32
 """Clips in one pass when a cell is tried again: a quarter of what a test pass takes otherwise."""
+
+
+def room_on(device: torch.device) -> int:
+    """Bytes that a pass may keep there, of the memory that the device has, be it free or not."""
+    on_gpu = device.type == "cuda"
+    whole = torch.cuda.get_device_properties(device).total_memory if on_gpu else psutil.virtual_memory().total
+    return min(PASS_BYTES, int(SHARE * whole))
+
+
+def most_that_fit(each: int, room: int) -> int:
+    """How many clips that keep ``each`` bytes have room; one at least."""
+    return max(1, room // each)
+
+
+def kept_a_clip(network: Classifier, clip: ClipShape, device: torch.device) -> int:
+    """Bytes that a training pass keeps of each clip until its gradient is taken, the clip itself included; measured on two clips.
+
+    Args:
+        network: is not to be used again: the pass draws its dropout and moves its running means.
+        clip: shape of the clips.
+        device: where the network is.
+    """
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    clips = torch.zeros(2, *clip.dims(), device=device)
+    note(clips)
+    network.train()
+    # What is noted stays in the graph, so no two have the same address, until the logits go.
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        logits = network(clips)
+    del logits
+    return -(-sum(kept.values()) // 2)
 
 
 def limit(network: Classifier, most: int | None) -> Classifier:

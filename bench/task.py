@@ -22,10 +22,8 @@ from bench.config import Value
 from bench.costs import PhaseMeter
 from bench.data.pixels import SplitClips, normalise
 from bench.errors import OutOfTime
-from bench.microbatch import limit
-from bench.nets.layers import build_on
 from bench.plugins import source_hash
-from bench.precision import FULL, to_distil
+from bench.precision import FULL
 from bench.store.artefacts import load_meta
 from bench.store.records import Cell, PhaseCost, canonical_json
 from bench.synthetic.keyframes import as_matched, known_frames
@@ -34,8 +32,8 @@ from bench.upstream import PassingArtefact, has_room, open_or_make
 
 if TYPE_CHECKING:
     from bench.data.store import ClipStore
+    from bench.nets.builder import Builder
     from bench.nets.classifier import Classifier
-    from bench.nets.replay import Replays
 
 CHECKPOINT_SECONDS = 20.0
 NUMERICS_VERSION = 3
@@ -145,12 +143,10 @@ class CellTask(Task):
         split: the split that may be seen: ``train``, or ``fit`` when judging on the validation part.
         clip, setting: shape of the clips and temporal setting.
         network, frame_network, protocol: parts of the profile.
-        device: where tensors live.
+        builder: of its networks, on the device where tensors live.
         checkpoint_path: file of this cell's checkpoint.
         cache: folder of upstream artefacts.
         reporter, journal: see there.
-        most_clips: clips that networks are given at a time where memory is short, or None (`bench.microbatch`).
-        replays: of the cell's passes (`bench.nets.replay`), or None.
     """
 
     def __init__(
@@ -163,24 +159,22 @@ class CellTask(Task):
         network: Network,
         frame_network: Network,
         protocol: Protocol,
-        device: torch.device,
+        builder: Builder,
         checkpoint_path: Path,
         cache: Path,
         reporter: Reporter,
         journal: Journal,
-        most_clips: int | None = None,
-        replays: Replays | None = None,
     ) -> None:
         self.classes = store.classes
         self.clip = clip
         self.ipc = cell.ipc or 0
         self.budget = cell.budget
         self.setting = setting
-        self.device = device
+        self.device = builder.device
         self.seed = cell.seed or 0
         self._precision = cell.precision
         self.journal = journal
-        self._data = SplitClips(store, split, device)
+        self._data = SplitClips(store, split, self.device)
         self._by_class = [(self._data.labels == label).nonzero().flatten() for label in range(len(store.classes))]
         self._digest = store.digest
         self._split = split
@@ -189,8 +183,7 @@ class CellTask(Task):
         self._protocol = protocol
         self._cache = cache
         self._reporter = reporter
-        self._most_clips = most_clips
-        self._replays = replays
+        self._builder = builder
         # What differs between the cell itself and the parts of its upstream artefacts:
         self._phase = "distil"
         self._meter: PhaseMeter | None = None
@@ -247,14 +240,7 @@ class CellTask(Task):
         return self._built(self._frame_network, replace(self.clip, frames=1), rng)
 
     def _built(self, kind: Network, clip: ClipShape, rng: torch.Generator) -> Classifier:
-        def plain(rng: torch.Generator) -> Classifier:
-            return to_distil(build_on(self.device, kind, len(self.classes), clip, rng), self._precision)
-
-        network = plain(rng)
-        if self._replays is not None:
-            what = f"{kind.name}, {len(self.classes)} classes, {self._precision}"
-            network = self._replays.served(network, what, lambda: plain(named.generator("recorded")))
-        return limit(network, self._most_clips)
+        return self._builder.build(kind, len(self.classes), clip, rng, "distil")
 
     def trained_network(self) -> Classifier:
         """See `Task`."""

@@ -18,6 +18,7 @@ from bench.api import Dataset, Geometry
 from bench.cli.run import networks as chosen
 from bench.errors import BenchError
 from bench.grid import check_tested
+from bench.nets.builder import Builder
 from bench.precision import FULL, computing, require
 from bench.store.records import read_cell
 from bench.tables.sheet import printable
@@ -99,11 +100,10 @@ def run(args: argparse.Namespace) -> int:
             lambda done, total: reporter.step("data", done, total, None),
         )  # fmt: skip
         test = SplitClips(store, cell.judged_on, device)
+        builder = Builder(device, cell.precision)
         with computing(cell.precision):
             found = {
-                network.name: evaluate_set(
-                    synthetic, test, store.classes, clip, network, protocol, device, reporter, precision=cell.precision
-                )
+                network.name: evaluate_set(synthetic, test, store.classes, clip, network, protocol, builder, reporter)
                 for network in networks
                 if network.name not in refusals
             }

@@ -39,7 +39,9 @@ from bench.data.store import ClipStore
 from bench.errors import BenchError
 from bench.final_epoch import FinalEpoch
 from bench.grid import resolve_config
+from bench.nets.builder import Builder
 from bench.plugins import Registries
+from bench.precision import FULL
 from bench.rng import derive_seed, generator
 from bench.store.artefacts import load_set, load_tensors, save_tensors
 from bench.store.records import Cell
@@ -171,7 +173,7 @@ class Rehearsal:
         return CellTask(
             cell, store, "train", shape_of(store), temporal.parse(setting, frames),
             self.registries.networks.get(_NETWORK)(), self.registries.networks.get(_FRAME_NETWORK)(),
-            protocol or BriefProtocol(), torch.device(device), path, own / "cache", reporter or silent(),
+            protocol or BriefProtocol(), Builder(torch.device(device), FULL), path, own / "cache", reporter or silent(),
             load_journal(path, cell.id()),
         )  # fmt: skip
 
@@ -224,7 +226,7 @@ class Rehearsal:
         )
         found = evaluate_set(
             synthetic, SplitClips(store, "test", torch.device("cpu")), store.classes, shape_of(store),
-            self.registries.networks.get(_NETWORK)(), RehearsalProtocol(), torch.device("cpu"), silent(),
+            self.registries.networks.get(_NETWORK)(), RehearsalProtocol(), Builder(torch.device("cpu"), FULL), silent(),
         )  # fmt: skip
         return [entry.accuracy() for entry in found]
 

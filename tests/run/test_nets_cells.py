@@ -12,6 +12,7 @@ import torch
 from bench import tuning
 from bench.cell import evaluate_set, open_store, run_cell
 from bench.data.pixels import SplitClips
+from bench.nets.builder import Builder
 from bench.store.artefacts import load_set
 from bench.store.records import Record, RecordStore, from_json
 from bench.task import Reporter
@@ -99,7 +100,9 @@ def test_a_set_is_judged_by_another_network_without_being_distilled_again(cells,
     store = open_store(cells[0], context, reporter)
     network, protocol = registries.networks.get("cnn-gru")(), registries.protocols.get("tiny")()
     test, shape = SplitClips(store, "test", torch.device("cpu")), cells[0].geometry.shape()
-    again = evaluate_set(synthetic, test, store.classes, shape, network, protocol, torch.device("cpu"), reporter)
+    again = evaluate_set(
+        synthetic, test, store.classes, shape, network, protocol, Builder(torch.device("cpu"), "float32"), reporter
+    )
     assert [entry.confusion for entry in again] == [entry.confusion for entry in other.evaluations]
     assert [entry.loss for entry in again] != [entry.loss for entry in own.evaluations]
 

@@ -235,7 +235,7 @@ def test_networks_of_methods_and_of_upstream_see_fewer_clips_too(plan, registrie
 
 
 def test_what_fails_in_upstream_has_its_peak(plan, registries, context, reporter, small_memory):
-    small_memory(0)
+    small_memory(2)
     (planned,) = plan("herding")
     record = run_cell(planned, registries, context, reporter)
     assert record.status == "oom"
