@@ -12,6 +12,7 @@ import torch
 from bench.api import Artefact, Method, Preset, SyntheticSet, Task, Upstream, Workload
 from bench.blocks import accumulated
 from bench.frames import FrameTask
+from bench.microbatch import parts
 from bench.plugins import source_hash
 from bench.segments import learn_in_time
 from bench.synthetic.choose import pixel_bytes
@@ -212,8 +213,18 @@ def real_gradients(task: Task, network: Classifier, batch_real: int, augment: Au
     for label in range(len(task.classes)):
         count = min(batch_real, len(task.indices(label)))
         real = augment(task.real(label, count, rng), task.rng(f"augment {label}", draw))
-        rows.append(torch.cat([g.flatten() for g in class_gradient(network, real, label, create_graph=False)]))
+        rows.append(_flat_gradient(network, real, label))
     return torch.stack(rows)
+
+
+def _flat_gradient(network: Classifier, clips: torch.Tensor, label: int) -> torch.Tensor:
+    """`class_gradient` in a row ``(P,)``, without graph; added up over portions of the batch where it does not fit as a whole."""
+    portions = clips.split(parts(network, len(clips)))  # type: ignore[no-untyped-call]
+    found = [torch.cat([g.flatten() for g in class_gradient(network, some, label, False)]) for some in portions]
+    if len(found) == 1:
+        return found[0]
+    shares = torch.tensor([len(some) / len(clips) for some in portions], dtype=torch.float64)
+    return shares.to(found[0]) @ torch.stack(found)
 
 
 def matching_losses(
