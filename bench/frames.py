@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, final
 
@@ -10,8 +11,10 @@ import torch
 
 from bench import temporal
 from bench.api import Artefact, ClipShape, Metric, SyntheticSet, Task, Upstream
+from bench.plugins import source_hash
 
 if TYPE_CHECKING:
+    from bench.config import Value
     from bench.nets.classifier import Classifier
 
 
@@ -82,8 +85,8 @@ class FrameTask(Task):
         raise NotImplementedError("the trained network is one of clips, not of single frames")
 
     def upstream(self, what: Upstream) -> Artefact:
-        """See `Task`."""
-        return self._task.upstream(what)
+        """See `Task`: made of the frames, for however many images are to be stored."""
+        return self._task.upstream(_OfFrames(what))
 
     def rng(self, name: str, step: int = 0) -> torch.Generator:
         """See `Task`. Draws of its own, so that learning still images first changes nothing of what follows."""
@@ -104,3 +107,25 @@ class FrameTask(Task):
     def log(self, message: str) -> None:
         """See `Task`."""
         self._task.log(message)
+
+
+@final
+class _OfFrames(Upstream):
+    """An upstream artefact of single frames."""
+
+    name = "frames"
+    of_frames = True
+
+    def __init__(self, what: Upstream) -> None:
+        self._what = what
+        self.name = f"{what.name}-of-frames"  # type: ignore[misc]
+        self.parts = what.parts
+        self.part_bytes = what.part_bytes
+
+    def key(self) -> Mapping[str, Value]:
+        """That of the artefact, and its source."""
+        return {**self._what.key(), "source of it": source_hash(sys.modules[type(self._what).__module__])}
+
+    def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
+        """One part, from frames."""
+        return self._what.make(FrameTask(task, task.ipc), part)

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Literal, final
 
 import torch
 
-from bench.api import Task, Upstream, Workload
+from bench.api import Artefact, Task, Upstream, Workload
 from bench.errors import BenchError
 from bench.frames import FrameTask
 from bench.synthetic.choose import real_initialisation
 from bench.synthetic.learner import Learner
 from bench.synthetic.static_dynamic import Mode, StaticDynamicSet
-from methods.dc import DCMatching, match_gradients, unchanged
+from methods.dc import DCMatching, match_gradients, shared_gradients, unchanged
 
 if TYPE_CHECKING:
     from bench.config import Value
+
+
+STATIC_SHARES = ("real-gradients-of-frames", "static-memory")
+"""What cells share of stage one."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +69,32 @@ class MemoryConfig(StaticConfig):
 @final
 @dataclass(frozen=True)
 class StaticMemory(Upstream):
-    """``images`` ``(classes * spc, 3, H, W)``, class after class, learned by DC on single random frames."""
+    """``images`` ``(classes * spc, 3, H, W)``, class after class, learned by DC on single random frames.
+
+    Attributes:
+        spc: images of each class.
+        matching, lr: of DC.
+        real: its `shared_gradients`; most of the work, and the same for every ``spc``.
+    """
 
     spc: int
     matching: DCMatching
     lr: float
+    real: Artefact
 
     name = "static-memory"
     of_frames = True
     parts = 1
 
     def key(self) -> Mapping[str, Value]:
-        """All of it."""
+        """All but the real gradients, which follow from it."""
         return {"spc": self.spc, "lr": self.lr, **asdict(self.matching)}
 
     def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
         """Stage one."""
         frames = FrameTask(task, self.spc)
         learner = Learner(real_initialisation(frames), {"clips": self.lr}, self.matching.momentum)
-        match_gradients(frames, learner, self.matching, unchanged, share=False)
+        match_gradients(frames, learner, self.matching, unchanged, self.real)
         counts = torch.bincount(learner.synthetic.labels, minlength=len(task.classes))
         if int(counts.min()) < self.spc:
             short = task.classes[int(counts.argmin())]
@@ -101,7 +112,8 @@ def static_memory(task: Task, config: StaticConfig) -> torch.Tensor:
         batch_real=config.static_batch,
     )
     each = per_clip(spc, task.ipc, "spc")
-    images = task.upstream(StaticMemory(spc, loops, config.static_lr)).part(0)["images"].to(task.device)
+    real = shared_gradients(FrameTask(task, spc), loops, unchanged)
+    images = task.upstream(StaticMemory(spc, loops, config.static_lr, real)).part(0)["images"].to(task.device)
     return images.view(-1, each, *images.shape[1:])
 
 

@@ -112,7 +112,7 @@ def learn_pixels(task: Task, config: DCConfig, augment: Augment) -> SyntheticSet
     def learn(part: Task, synthetic: SyntheticSet) -> None:
         rates = dict.fromkeys(synthetic.tensors(), config.lr)
         learner = Learner(synthetic, rates, config.momentum)
-        match_gradients(part, learner, config, augment, share=config.match == "clips")
+        match_gradients(part, learner, config, augment)
 
     updates = config.steps * config.outer_loops
     if config.match == "clips":
@@ -128,27 +128,25 @@ def declines_images(work: Workload, config: DCConfig, name: str) -> str | None:
     return f"{name}.match=frames stores one image a clip; it stands in the setting dense"
 
 
-def match_gradients(task: Task, learner: Learner, config: DCMatching, augment: Augment, share: bool = True) -> None:
+def match_gradients(
+    task: Task, learner: Learner, config: DCMatching, augment: Augment, shared: Artefact | None = None
+) -> None:
     """Algorithm 1 of the paper, on any kind of set.
 
     Args:
         task, learner, config, augment: see there.
-        share: takes the real gradients of new networks, which depend on no set, from where all cells share them.
+        shared: `shared_gradients` of the same task, matching and augmentation; None asks for them.
     """
     total = config.steps * config.outer_loops
-    shared = None
-    if share:
-        shared = task.upstream(RealGradients(config.steps, config.outer_loops, config.batch_real, augment, task))
+    shared = shared_gradients(task, config, augment) if shared is None else shared
     for step in range(learner.resume(task), config.steps):
         network = task.network(task.rng("network", step))
         loss = torch.zeros(())
         for loop in range(config.outer_loops):
             draw = step * config.outer_loops + loop
-            if loop == 0 and shared is not None:
-                real = _row(shared, step).to(task.device)
-            else:
-                real = real_gradients(task, network, config.batch_real, augment, draw)
-            losses = matching_losses(task, network, learner, real, augment, draw)
+            new = loop == 0
+            real = _row(shared, step) if new else real_gradients(task, network, config.batch_real, augment, draw)
+            losses = matching_losses(task, network, learner, real.to(task.device), augment, draw)
             loss, gradients = accumulated(losses, list(learner.learned.values()))
             learner.apply(gradients)
             if loop + 1 < config.outer_loops:
@@ -156,6 +154,11 @@ def match_gradients(task: Task, learner: Learner, config: DCMatching, augment: A
         done = (step + 1) * config.outer_loops
         task.progress(done, total, loss=loss / len(task.classes))
         task.checkpoint(step + 1, learner.state)
+
+
+def shared_gradients(task: Task, config: DCMatching, augment: Augment) -> Artefact:
+    """The real gradients of all new networks, which depend on no set, from where all cells share them."""
+    return task.upstream(RealGradients(config.steps, config.outer_loops, config.batch_real, augment, task))
 
 
 @final

@@ -15,6 +15,7 @@ from bench.synthetic.learner import Learner
 from bench.synthetic.static_dynamic import StaticDynamicSet
 from methods import frepo, mtt
 from methods._memory import (
+    STATIC_SHARES,
     MemoryConfig,
     StaticConfig,
     declines_memory,
@@ -70,7 +71,7 @@ class DMSD(_WithMemories[DMSDConfig]):
     Config = DMSDConfig
     paper = PAPER
     tuned = ("lr_dynamic",)
-    shares = ("real-means", "static-memory")
+    shares = ("real-means", *STATIC_SHARES)
     presets = (
         released({"lr_dynamic": 1e-4, "lr_hallucinator": 1e-5, "steps": 5000, "batch_real": 64}, ipc=1),
         released({"lr_dynamic": 1e3, "lr_hallucinator": 1e-6, "steps": 5000, "batch_real": 64, **LOOPS}, ipc=5),
@@ -114,7 +115,7 @@ class DCSD(_WithMemories[DCSDConfig]):
     Config = DCSDConfig
     paper = PAPER
     tuned = ("lr_dynamic",)
-    shares = ("real-gradients", "static-memory")
+    shares = ("real-gradients", *STATIC_SHARES)
     presets = (
         quick({"steps": 40, "batch_real": 16, "lr_dynamic": 10.0, **SD_QUICK}),
         main_job({"steps": 20, **STATIC_MAIN_JOB}),
@@ -154,7 +155,7 @@ class MTTSD(_WithMemories[MTTSDConfig]):
     Config = MTTSDConfig
     paper = PAPER
     tuned = ("lr_dynamic",)
-    shares = ("experts", "static-memory")
+    shares = ("experts", *STATIC_SHARES)
     presets = (
         released({**MTT_RELEASE, "syn_steps": 10}, ipc=1, note=mtt.UNREAD),
         released(
@@ -198,7 +199,7 @@ class FRePoSD(_WithMemories[FRePoSDConfig]):
     Config = FRePoSDConfig
     paper = PAPER
     tuned = ("lr_dynamic",)
-    shares = ("static-memory",)
+    shares = STATIC_SHARES
     presets = (
         released(
             {"steps": 10000, "pool": 10, "pool_updates": 100, "pool_lr": 1e-4, "batch_real": 512},
@@ -234,7 +235,7 @@ class StaticOnly(Method[StaticConfig]):
     name = "static-only"
     Config = StaticConfig
     paper = PAPER
-    shares = ("static-memory",)
+    shares = STATIC_SHARES
     presets = (
         Preset(LOOPS, source="Zhao et al., ICLR 2021, appendix: images, IPC 10", ipc=5),
         quick(STATIC_QUICK),
@@ -287,7 +288,7 @@ class DMNoHallucinator(_WithMemories[DMSDConfig]):
     Config = DMSDConfig
     paper = PAPER
     tuned = ("lr_dynamic",)
-    shares = ("real-means", "static-memory")
+    shares = ("real-means", *STATIC_SHARES)
     presets = DMSD.presets
     in_all = False
 

@@ -123,7 +123,7 @@ def test_stage_one_is_dc_on_single_frames_with_the_image_network() -> None:
     task = FakeTask(classes=2, per_class=4, ipc=1)
     frames = FrameTask(task, 2)
     learner = Learner(real_initialisation(frames), {"clips": 0.5}, 0.5)
-    match_gradients(frames, learner, DCMatching(steps=1, batch_real=5), unchanged, share=False)
+    match_gradients(frames, learner, DCMatching(steps=1, batch_real=5), unchanged)
     images = real_initialisation(frames).clips.clone().requires_grad_(True)
     assert images.shape == (4, 3, 1, 16, 16)
     network = task.frame_network(task.rng("frames network", 0))
