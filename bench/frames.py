@@ -27,10 +27,12 @@ class FrameTask(Task):
     Args:
         task: the task on clips.
         ipc: images per class that may be stored.
+        ready: what `upstream` gives, asked for before: what is made for several cells waits for nothing else that is.
     """
 
-    def __init__(self, task: Task, ipc: int) -> None:
+    def __init__(self, task: Task, ipc: int, ready: Artefact | None = None) -> None:
         self._task = task
+        self._ready = ready
         self._frames = task.clip.frames
         self.classes = task.classes
         self.clip = dataclasses.replace(task.clip, frames=1)
@@ -86,7 +88,7 @@ class FrameTask(Task):
 
     def upstream(self, what: Upstream) -> Artefact:
         """See `Task`: made of the frames, for however many images are to be stored."""
-        return self._task.upstream(_OfFrames(what))
+        return self._task.upstream(_OfFrames(what)) if self._ready is None else self._ready
 
     def rng(self, name: str, step: int = 0) -> torch.Generator:
         """See `Task`. Draws of its own, so that learning still images first changes nothing of what follows."""

@@ -15,7 +15,7 @@ from bench.frames import FrameTask
 from bench.synthetic.choose import real_initialisation
 from bench.synthetic.learner import Learner
 from bench.synthetic.static_dynamic import Mode, StaticDynamicSet
-from methods.dc import DCMatching, match_gradients, shared_gradients, unchanged
+from methods.dc import DCMatching, RealGradients, match_gradients, unchanged
 
 if TYPE_CHECKING:
     from bench.config import Value
@@ -74,7 +74,7 @@ class StaticMemory(Upstream):
     Attributes:
         spc: images of each class.
         matching, lr: of DC.
-        real: its `shared_gradients`; most of the work, and the same for every ``spc``.
+        real: the gradients of its real frames: most of the work, and the same for every ``spc``.
     """
 
     spc: int
@@ -92,9 +92,9 @@ class StaticMemory(Upstream):
 
     def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
         """Stage one."""
-        frames = FrameTask(task, self.spc)
+        frames = FrameTask(task, self.spc, self.real)
         learner = Learner(real_initialisation(frames), {"clips": self.lr}, self.matching.momentum)
-        match_gradients(frames, learner, self.matching, unchanged, self.real)
+        match_gradients(frames, learner, self.matching, unchanged)
         counts = torch.bincount(learner.synthetic.labels, minlength=len(task.classes))
         if int(counts.min()) < self.spc:
             short = task.classes[int(counts.argmin())]
@@ -112,7 +112,8 @@ def static_memory(task: Task, config: StaticConfig) -> torch.Tensor:
         batch_real=config.static_batch,
     )
     each = per_clip(spc, task.ipc, "spc")
-    real = shared_gradients(FrameTask(task, spc), loops, unchanged)
+    frames = FrameTask(task, spc)
+    real = frames.upstream(RealGradients(loops.steps, loops.outer_loops, loops.batch_real, unchanged, frames))
     images = task.upstream(StaticMemory(spc, loops, config.static_lr, real)).part(0)["images"].to(task.device)
     return images.view(-1, each, *images.shape[1:])
 

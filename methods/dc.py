@@ -12,7 +12,6 @@ import torch
 from bench.api import Artefact, Method, Preset, SyntheticSet, Task, Upstream, Workload
 from bench.blocks import accumulated
 from bench.frames import FrameTask
-from bench.microbatch import parts
 from bench.plugins import source_hash
 from bench.segments import learn_in_time
 from bench.synthetic.choose import pixel_bytes
@@ -112,7 +111,7 @@ def learn_pixels(task: Task, config: DCConfig, augment: Augment) -> SyntheticSet
     def learn(part: Task, synthetic: SyntheticSet) -> None:
         rates = dict.fromkeys(synthetic.tensors(), config.lr)
         learner = Learner(synthetic, rates, config.momentum)
-        match_gradients(part, learner, config, augment)
+        match_gradients(part, learner, config, augment, share=config.match == "clips")
 
     updates = config.steps * config.outer_loops
     if config.match == "clips":
@@ -128,25 +127,27 @@ def declines_images(work: Workload, config: DCConfig, name: str) -> str | None:
     return f"{name}.match=frames stores one image a clip; it stands in the setting dense"
 
 
-def match_gradients(
-    task: Task, learner: Learner, config: DCMatching, augment: Augment, shared: Artefact | None = None
-) -> None:
+def match_gradients(task: Task, learner: Learner, config: DCMatching, augment: Augment, share: bool = True) -> None:
     """Algorithm 1 of the paper, on any kind of set.
 
     Args:
         task, learner, config, augment: see there.
-        shared: `shared_gradients` of the same task, matching and augmentation; None asks for them.
+        share: takes the real gradients of new networks, which depend on no set, from where all cells share them.
     """
     total = config.steps * config.outer_loops
-    shared = shared_gradients(task, config, augment) if shared is None else shared
+    shared = None
+    if share:
+        shared = task.upstream(RealGradients(config.steps, config.outer_loops, config.batch_real, augment, task))
     for step in range(learner.resume(task), config.steps):
         network = task.network(task.rng("network", step))
         loss = torch.zeros(())
         for loop in range(config.outer_loops):
             draw = step * config.outer_loops + loop
-            new = loop == 0
-            real = _row(shared, step) if new else real_gradients(task, network, config.batch_real, augment, draw)
-            losses = matching_losses(task, network, learner, real.to(task.device), augment, draw)
+            if loop == 0 and shared is not None:
+                real = _row(shared, step).to(task.device)
+            else:
+                real = real_gradients(task, network, config.batch_real, augment, draw)
+            losses = matching_losses(task, network, learner, real, augment, draw)
             loss, gradients = accumulated(losses, list(learner.learned.values()))
             learner.apply(gradients)
             if loop + 1 < config.outer_loops:
@@ -154,11 +155,6 @@ def match_gradients(
         done = (step + 1) * config.outer_loops
         task.progress(done, total, loss=loss / len(task.classes))
         task.checkpoint(step + 1, learner.state)
-
-
-def shared_gradients(task: Task, config: DCMatching, augment: Augment) -> Artefact:
-    """The real gradients of all new networks, which depend on no set, from where all cells share them."""
-    return task.upstream(RealGradients(config.steps, config.outer_loops, config.batch_real, augment, task))
 
 
 @final
@@ -216,18 +212,8 @@ def real_gradients(task: Task, network: Classifier, batch_real: int, augment: Au
     for label in range(len(task.classes)):
         count = min(batch_real, len(task.indices(label)))
         real = augment(task.real(label, count, rng), task.rng(f"augment {label}", draw))
-        rows.append(_flat_gradient(network, real, label))
+        rows.append(torch.cat([g.flatten() for g in class_gradient(network, real, label, create_graph=False)]))
     return torch.stack(rows)
-
-
-def _flat_gradient(network: Classifier, clips: torch.Tensor, label: int) -> torch.Tensor:
-    """`class_gradient` in a row ``(P,)``, without graph; added up over portions of the batch where it does not fit as a whole."""
-    portions = clips.split(parts(network, len(clips)))  # type: ignore[no-untyped-call]
-    found = [torch.cat([g.flatten() for g in class_gradient(network, some, label, False)]) for some in portions]
-    if len(found) == 1:
-        return found[0]
-    shares = torch.tensor([len(some) / len(clips) for some in portions], dtype=torch.float64)
-    return shares.to(found[0]) @ torch.stack(found)
 
 
 def matching_losses(

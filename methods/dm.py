@@ -11,7 +11,6 @@ import torch
 
 from bench.api import Method, SyntheticSet, Task, Upstream, Workload
 from bench.blocks import Block, class_blocks, in_blocks, pulled_back
-from bench.microbatch import parts
 from bench.segments import learn_in_time
 from bench.synthetic.choose import pixel_bytes
 from bench.synthetic.learner import Learner
@@ -98,9 +97,8 @@ class DM(Method[DMConfig]):
 def match_distribution(task: Task, learner: Learner, config: DMMatching) -> None:
     """Algorithm 1 of the paper, on any kind of set."""
     everything = torch.arange(len(learner.synthetic))
-    sample = task.network(task.rng("size"))
-    blocks = class_blocks(learner.synthetic.labels, len(task.classes), parts(sample, _BLOCK_CLIPS))
-    means = task.upstream(RealMeans(config.steps, config.batch_real, _mean_bytes(task, sample)))
+    blocks = class_blocks(learner.synthetic.labels, len(task.classes), _BLOCK_CLIPS)
+    means = task.upstream(RealMeans(config.steps, config.batch_real, _mean_bytes(task)))
     for step in range(learner.resume(task), config.steps):
         network = task.network(task.rng("network", step)).requires_grad_(False)
         real = means.rows(step // BLOCK, "means", slice(step % BLOCK, step % BLOCK + 1))[0].to(task.device)
@@ -158,10 +156,10 @@ class RealMeans(Upstream):
         return {"means": torch.stack(means).cpu()}
 
 
-def _mean_bytes(task: Task, network: Classifier) -> int:
+def _mean_bytes(task: Task) -> int:
     """Bytes of the mean features of all classes."""
     with torch.no_grad():
-        features = network.features(task.clips(task.indices(0)[:1]))
+        features = task.network(task.rng("size")).features(task.clips(task.indices(0)[:1]))
     return len(task.classes) * features.shape[1] * features.element_size()
 
 

@@ -163,7 +163,7 @@ def test_the_real_side_is_made_once_and_serves_every_kind_of_set(plan, registrie
     company = [run_cell(cell, registries, context, reporter) for cell in cells]
     assert [record.status for record in company] == ["ok"] * len(cells)
     assert [record.data["upstream"][shared]["shared"] for record in company] == [False] + [True] * (len(cells) - 1)
-    assert len(list((context.cache / "upstream").glob(f"{shared}-*"))) == 1
+    assert len(list((context.cache / "upstream").glob(f"{shared}-[0-9a-f]*"))) == 1
     for number, (cell, record) in enumerate(zip(cells, company, strict=True)):
         apart = dataclasses.replace(context, cache=context.cache / str(number), out=context.out / str(number))
         alone = run_cell(cell, registries, apart, reporter)
@@ -189,6 +189,29 @@ def test_still_images_serve_every_setting_and_a_real_side_those_that_see_as_many
     assert alone.evaluations == company[2].evaluations
     assert alone.history == company[2].history
     assert alone.set == company[2].set
+
+
+@pytest.mark.parametrize("method", ["static-only", "dm+sd"])
+def test_real_frames_of_stage_one_serve_every_number_of_images(
+    plan, registries, context, reporter, monkeypatch, method
+):
+    values = {"static_steps": "3", "static_batch": "4", "static_outer": "2"}
+    values |= {"steps": "1", "batch_real": "4"} if method == "dm+sd" else {}
+    cells = plan(method, overrides={method: values}, ipcs=(1, 2))
+    company = [run_cell(cell, registries, context, reporter) for cell in cells]
+    upstream = [record.data["upstream"] for record in company]
+    assert [own["real-gradients-of-frames"]["shared"] for own in upstream] == [False, True]
+    assert [own["static-memory"]["shared"] for own in upstream] == [False, False]
+    assert len(list((context.cache / "upstream").glob("real-gradients-*"))) == 1
+    for number, limit in enumerate(("99GiB", "100")):  # as large a cache as need be, and one that keeps no gradients
+        monkeypatch.setenv("BENCH_CACHE_LIMIT", limit)
+        apart = dataclasses.replace(context, cache=context.cache / str(number), out=context.out / str(number))
+        alone = run_cell(cells[1], registries, apart, reporter)
+        assert alone.status == "ok", alone.reason
+        assert alone.evaluations == company[1].evaluations
+        assert ("real-gradients-of-frames" in alone.data["upstream"]) == (limit == "99GiB")
+        sets = [load_set(where.out / "artefacts" / cells[1].cell.id(), registries)[0] for where in (context, apart)]
+        assert torch.equal(sets[0].tensors()["static"], sets[1].tensors()["static"])
 
 
 def test_a_real_side_that_is_too_large_for_the_cache_changes_nothing(plan, registries, context, reporter, monkeypatch):
@@ -273,7 +296,7 @@ def test_stage_one_resumes_from_its_checkpoint(plan, registries, context, report
     steps = []
 
     def step(phase, done, total, loss):
-        if phase == "upstream":
+        if phase == "upstream" and total == 6:  # not the real gradients, ten of which are made at a time
             steps.append(done)
             if steps == [1, 2, 3, 4]:
                 raise KeyboardInterrupt
