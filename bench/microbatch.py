@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 import torch
+from torch.utils.checkpoint import checkpoint
+
+from bench.nets.layers import SeededDropout
 
 if TYPE_CHECKING:
     from bench.api import ClipShape
@@ -69,8 +72,9 @@ def kept_a_clip(network: Classifier, clip: ClipShape, device: torch.device) -> i
 def limit(network: Classifier, most: int | None) -> Classifier:
     """Lets a network see at most ``most`` clips at a time, in place; None changes nothing.
 
-    Passes of which no gradient is wanted are cut up here; training cuts up its batches by itself (`bench.training`). A pass
-    with a gradient that a method makes stays whole: only the method knows what its gradient is for.
+    Cut up here are passes of which no gradient is wanted, and those whose gradient goes to the clips alone, through weights that
+    are fixed: what a portion keeps is let go and made again when its gradient is taken. Training cuts up its batches by itself
+    (`bench.training`). A pass whose gradient goes to weights, too, stays whole: only the method knows what it is for.
     """
     if most is None:
         return network
@@ -89,10 +93,27 @@ def parts(network: Classifier, clips: int) -> int:
 
 
 def _in_parts(network: Classifier, whole: Callable[[torch.Tensor], torch.Tensor], clips: torch.Tensor) -> torch.Tensor:
-    size = len(clips) if torch.is_grad_enabled() else parts(network, len(clips))
+    size = parts(network, len(clips))
     if size == len(clips):
         return whole(clips)
-    return torch.cat([whole(part) for part in clips.split(size)])  # type: ignore[no-untyped-call]
+    portions = clips.split(size)  # type: ignore[no-untyped-call]
+    if not torch.is_grad_enabled():
+        return torch.cat([whole(portion) for portion in portions])
+    if not clips.requires_grad or _learns(network) or _draws(network):
+        return whole(clips)
+    return torch.cat(
+        [checkpoint(whole, portion, use_reentrant=False, preserve_rng_state=False) for portion in portions]
+    )
+
+
+def _learns(network: Classifier) -> bool:
+    return any(parameter.requires_grad for parameter in network.parameters())
+
+
+def _draws(network: Classifier) -> bool:
+    """Whether a pass may draw at random, so that the same clips give other maps the second time."""
+    drawing = SeededDropout, torch.nn.modules.dropout._DropoutNd
+    return any(module.training and isinstance(module, drawing) for module in network.modules())
 
 
 def _mixes(network: Classifier) -> bool:

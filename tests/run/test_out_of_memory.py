@@ -104,6 +104,33 @@ def test_a_standardised_batch_stays_one():
     assert whole != pooled_test(Counting().eval(), Real(), 3, generator("t"))
 
 
+def test_a_gradient_that_goes_to_the_clips_alone_is_taken_portion_by_portion():
+    clips = Real().batch(torch.arange(10), 0).double()
+    found = []
+    for most in (None, 4):
+        network = limit(Counting().eval().requires_grad_(False), most)
+        given = clips.clone().requires_grad_(True)
+        loss = network.features(given).square().sum(dim=1).sqrt().sum() + network(given).prod()
+        (first,) = torch.autograd.grad(loss, given, create_graph=True)
+        (second,) = torch.autograd.grad(first.square().sum(), given)
+        found.append((network.seen, loss, first, second))
+    (whole, *expected), (cut, *figures) = found
+    assert whole == [10, 10]
+    assert sorted(cut[:6]) == [2, 2, 4, 4, 4, 4]
+    assert max(cut) == 4
+    assert sum(cut) >= 40  # each portion's maps twice: once for the loss, once for its gradient
+    for one, other in zip(figures, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_a_pass_that_draws_or_learns_stays_whole():
+    clips = Real().batch(torch.arange(10), 0).requires_grad_(True)
+    learning, drawing = Counting().eval(), Counting().requires_grad_(False)
+    for network in (learning, drawing):
+        limit(network, 4)(clips)
+        assert network.seen == [10]
+
+
 def test_features_are_cut_up_only_where_no_gradient_is_wanted():
     clips = Real().batch(torch.arange(10), 0)
     network = limit(Counting().eval(), 4)
