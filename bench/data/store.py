@@ -223,7 +223,10 @@ def _build(
             _allocate(pixels, (len(index.clips), *_clip_shape(geometry)))
         job = partial(_read_clips, processes.Portable.of(dataset), geometry, str(pixels))
         stop = partial(pixels.unlink, missing_ok=True)
-        reasons: list[str | None] = processes.run(job, _Rows(index.clips), workers, CRASHED, progress, stop)
+        digest = _Digest(pixels)
+        reasons: list[str | None] = processes.run(
+            job, _Rows(index.clips), workers, CRASHED, progress, stop, digest.arrived
+        )
         kept = [i for i, reason in enumerate(reasons) if reason is None]
         left_out = [(clip.key, reason) for clip, reason in zip(index.clips, reasons, strict=True) if reason is not None]
         _check_enough(index, kept, left_out)
@@ -234,7 +237,7 @@ def _build(
                 "geometry": dataclasses.asdict(geometry),
                 "positions": kept,
                 "left_out": left_out,
-                "digest": _digest(clips, _kept(index, kept)),
+                "digest": digest.of(_kept(index, kept)),
                 "sample": _sample(clips),
             }
             body = {"store": stored, "sha256": hashlib.sha256(canonical_json(stored).encode()).hexdigest()}
@@ -310,14 +313,34 @@ class _Rows(Sequence[tuple[int, ClipRef]]):
         return len(self._clips)
 
 
-def _digest(clips: NDArray[np.uint8], kept: ClipTable) -> str:
-    """SHA-256 of pixels, labels and splits."""
-    digest = hashlib.sha256()
-    for clip in clips:
-        digest.update(np.ascontiguousarray(clip).data)
-    rows = (f'[{label},"{kept.split(place)}"]' for place, label in enumerate(kept.labels))
-    digest.update(f"[{','.join(rows)}]".encode())
-    return digest.hexdigest()
+@final
+class _Digest:
+    """SHA-256 of the pixels, labels and splits of usable clips, taken while later clips are still decoded.
+
+    Args:
+        pixels: the array file, before rows are moved together.
+    """
+
+    def __init__(self, pixels: Path) -> None:
+        self._rows: NDArray[np.uint8] = np.load(pixels, mmap_mode="r")
+        self._sum = hashlib.sha256()
+        self._ahead: dict[int, str | None] = {}  # rows that arrived before an earlier one
+        self._next = 0
+
+    def arrived(self, row: int, reason: str | None) -> None:
+        """A row is final: its clip is there, or cannot be used for a reason."""
+        self._ahead[row] = reason
+        while self._next in self._ahead:
+            if self._ahead.pop(self._next) is None:
+                self._sum.update(self._rows[self._next].data)
+            self._next += 1
+
+    def of(self, kept: ClipTable) -> str:
+        """The digest, once all rows arrived; ``kept`` are the clips that are usable."""
+        whole = self._sum.copy()
+        rows = (f'[{label},"{kept.split(place)}"]' for place, label in enumerate(kept.labels))
+        whole.update(f"[{','.join(rows)}]".encode())
+        return whole.hexdigest()
 
 
 # ----------------------------------------------------------------------------------------------------------------------

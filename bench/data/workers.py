@@ -47,6 +47,7 @@ def run(
     crashed: R,
     progress: Callable[[int, int], None] | None = None,
     stop: Callable[[], None] = lambda: None,
+    arrived: Callable[[int, R], None] = lambda place, result: None,
 ) -> list[R]:
     """Results of all items, in order.
 
@@ -57,6 +58,7 @@ def run(
         crashed: the result of an item that kills its process.
         progress: called with (done, all).
         stop: called when the work ends early, before processes are waited for: makes a long job return soon.
+        arrived: called once with each item's place and result, in any order, while other items are still worked on.
 
     Raises:
         BenchError: no process can be started.
@@ -67,6 +69,8 @@ def run(
 
     def done(chunk: range, found: Sequence[R]) -> None:
         results.update(zip(chunk, found, strict=True))
+        for place, result in zip(chunk, found, strict=True):
+            arrived(place, result)
         if progress is not None:
             progress(len(results), len(items))
 

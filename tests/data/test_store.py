@@ -84,6 +84,8 @@ def test_unusable_clips_are_listed_and_leave_no_hole(tmp_path, workers):
     assert store.left_out == tuple((name, "it is broken") for name in ("broken-a", "broken-b", "broken-c"))
     assert list(store.keys) == [name for name in keys if "broken" not in name]
     np.testing.assert_array_equal(store.clips, np.stack([pixels(name) for name in store.keys]))
+    rows = json.dumps([[ref.label, ref.split] for ref in store.refs], separators=(",", ":"))
+    assert store.digest == hashlib.sha256(store.clips.tobytes() + rows.encode()).hexdigest()
     again = build(wanted, tmp_path, workers, dataset=toy("/nowhere"))  # opened: reading would fail
     assert (again.left_out, again.digest, again.keys) == (store.left_out, store.digest, store.keys)
 
