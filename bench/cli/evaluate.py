@@ -18,7 +18,6 @@ from bench.api import Dataset, Geometry
 from bench.cli.run import networks as chosen
 from bench.errors import BenchError
 from bench.grid import check_tested
-from bench.nets.builder import Builder
 from bench.precision import FULL, computing, require
 from bench.store.records import read_cell
 from bench.tables.sheet import printable
@@ -82,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.data.pixels import SplitClips
     from bench.data.store import open_or_build
     from bench.engines.events import CellProgress
+    from bench.nets.builder import Builder
     from bench.task import Reporter
 
     device = torch.device(choose_device(args.device))
