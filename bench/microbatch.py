@@ -89,7 +89,8 @@ def parts(network: Classifier, clips: int) -> int:
 
     All of them where one clip changes what becomes of another: batch norm in training mode.
     """
-    return clips if network.most_clips is None or _mixes(network) else min(clips, network.most_clips)
+    most = network.most_clips
+    return clips if most is None or clips <= most or _mixes(network) else most
 
 
 def _in_parts(network: Classifier, whole: Callable[[torch.Tensor], torch.Tensor], clips: torch.Tensor) -> torch.Tensor:
