@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 import torch
 
-from bench.config import Value
-from bench.temporal import TemporalSetting
+from bench.core.config import Value
+from bench.core.temporal import TemporalSetting
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.nets.classifier import Classifier
+    from bench.core.classifier import Classifier
 
 C = TypeVar("C")
 
@@ -126,7 +126,7 @@ class SyntheticSet(ABC):
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips ``(B, C, T, H, W)``, float32, normalised, differentiable in ``tensors()``.
 
-        Clips that show one frame all the time are best made by `bench.still.hold`: networks then compute equal frames once.
+        Clips that show one frame all the time are best made by `bench.core.repeated_frames.hold`: networks then compute equal frames once.
 
         Args:
             index: ``(B,)`` int64 positions in the set.
@@ -482,12 +482,12 @@ class Evaluation:
         fitted: whether it fit them (see the protocol); if not, its test figure says nothing about the set.
         loss: training loss at the end; None if it was not finite.
         updates: optimiser updates done.
-        probes: correct count of the same network on the same test clips under each temporal probe (`bench.probes`);
+        probes: correct count of the same network on the same test clips under each temporal probe (`bench.judging.probes`);
             empty where none were asked for.
         frozen_trained: correct count, on the test clips as they are, of a network of the same number trained on the set with
             its time frozen; None where there was no such training.
         frozen_both: correct count of that network on the test clips with their time frozen too, or None.
-        correct_clips: whether each tested clip was classified correctly, in test order, packed by `bench.bits`; a protocol
+        correct_clips: whether each tested clip was classified correctly, in test order, packed by `bench.core.bitstrings`; a protocol
             that tests in several passes has them one after another. Empty where it was not kept.
         checkpoints: correct counts at evenly spaced points of the training, the last at its end; empty where only its end was
             tested.
@@ -649,7 +649,7 @@ class ClipIndex:
     Attributes:
         dataset: the name shown in tables; holds ``(stand-in)`` where clips are procedural ones in a real dataset's place.
         classes: class names in label order.
-        clips: all videos, in a fixed order: a tuple, or a `bench.data.cliptable.ClipTable` where there are many.
+        clips: all videos, in a fixed order: a tuple, or a `bench.data.clip_table.ClipTable` where there are many.
         fingerprint: SHA-256 that changes when the data do.
         notes: what the user should know (a split that was drawn, a ceiling that was computed), one sentence each.
     """
@@ -663,7 +663,7 @@ class ClipIndex:
     @functools.cached_property
     def train(self) -> int:
         """Number of training clips."""
-        from bench.data.cliptable import number
+        from bench.data.clip_table import number
 
         return number(self.clips, "train")
 
@@ -725,3 +725,23 @@ class Dataset(ABC, Generic[C]):
         Raises:
             UnreadableClip: with the reason.
         """
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A named bundle; methods key their own budgets by its name.
+
+    Attributes:
+        geometry: of the clips.
+        network: for clips, distilling and judging.
+        protocol: how sets are judged.
+        summary: a line for lists.
+        frame_network: for single frames, where a method learns still images.
+    """
+
+    name: str
+    geometry: Geometry
+    network: str
+    protocol: str
+    summary: str
+    frame_network: str

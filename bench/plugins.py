@@ -23,28 +23,28 @@ from types import ModuleType
 from typing import Any
 
 from bench.api import Dataset, Method, Network, Protocol, SyntheticSet
-from bench.errors import BenchError
-from bench.registry import Origin, Registry, Unavailable
+from bench.core.errors import BenchError
+from bench.core.registry import Origin, Registry, Unavailable
 
 ENTRY_POINT_GROUP = "bench.methods"
 CORE_MODULES = (
-    "bench.protocol",
-    "bench.protocol_wang2024",
-    "bench.data.shapes",
-    "bench.data.folder",
-    "bench.data.ucf101",
-    "bench.data.hmdb51",
-    "bench.data.kinetics400",
-    "bench.data.ssv2",
-    "bench.nets.registry",
-    "bench.nets.zoo",
-    "bench.synthetic.adaptive",
-    "bench.synthetic.coded",
-    "bench.synthetic.dense",
-    "bench.synthetic.keyframes",
-    "bench.synthetic.real",
-    "bench.synthetic.static_dynamic",
-    "bench.synthetic.video_file",
+    "bench.judging.protocols.standard",
+    "bench.judging.protocols.wang2024",
+    "bench.data.sources.shapes",
+    "bench.data.sources.folder",
+    "bench.data.sources.ucf101",
+    "bench.data.sources.hmdb51",
+    "bench.data.sources.kinetics400",
+    "bench.data.sources.ssv2",
+    "bench.nets.described.convnets",
+    "bench.nets.described.pytorchvideo",
+    "bench.sets.adaptive",
+    "bench.sets.coded",
+    "bench.sets.dense",
+    "bench.sets.keyframes",
+    "bench.sets.real",
+    "bench.sets.static_dynamic",
+    "bench.sets.video_file",
 )
 PLUGIN_PACKAGES = ("baselines", "methods")
 PLUGIN_FILE_PREFIX = "bench_plugin_"

@@ -2,31 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from bench.api import Geometry
-from bench.errors import BenchError
-
-
-@dataclass(frozen=True)
-class Profile:
-    """A named bundle; methods key their own budgets by its name.
-
-    Attributes:
-        geometry: of the clips.
-        network: for clips, distilling and judging.
-        protocol: how sets are judged.
-        summary: a line for lists.
-        frame_network: for single frames, where a method learns still images.
-    """
-
-    name: str
-    geometry: Geometry
-    network: str
-    protocol: str
-    summary: str
-    frame_network: str
-
+from bench.api import Geometry, Profile
+from bench.core.errors import BenchError
 
 PROFILES = {
     profile.name: profile

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import lazy
+from bench.core import lazy
 from bench.data.decode import _decoded
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def seconds(work: Callable[..., None], items: list[Any], workers: int) -> float:
 def main() -> None:
     """Two rounds of each, in turns; the faster one counts."""
     lazy.defer("torch")
+    from bench.data.clip_store import open_or_build
     from bench.data.spec import parse_dataset  # here: worker processes load this file, and need none of it
-    from bench.data.store import open_or_build
     from bench.plugins import load
     from bench.profiles import PROFILES
 

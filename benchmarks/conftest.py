@@ -11,9 +11,9 @@ import torch
 
 from bench import plugins
 from bench.api import ClipShape
-from bench.nets.classifier import Classifier
+from bench.core.classifier import Classifier
+from bench.core.rng import generator
 from bench.plugins import Registries
-from bench.rng import generator
 from benchmarks.limits import Machine, Need, Timer, forward_need, measure_machine, timed
 
 QUICK = ClipShape(3, 8, 32, 32)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench import training
 from bench.api import Recipe
-from bench.kept import KeptClips
-from bench.precision import to_judge
-from bench.rng import generator
-from bench.still import hold
-from bench.synthetic.dense import DenseSet
+from bench.core.repeated_frames import hold
+from bench.core.rng import generator
+from bench.judging import training
+from bench.judging.cached_clips import KeptClips
+from bench.nets.halved import to_judge
+from bench.sets.dense import DenseSet
 from benchmarks.conftest import QUICK, ClipShape
 from benchmarks.plain import stack
 

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from bench import grid
 from bench.api import Evaluation
 from bench.data.spec import parse_dataset
-from bench.store.records import Cell, Record, RecordStore
+from bench.results.records import Cell, Record, RecordStore
+from bench.run import plan as grid
 from bench.tables.leaderboard import leaderboards
 
 CELL = Cell(

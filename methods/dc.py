@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Literal, final
 import torch
 
 from bench.api import Artefact, Method, Preset, SyntheticSet, Task, Upstream, Workload
-from bench.blocks import accumulated
-from bench.frames import FrameTask
+from bench.distill.gradient_blocks import accumulated
+from bench.distill.learner import Learner
+from bench.distill.real_start import pixel_bytes
+from bench.distill.segments import learn_in_time
+from bench.distill.single_frames import FrameTask
 from bench.plugins import source_hash
-from bench.segments import learn_in_time
-from bench.synthetic.choose import pixel_bytes
-from bench.synthetic.keyframes import KeyframeSet
-from bench.synthetic.learner import Learner
+from bench.sets.keyframes import KeyframeSet
 from methods._presets import main_job, quick
 
 if TYPE_CHECKING:
-    from bench.config import Value
-    from bench.nets.classifier import Classifier
+    from bench.core.classifier import Classifier
+    from bench.core.config import Value
 
 Augment = Callable[["torch.Tensor", "torch.Generator"], "torch.Tensor"]
 """Transforms clips ``(B, C, T, H, W)`` by one draw from the generator, the same for all of them."""

@@ -57,8 +57,8 @@ def registries(tiny_plugin):
 @pytest.fixture(scope="session")
 def plan(registries):
     """Plans cells of the tiny dataset: ``plan("random", ipcs=(2,))``."""
-    from bench import grid
     from bench.data.spec import parse_dataset
+    from bench.run import plan as grid
 
     def planned(*methods, dataset="tiny", ipcs=(1,), seeds=(0,), settings=("dense",), **rest):
         datasets = (parse_dataset(dataset, registries),)
@@ -73,7 +73,7 @@ def plan(registries):
 @pytest.fixture
 def context(tmp_path):
     """Where cells of one test run."""
-    from bench.cell import Context
+    from bench.run.cell import Context
 
     return Context(tmp_path / "out", tmp_path / "cache", "cpu", 1)
 
@@ -81,7 +81,7 @@ def context(tmp_path):
 @pytest.fixture(scope="session")
 def reporter():
     """A reporter that nobody listens to."""
-    from bench.task import Reporter
+    from bench.core.reporter import Reporter
 
     return Reporter(lambda phase, step, total, loss: None, lambda line: None)
 
@@ -123,7 +123,7 @@ def in_process(monkeypatch):
     """Has `bench_main` carry cells out in this process, where a test sees them and what it has changed holds."""
     from tests.in_process import InProcess
 
-    monkeypatch.setattr("bench.engines.local.Local", InProcess)
+    monkeypatch.setattr("bench.run.engines.local.Local", InProcess)
 
 
 @pytest.fixture(scope="session")

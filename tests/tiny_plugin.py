@@ -22,16 +22,17 @@ from bench.api import (
     Geometry,
     Method,
     NoOptions,
+    Profile,
     Protocol,
     Recipe,
     SyntheticSet,
     Task,
     Workload,
 )
-from bench.errors import BenchError, UnreadableClip
-from bench.final_epoch import FinalEpoch
-from bench.profiles import PROFILES, Profile
-from bench.synthetic.dense import DenseSet
+from bench.core.errors import BenchError, UnreadableClip
+from bench.judging.final_epoch import FinalEpoch
+from bench.profiles import PROFILES
+from bench.sets.dense import DenseSet
 
 PROFILES["tiny"] = Profile(
     "tiny", Geometry(4, 1, 16, 16), "convnet3d-small", "tiny", "4 frames of 16x16, for tests", "cnn-mean-small"

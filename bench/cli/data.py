@@ -20,11 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import paths, plugins
+from bench import plugins
 from bench.api import ClipRef, Dataset, Geometry
-from bench.data.files import Archive, ByHand, Fetchable, Listed, Listing, some
+from bench.core import paths
+from bench.core.errors import BenchError, MissingData, UnreadableClip
+from bench.data.sources.video_files import Archive, ByHand, Fetchable, Listed, Listing, some
 from bench.data.spec import parse_dataset
-from bench.errors import BenchError, MissingData, UnreadableClip
 from bench.profiles import profile
 from bench.tables.sheet import printable
 
@@ -114,9 +115,9 @@ def _leaks(dataset: Dataset[Any], args: argparse.Namespace) -> None:
     """Lists the leaked test clips, from thumbnails that are decoded now if the cache has none."""
     from tabulate import tabulate
 
+    from bench.core.files import write_atomic
     from bench.data import leaks
-    from bench.data.store import open_or_build
-    from bench.store.records import write_atomic
+    from bench.data.clip_store import open_or_build
 
     index = dataset.index(leaks.THUMBNAILS)
     with _bar("decoding", "clips") as advance:
@@ -151,7 +152,7 @@ def _unreadable(
     if depth == "nothing" or not clips:
         return {}
     from bench.data import workers as processes
-    from bench.data.store import CRASHED
+    from bench.data.clip_store import CRASHED
 
     whole = partial(_decode, processes.Portable.of(dataset), geometry)
     job = whole if depth == "all" else partial(_open, str(listing.folder))

@@ -8,10 +8,11 @@ from typing import Any
 
 from tabulate import tabulate
 
-from bench import config, plugins, temporal
+from bench import plugins
+from bench.core import config, temporal
+from bench.core.registry import Registry
 from bench.plugins import Registries
 from bench.profiles import PROFILES
-from bench.registry import Registry
 
 SUMMARY = "list methods, datasets, networks, protocols, profiles or settings"
 

@@ -21,10 +21,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.core.errors import BenchError
+from bench.core.files import write_atomic
 from bench.data.leaks import file_name, read_csv
-from bench.errors import BenchError
-from bench.store import tested
-from bench.store.records import Record, RecordStore, write_atomic
+from bench.results import test_clips as tested
+from bench.results.records import Record, RecordStore
 from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, estimator_of, render_boards
 from bench.tables.leaderboard import Leaderboard, leaderboards
 from bench.tables.leaks import Leaks

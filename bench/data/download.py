@@ -25,9 +25,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from filelock import FileLock, Timeout
 
-from bench.data.files import some
-from bench.errors import BenchError
-from bench.store.records import write_atomic
+from bench.core.errors import BenchError
+from bench.core.files import write_atomic
+from bench.data.sources.video_files import some
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.api import Clips, Split
-from bench.data.store import ClipStore
+from bench.data.clip_store import ClipStore
 
 # Fixed for all data, so that no batch or set influences another: the ImageNet figures, in [0, 1] units.
 MEAN = (0.485, 0.456, 0.406)

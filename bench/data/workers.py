@@ -18,8 +18,8 @@ from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from bench import lazy
-from bench.errors import BenchError
+from bench.core import lazy
+from bench.core.errors import BenchError
 
 T = TypeVar("T")
 R = TypeVar("R")

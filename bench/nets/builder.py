@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Literal, final
 
 import torch
 
-from bench.microbatch import kept_a_clip, limit, most_that_fit, room_on
+from bench.core.precision import Precision
+from bench.core.rng import generator
+from bench.nets.halved import to_distil, to_judge
 from bench.nets.layers import build_on
-from bench.precision import Precision, to_distil, to_judge
-from bench.rng import generator
+from bench.nets.microbatch import kept_a_clip, limit, most_that_fit, room_on
 
 if TYPE_CHECKING:
     from bench.api import ClipShape, Network
-    from bench.nets.classifier import Classifier
+    from bench.core.classifier import Classifier
     from bench.nets.replay import Replays
 
 TOLD_BELOW = 128

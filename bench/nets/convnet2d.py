@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from bench.api import ClipShape
-from bench.nets.classifier import Classifier
+from bench.core.classifier import Classifier
+from bench.core.repeated_frames import stands_still
 from bench.nets.layers import Conv2d, GroupNorm, Linear, initialise
-from bench.still import stands_still
 
 
 @final

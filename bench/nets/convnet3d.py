@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from bench.api import ClipShape
-from bench.nets.classifier import Classifier
+from bench.core.classifier import Classifier
+from bench.core.repeated_frames import stands_still
 from bench.nets.layers import Conv3d, GroupNorm, HalvingMaxPool, Linear, SeededDropout, initialise
+from bench.nets.repeated_frames import through
 from bench.nets.stem import Stem
-from bench.nets.still import through
-from bench.still import stands_still
 
 # Numbers in the clips that pass the small network at a time where no gradient is kept: so few that on a CPU what one layer puts
 # out is still in the cache when the next reads it: up to twice as fast. The same to the bit for clips of 8x32x32, elsewhere to

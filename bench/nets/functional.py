@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 import torch
 
 if TYPE_CHECKING:
-    from bench.nets.classifier import Classifier
+    from bench.core.classifier import Classifier
 
 
 def flatten(tensors: Iterable[torch.Tensor]) -> torch.Tensor:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 
-from bench.nets.classifier import Classifier
+from bench.core.classifier import Classifier
+from bench.core.precision import Precision
+
+if TYPE_CHECKING:
+    from bench.core.classifier import Classifier
 
 
 @final
@@ -44,3 +48,17 @@ class HalvedNetwork(Classifier):
         halved = torch.autocast(clips.device.type, torch.bfloat16, cache_enabled=False)
         with halved if clips.dtype == torch.float32 else contextlib.nullcontext():
             return function(clips).to(clips.dtype)
+
+
+def to_distil(network: Classifier, precision: Precision) -> Classifier:
+    """The network as methods use it: itself, or around it one that computes in bfloat16."""
+    return _halved(network, gradients=precision == "bf16") if precision in ("bf16", "bf16-real") else network
+
+
+def to_judge(network: Classifier, precision: Precision) -> Classifier:
+    """The network as protocols use it."""
+    return _halved(network, gradients=True) if precision == "bf16" else network
+
+
+def _halved(network: Classifier, gradients: bool) -> Classifier:
+    return HalvedNetwork(network, gradients)

@@ -14,7 +14,7 @@ from bench.nets import counter
 
 if TYPE_CHECKING:
     from bench.api import ClipShape, Network
-    from bench.nets.classifier import Classifier
+    from bench.core.classifier import Classifier
 
 _NORMS = (nn.GroupNorm, nn.LayerNorm, nn.modules.batchnorm._NormBase)
 

@@ -20,10 +20,10 @@ from typing import final
 
 import torch
 
-from bench.nets.classifier import Classifier
+from bench.core.classifier import Classifier
+from bench.core.files import write_atomic
+from bench.core.repeated_frames import stands_still
 from bench.nets.layers import SeededDropout
-from bench.still import stands_still
-from bench.store.records import write_atomic
 
 Pass = Callable[[], torch.Tensor]
 

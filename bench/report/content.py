@@ -8,16 +8,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.errors import BenchError
-from bench.probes import PROBES
-from bench.store.records import Record
+from bench.core.errors import BenchError
+from bench.core.frame_order import PROBES
+from bench.core.temporal import parse
+from bench.results.records import Record
 from bench.tables import stats
 from bench.tables.leaderboard import Group, Leaderboard, Row, leaderboards, setting_label
 from bench.tables.leaks import Leaks
 from bench.tables.published import Reported
 from bench.tables.raw import as_values
 from bench.tables.views import by_bytes, clips_a_class, over_datasets
-from bench.temporal import parse
 
 Clips = Mapping[str, Sequence[Mapping[str, Any]]]
 """By cell id: ``{"label": class index, "image": data URI of the frames side by side, "frames": T}`` of some clips."""

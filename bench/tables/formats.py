@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from bench.store.records import Record
+from bench.results.records import Record
 from bench.tables import nets_formats, notation, raw, sheet, stats, taxonomy_formats, temporal_formats, views
 from bench.tables.comparisons import ALPHA
 from bench.tables.critical import ENOUGH_DATASETS

@@ -13,18 +13,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench.api import Evaluation
-from bench.budget import PLAIN
-from bench.budget import written as written_bytes
-from bench.config import Value
-from bench.errors import BenchError
-from bench.store.records import Cell, Record, canonical_json
+from bench.core.config import Value
+from bench.core.errors import BenchError
+from bench.core.files import canonical_json
+from bench.core.storage import PLAIN
+from bench.core.temporal import parse, presets
+from bench.core.text import written as written_bytes
+from bench.results.records import Cell, Record
 from bench.tables import stats
 from bench.tables.comparisons import PairedTest, compare, untestable
 from bench.tables.ddranking import RelativeScores, relative_scores
 from bench.tables.leaks import UNKNOWN, Leaks, accuracy_without
 from bench.tables.published import Reported, beside
 from bench.tables.stats import ENOUGH_SEEDS, Estimator, Interval, Trainings
-from bench.temporal import parse, presets
 
 Column = Literal[
     "accuracy",

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.store.records import canonical_json
+from bench.core.files import canonical_json
 from bench.tables import stats
 from bench.tables.leaderboard import Group, Leaderboard, Row
 from bench.tables.stats import Estimator, Interval, Trainings

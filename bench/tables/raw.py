@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.probes import PROBES
+from bench.core.frame_order import PROBES
 from bench.tables.critical import MeanRanks
 from bench.tables.leaderboard import Figures, Leaderboard, Row, setting_label
 from bench.tables.stats import Estimator, Interval

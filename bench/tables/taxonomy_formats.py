@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.core.temporal import parse
 from bench.tables.leaderboard import setting_label
 from bench.tables.notation import mebibytes, percent
 from bench.tables.sheet import Sheet, marked, numbered
 from bench.tables.taxonomy import TaxonomyTable
 from bench.tables.temporal import TemporalRow
-from bench.temporal import parse
 
 LEGEND = (
     "n: frames stored of each clip; r: distinct frames of each real clip that matching sees; K: segments; I: interpolation. "

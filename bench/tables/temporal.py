@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.probes import PROBES
-from bench.store.records import Motion, Record
+from bench.core.frame_order import PROBES
+from bench.results.records import Motion, Record
 from bench.tables import stats
 from bench.tables.leaderboard import Leaderboard, Row
 from bench.tables.stats import Estimator, Interval, Trainings

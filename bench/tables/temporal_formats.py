@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bench.probes import PROBES
+from bench.core.frame_order import PROBES
 from bench.tables.notation import percent, points
 from bench.tables.sheet import Sheet, marked, numbered
 from bench.tables.temporal import TemporalRow, TemporalTable

@@ -88,7 +88,7 @@ def test_hyper_parameters_can_be_given(bench_main, few):
 def test_what_is_no_method_is_refused(bench_main, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     Path("data.py").write_text(
-        "from bench.nets.registry import Network\nclass Net(Network):\n    name = 'net'\n"
+        "from bench.nets.described.convnets import Network\nclass Net(Network):\n    name = 'net'\n"
         "    def build(self, classes, clip, rng): ...\n    def flops(self, classes, clip): ...\n"
     )
     Path("syntax.py").write_text("def broken(:\n")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from bench.cli import data
+from bench.core.errors import BenchError
 from bench.data import download
-from bench.errors import BenchError
 
 NAMES = [f"{action}/v_{action}_g{group:02d}_c01.avi" for action in ("Archery", "Diving") for group in (1, 8, 9)]
 URL = "https://www.crcv.ucf.edu/data/UCF101/"

@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from bench.engines.slurm import Slurm, read
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.run.engines.slurm import Slurm, read
 
 
 @pytest.mark.parametrize(

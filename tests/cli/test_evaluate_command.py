@@ -9,8 +9,8 @@ import shutil
 import pytest
 import torch
 
-from bench.store.artefacts import load_tensors, save_tensors
-from bench.store.records import RecordStore
+from bench.results.artefacts import load_tensors, save_tensors
+from bench.results.records import RecordStore
 
 
 @pytest.fixture

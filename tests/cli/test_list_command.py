@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench import plugins
+from bench.core.temporal import parse_all, presets
 from bench.profiles import PROFILES
-from bench.temporal import parse_all, presets
 
 KINDS = ("methods", "datasets", "networks", "protocols", "profiles", "settings")
 

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from bench.store.merge import Found as FoundRecord
-from bench.store.merge import choose, differing, facts
-from bench.store.records import RecordStore
+from bench.results.merge import Found as FoundRecord
+from bench.results.merge import choose, differing, facts
+from bench.results.records import RecordStore
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from bench.cli.progress import (
     SECONDS_BETWEEN_LINES,
     PlainDisplay,
     TerminalDisplay,
-    duration,
     make_display,
     outcome,
     phase_seconds_left,
     remaining_seconds,
 )
-from bench.engines.events import CellFinished, CellLog, CellProgress, CellStarted
-from bench.store.records import Cell, Record
+from bench.core.text import duration
+from bench.results.records import Cell, Record
+from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 
 
 def record(method="dm", seed=0, status="ok", reason="", dataset="shapes-mixed", correct=(27, 28)):

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from bench.store.records import RecordStore
+from bench.results.records import RecordStore
 
 
 def data_of(file):

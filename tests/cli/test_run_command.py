@@ -8,8 +8,8 @@ import shutil
 
 import pytest
 
-from bench import protocol_wang2024
-from bench.store.records import RecordStore
+from bench.judging.protocols import wang2024 as protocol_wang2024
+from bench.results.records import RecordStore
 from bench.tables import published
 
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from bench.api import Geometry
-from bench.data.folder import Folder, FolderOptions
-from bench.rng import generator
-from bench.store.artefacts import load_set
-from bench.store.records import RecordStore
-from bench.store.rendered import open_set, render
+from bench.core.rng import generator
+from bench.data.sources.folder import Folder, FolderOptions
+from bench.report.stored_clips import open_set, render
+from bench.results.artefacts import load_set
+from bench.results.records import RecordStore
 
 
 @pytest.fixture

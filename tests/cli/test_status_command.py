@@ -10,10 +10,11 @@ import time
 import pytest
 
 from bench.cli import status
-from bench.store import claims, grids
-from bench.store.claims import Claim, Claims, me
-from bench.store.grids import Listed
-from bench.store.records import Record, RecordStore
+from bench.results import claims
+from bench.results import under_way as grids
+from bench.results.claims import Claim, Claims, me
+from bench.results.records import Record, RecordStore
+from bench.results.under_way import Listed
 
 DEAD = dataclasses.replace(me(), pid=me().pid, started=-1)
 ELSEWHERE = dataclasses.replace(me(), host="node7", machine="elsewhere", pid=42)

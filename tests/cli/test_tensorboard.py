@@ -8,8 +8,8 @@ import pytest
 
 from bench.api import Evaluation
 from bench.cli.tensorboard import TensorBoardLog, run_name
-from bench.engines.events import CellFinished, CellLog, CellProgress, CellStarted
-from bench.store.records import Cell, Record, RecordStore
+from bench.results.records import Cell, Record, RecordStore
+from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 
 pytest.importorskip("tensorboard")
 

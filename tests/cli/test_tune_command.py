@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from bench.engines import carry, engine
-from bench.store.records import RecordStore
+from bench.results.records import RecordStore
+from bench.run.engines import engine
+from bench.run.engines import one_cell as carry
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import torch
 
 from bench import plugins
 from bench.api import ClipShape
-from bench.errors import BenchError
-from bench.rng import generator
+from bench.core.errors import BenchError
+from bench.core.rng import generator
 
 REGISTRY = plugins.load().networks
 SMALL = ClipShape(3, 4, 16, 16)

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.budget import check_storages, largest, parse_bytes, stores_float32, written
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.core.storage import check_storages
+from bench.core.text import parse_bytes, written
+from bench.distill.fitting import largest
+from bench.run.budget import stores_float32
 
 CLIP = 3 * 4 * 16 * 16  # numbers of a tiny clip
 

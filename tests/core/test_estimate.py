@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 
 from bench.api import Workload
-from bench.estimate import FLOPS_PER_CORE, Experience, elapsed, passes
-from bench.store.records import PhaseCost, Record
-from bench.temporal import dense
+from bench.core.temporal import dense
+from bench.results.records import PhaseCost, Record
+from bench.run.estimate import FLOPS_PER_CORE, Experience, elapsed
+from bench.run.work import passes
 
 
 def took(seconds, shared=False):

@@ -15,7 +15,7 @@ import pytest
 
 import bench
 from bench import plugins
-from bench.store.records import RecordStore
+from bench.results.records import RecordStore
 from bench.testing import conformance
 
 SOURCE = Path(__file__).parent.parent / "example_package"
@@ -82,7 +82,7 @@ def test_installed_in_a_fresh_environment_it_is_found_runs_and_is_named(tmp_path
     made = records["mean-clip"]
     assert made.provenance["method"] == made.provenance["dataset"] == "distill-example 1.2.3"
     assert records["random"].provenance["method"] == "baselines.random"
-    assert made.provenance["network"] == "bench.nets.registry"
+    assert made.provenance["network"] == "bench.nets.described.convnets"
     judged = run("bench", "evaluate", out / "artefacts" / made.id, "--network", "pooled")
     assert "network pooled, 12 test clips" in judged
     assert "distill-example" not in subprocess.run(

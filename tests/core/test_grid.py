@@ -9,11 +9,11 @@ import itertools
 import pytest
 
 from bench.api import Geometry, Method, Preset
-from bench.config import as_dict
-from bench.errors import BenchError
-from bench.grid import resolve_config, to_run
+from bench.core.config import as_dict
+from bench.core.errors import BenchError
 from bench.profiles import PROFILES
-from bench.store.records import Cell
+from bench.results.records import Cell, to_run
+from bench.run.plan import resolve_config
 
 CELL = Cell(
     method="dm",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench import pictures
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from bench import plugins
 from bench.api import Method
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 METHOD = """
 from bench.api import Method

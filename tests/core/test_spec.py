@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.data.spec import parse_dataset, split_list
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.core.text import split_list
+from bench.data.spec import parse_dataset
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import math
 
 import pytest
 
-from bench import tuning
 from bench.api import Evaluation
-from bench.errors import BenchError
-from bench.store.records import PhaseCost, Record
-from bench.tuning import best_factor, charged, next_factor
+from bench.core.errors import BenchError
+from bench.results.records import PhaseCost, Record
+from bench.run import tuning
+from bench.run.tuning import best_factor, charged, next_factor
 
 # ----------------------------------------------------------------------------------------------------------------------
 # The decision

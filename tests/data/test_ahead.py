@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from bench.data.ahead import ahead
+from bench.data.prefetch import ahead
 
 
 @pytest.mark.parametrize("wanted", [True, False])

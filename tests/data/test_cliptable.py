@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.api import ClipRef
-from bench.data.cliptable import ClipTable, Texts, as_table, number, per_class
-from bench.data.files import fingerprint
+from bench.data.clip_table import ClipTable, Texts, as_table, number, per_class
+from bench.data.sources.video_files import fingerprint
 
 TEXT = st.text(st.characters(), max_size=8)  # with surrogates, as file names that are not UTF-8 have
 CLIPS = st.lists(

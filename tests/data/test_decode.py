@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from videos import CODECS, number, write, write_numbered
 
 from bench.api import Geometry
+from bench.core.errors import UnreadableClip
 from bench.data.decode import check_opens, read_video, scaled_size, window_frames
-from bench.errors import UnreadableClip
 
 # length, geometry -> the frames, worked out by hand
 WINDOWS = [

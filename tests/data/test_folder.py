@@ -8,9 +8,9 @@ import pytest
 from videos import write_numbered
 
 from bench.api import Geometry
-from bench.data.folder import Folder, FolderOptions
-from bench.data.store import open_or_build
-from bench.errors import BenchError, MissingData
+from bench.core.errors import BenchError, MissingData
+from bench.data.clip_store import open_or_build
+from bench.data.sources.folder import Folder, FolderOptions
 
 GEOMETRY = Geometry(4, 2, 16, 16)
 

@@ -11,9 +11,9 @@ import pytest
 
 from bench.api import DeclaredSize, Geometry
 from bench.cli import data as command
+from bench.core.errors import BenchError, MissingData
 from bench.data import download
-from bench.data.hmdb51 import HMDB51, HMDB51AllTrain, HMDBOptions, source_of
-from bench.errors import BenchError, MissingData
+from bench.data.sources.hmdb51 import HMDB51, HMDB51AllTrain, HMDBOptions, source_of
 
 GEOMETRY = Geometry(16, 4, 120, 112, 3)
 

@@ -13,10 +13,10 @@ import pytest
 from bench import plugins
 from bench.api import DeclaredSize, Geometry, NoOptions
 from bench.cli import data as command
+from bench.core.errors import BenchError, MissingData
 from bench.data import download
-from bench.data.kinetics400 import Kinetics400
-from bench.data.standin import stand_in
-from bench.errors import BenchError, MissingData
+from bench.data.sources.kinetics400 import Kinetics400
+from bench.data.sources.standin import stand_in
 from bench.profiles import PROFILES
 
 GEOMETRY = Geometry(8, 15, 64, 64)

@@ -8,13 +8,13 @@ import layouts
 import numpy as np
 import pytest
 
-from bench import grid
-from bench.cell import run_cell
 from bench.cli import data as command
+from bench.core.errors import BenchError
+from bench.data.clip_store import open_or_build
 from bench.data.spec import parse_dataset
-from bench.data.store import open_or_build
-from bench.errors import BenchError
 from bench.profiles import PROFILES
+from bench.run import plan as grid
+from bench.run.cell import run_cell
 
 BROKEN = (0, 2, 60)
 

@@ -13,10 +13,10 @@ import pytest
 from scipy import stats
 
 from bench.api import ClipRef, Geometry
-from bench.config import build
-from bench.data import shapes, shapes_render
-from bench.data.shapes import ShapesAppearance, ShapesMixed, ShapesMotion, ShapesOptions, Traits
-from bench.errors import BenchError
+from bench.core.config import build
+from bench.core.errors import BenchError
+from bench.data.sources import shapes, shapes_render
+from bench.data.sources.shapes import ShapesAppearance, ShapesMixed, ShapesMotion, ShapesOptions, Traits
 
 SMALL = Geometry(frames=8, gap=8, scale=32, size=32)
 VARIANTS = [ShapesMotion, ShapesAppearance, ShapesMixed]
@@ -410,8 +410,8 @@ def test_options_out_of_range_are_refused_in_a_sentence(field):
 
 def test_listing_needs_neither_numpy_nor_torch():
     code = (
-        "import sys; from bench.lazy import defer, is_loaded; defer('torch')\n"
-        "from bench.data.shapes import *; from bench.data.standin import stand_in; from bench.api import Geometry\n"
+        "import sys; from bench.core.lazy import defer, is_loaded; defer('torch')\n"
+        "from bench.data.sources.shapes import *; from bench.data.sources.standin import stand_in; from bench.api import Geometry\n"
         "ShapesMixed(ShapesOptions(), '').index(Geometry(8, 8, 32, 32))\n"
         "assert not is_loaded('torch') and 'numpy' not in sys.modules"
     )

@@ -12,9 +12,9 @@ import pytest
 from bench import plugins
 from bench.api import DeclaredSize, Geometry, NoOptions
 from bench.cli import data as command
+from bench.core.errors import BenchError, MissingData
 from bench.data.decode import window_frames
-from bench.data.ssv2 import SSv2
-from bench.errors import BenchError, MissingData
+from bench.data.sources.ssv2 import SSv2
 from bench.profiles import PROFILES
 
 GEOMETRY = Geometry(8, 1 << 16, 64, 64)

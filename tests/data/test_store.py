@@ -23,10 +23,10 @@ from toy import GEOMETRY, index, pixels, plain, toy
 
 from bench import plugins
 from bench.api import ClipRef, NoOptions
-from bench.data import store as store_module
+from bench.core.errors import BenchError
+from bench.data import clip_store as store_module
+from bench.data.clip_store import CRASHED, key, open_or_build
 from bench.data.splits import validation_groups
-from bench.data.store import CRASHED, key, open_or_build
-from bench.errors import BenchError
 
 
 def build(index, cache, workers=1, dataset=None, **options):
@@ -284,7 +284,7 @@ from pathlib import Path
 from bench import lazy
 lazy.defer("torch")  # as the command line does
 from toy import GEOMETRY, index, toy
-from bench.data.store import open_or_build
+from bench.data.clip_store import open_or_build
 
 if __name__ == "__main__":
     keys = [f"slow{i:03d}" for i in range(int(sys.argv[2]))]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.api import DeclaredSize, Geometry
-from bench.data.ucf101 import MINI_CLASSES, UCF101, MiniUCF, UCFOptions
-from bench.errors import BenchError, MissingData
+from bench.core.errors import BenchError, MissingData
+from bench.data.sources.ucf101 import MINI_CLASSES, UCF101, MiniUCF, UCFOptions
 
 GEOMETRY = Geometry(16, 4, 120, 112, 3)
 COUNTS = [

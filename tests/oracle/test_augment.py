@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from bench.rng import generator
+from bench.core.rng import generator
 from methods import _augment
 
 CLIPS = torch.randn(3, 3, 4, 16, 16, generator=generator("clips"))

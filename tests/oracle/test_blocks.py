@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.blocks import accumulated, class_blocks, in_blocks, pulled_back
-from bench.rng import generator
-from bench.synthetic.choose import real_initialisation
-from bench.synthetic.dense import DenseSet
-from bench.synthetic.learner import Learner
-from bench.synthetic.static_dynamic import StaticDynamicSet
+from bench.core.rng import generator
+from bench.distill.gradient_blocks import accumulated, class_blocks, in_blocks, pulled_back
+from bench.distill.learner import Learner
+from bench.distill.real_start import real_initialisation
+from bench.sets.dense import DenseSet
+from bench.sets.static_dynamic import StaticDynamicSet
 from methods.dc import class_gradient, gradient_distance
 from methods.dm import DMMatching, dm_loss, match_distribution, real_means
 from tests.oracle.fake_task import FakeTask

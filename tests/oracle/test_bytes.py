@@ -7,9 +7,9 @@ import torch
 
 from baselines.random import Random
 from bench.api import ClipShape, NoOptions, Workload
-from bench.costs import count_set
-from bench.synthetic.dense import DenseSet
-from bench.temporal import dense
+from bench.core.temporal import dense
+from bench.run.costs import count_set
+from bench.sets.dense import DenseSet
 from methods.dm import DM, DMConfig
 
 MINIUCF = (50, (3, 16, 112, 112))

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from bench.api import SyntheticSet
-from bench.costs import count_set
-from bench.rng import generator
-from bench.store.artefacts import load_set, save_set
-from bench.synthetic.adaptive import AdaptiveSet
-from bench.synthetic.coded import CodedSet, coded, decode, encode, loss_of
-from bench.synthetic.dense import DenseSet
-from bench.synthetic.keyframes import KeyframeSet
-from bench.synthetic.static_dynamic import StaticDynamicSet
+from bench.core.rng import generator
+from bench.results.artefacts import load_set, save_set
+from bench.run.costs import count_set
+from bench.sets.adaptive import AdaptiveSet
+from bench.sets.coded import CodedSet, coded, decode, encode, loss_of
+from bench.sets.dense import DenseSet
+from bench.sets.keyframes import KeyframeSet
+from bench.sets.static_dynamic import StaticDynamicSet
 
 LABELS = torch.arange(4) % 2
 

@@ -8,8 +8,8 @@ from baselines.random import Random
 from baselines.random_frozen import RandomFrozen
 from baselines.random_shuffled import RandomShuffled
 from bench.api import NoOptions
-from bench.costs import count_set
-from bench.rng import generator
+from bench.core.rng import generator
+from bench.run.costs import count_set
 from tests.oracle.fake_task import FakeTask
 
 EVERY = torch.arange(6)

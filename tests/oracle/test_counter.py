@@ -7,10 +7,10 @@ import scipy.stats
 import torch
 
 from bench.api import ClipShape
+from bench.core.rng import generator
 from bench.nets import counter
+from bench.nets.described.convnets import ConvNet3DNetwork, SmallConvNet3DNetwork
 from bench.nets.layers import build_on
-from bench.nets.registry import ConvNet3DNetwork, SmallConvNet3DNetwork
-from bench.rng import generator
 
 CPU = torch.device("cpu")
 GPU = pytest.param(torch.device("cuda"), marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))

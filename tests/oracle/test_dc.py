@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.rng import generator
-from bench.synthetic.choose import real_initialisation
-from bench.synthetic.dense import DenseSet
-from bench.synthetic.learner import Learner
+from bench.core.rng import generator
+from bench.distill.learner import Learner
+from bench.distill.real_start import real_initialisation
+from bench.sets.dense import DenseSet
 from methods.dc import (
     DC,
     DCConfig,

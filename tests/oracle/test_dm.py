@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.rng import generator
-from bench.synthetic.choose import real_initialisation
+from bench.core.rng import generator
+from bench.distill.real_start import real_initialisation
 from methods.dm import DM, DMConfig, dm_loss
 from tests.oracle.fake_task import FakeTask
 
@@ -94,7 +94,7 @@ def test_learned_clips_match_in_networks_that_they_were_not_learned_in() -> None
 
 
 def test_published_values_are_found_where_they_belong() -> None:
-    from bench.grid import resolve_config
+    from bench.run.plan import resolve_config
 
     values = dataclasses.asdict(resolve_config(DM, "paper", "miniucf", 1, "dense", {}))
     assert values == {"steps": 5000, "lr": 30.0, "momentum": 0.5, "batch_real": 64}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.rng import generator
-from bench.synthetic.choose import real_initialisation
+from bench.core.rng import generator
+from bench.distill.real_start import real_initialisation
 from methods.frepo import FRePo, FRePoConfig, Pool, centred, label_margin, regress
 from tests.oracle.fake_task import FakeTask
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from bench.api import SyntheticSet
-from bench.costs import count_set
-from bench.errors import BenchError
-from bench.rng import generator
-from bench.synthetic.dense import DenseSet
-from bench.synthetic.keyframes import KeyframeSet, expand, sources
-from bench.temporal import Interpolation
+from bench.core.errors import BenchError
+from bench.core.rng import generator
+from bench.core.temporal import Interpolation
+from bench.run.costs import count_set
+from bench.sets.dense import DenseSet
+from bench.sets.keyframes import KeyframeSet, expand, sources
 
 EVERY = torch.arange(3)
 

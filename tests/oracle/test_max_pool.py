@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bench.core.rng import generator
 from bench.nets.layers import HalvingMaxPool
-from bench.rng import generator
 
 
 def maps(shape, levels):

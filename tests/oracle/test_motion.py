@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from bench import motion
 from bench.api import ClipRef
-from bench.data.cliptable import ClipTable
+from bench.data.clip_store import ClipStore
+from bench.data.clip_table import ClipTable
 from bench.data.pixels import normalise
-from bench.data.store import ClipStore
-from bench.motion import evenly, measure, motion_energy
-from bench.synthetic.dense import DenseSet
-from bench.synthetic.frozen import FrozenSet
+from bench.judging import motion
+from bench.judging.frozen import FrozenSet
+from bench.judging.motion import evenly, measure, motion_energy
+from bench.sets.dense import DenseSet
 
 
 def clips(count: int, frames: int = 4, views: int = 1, seed: int = 0) -> np.ndarray:

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from bench.api import ClipShape
+from bench.core.rng import generator
+from bench.distill.real_start import real_initialisation
 from bench.nets.convnet3d import ConvNet3D, SmallConvNet3D
 from bench.nets.functional import FlatNetwork, flatten
-from bench.rng import generator
-from bench.synthetic.choose import real_initialisation
-from bench.synthetic.static_dynamic import StaticDynamicSet
+from bench.sets.static_dynamic import StaticDynamicSet
 from methods._experts import Experts
 from methods._unroll import BACKWARD, distance
 from methods.mtt import MTT, MTTConfig, draw_segment, inner_loss

@@ -8,12 +8,12 @@ from torch import nn
 from torch.nn import functional
 
 from bench.api import ClipShape
+from bench.core.rng import generator
 from bench.nets.convnet3d import ConvNet3D
+from bench.nets.described.convnets import ConvNet3DNetwork, SmallConvNet3DNetwork
+from bench.nets.described.pytorchvideo import X3DNetwork
 from bench.nets.layers import SeededDropout, initialise
 from bench.nets.recurrent import FrameRecurrentNet
-from bench.nets.registry import ConvNet3DNetwork, SmallConvNet3DNetwork
-from bench.nets.zoo import X3DNetwork
-from bench.rng import generator
 
 
 def test_convnet3d_has_the_published_number_of_parameters() -> None:

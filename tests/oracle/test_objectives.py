@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from bench.api import SyntheticSet, Task
-from bench.rng import generator
-from bench.synthetic.choose import real_initialisation
-from bench.synthetic.learner import Learner
-from bench.synthetic.static_dynamic import StaticDynamicSet
+from bench.core.rng import generator
+from bench.distill.learner import Learner
+from bench.distill.real_start import real_initialisation
+from bench.sets.static_dynamic import StaticDynamicSet
 from methods._augment import siamese
 from methods.dc import DCMatching, match_gradients, unchanged
 from methods.dm import DMMatching, match_distribution

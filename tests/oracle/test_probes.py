@@ -8,18 +8,11 @@ import pytest
 import torch
 
 from bench.api import Clips
-from bench.probes import (
-    PROBES,
-    frozen_order,
-    half_rate_order,
-    probed,
-    rearrange,
-    reversed_order,
-    shuffled_order,
-)
-from bench.rng import generator
-from bench.synthetic.dense import DenseSet
-from bench.synthetic.frozen import FrozenSet
+from bench.core.frame_order import PROBES, frozen_order, half_rate_order, rearrange, reversed_order, shuffled_order
+from bench.core.rng import generator
+from bench.judging.frozen import FrozenSet
+from bench.judging.probes import probed
+from bench.sets.dense import DenseSet
 
 
 class Numbered(Clips):

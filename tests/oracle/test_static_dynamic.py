@@ -7,14 +7,14 @@ import dataclasses
 import pytest
 import torch
 
-from bench import temporal
 from bench.api import ClipShape, Method, Workload
-from bench.costs import count_set
-from bench.frames import FrameTask
-from bench.rng import generator
-from bench.synthetic.choose import real_initialisation
-from bench.synthetic.learner import Learner
-from bench.synthetic.static_dynamic import Mode, StaticDynamicSet
+from bench.core import temporal
+from bench.core.rng import generator
+from bench.distill.learner import Learner
+from bench.distill.real_start import real_initialisation
+from bench.distill.single_frames import FrameTask
+from bench.run.costs import count_set
+from bench.sets.static_dynamic import Mode, StaticDynamicSet
 from methods._memory import MemoryConfig, StaticConfig, memory, static_memory
 from methods.dc import DC, DCConfig, DCMatching, match_gradients, unchanged
 from methods.dm import dm_loss
@@ -217,7 +217,7 @@ def test_on_frames_one_image_a_clip_is_stored(method: type[DC] | type[DSA]) -> N
 
 
 def test_memories_that_cannot_be_shared_out_are_refused() -> None:
-    from bench.errors import BenchError
+    from bench.core.errors import BenchError
 
     with pytest.raises(BenchError, match="dpc=3 must be a multiple of IPC, 2"):
         memory(FakeTask(classes=2, per_class=4, ipc=2), MemoryConfig(dpc=3, static_steps=0))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bench.core.rng import generator
 from bench.nets.layers import initialise
 from bench.nets.stem import Stem
-from bench.rng import generator
 
 
 def new(kernel):

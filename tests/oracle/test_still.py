@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from bench.api import ClipShape
+from bench.core.repeated_frames import distinct, hold, joined, rows, stands_still
+from bench.core.rng import generator
 from bench.nets.convnet2d import FrameConvNet
 from bench.nets.convnet3d import ConvNet3D, SmallConvNet3D
-from bench.nets.still import through
-from bench.rng import generator
-from bench.still import distinct, hold, joined, rows, stands_still
+from bench.nets.repeated_frames import through
 
 
 def frame(*shape):

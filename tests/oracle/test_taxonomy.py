@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from bench import temporal
 from bench.api import SyntheticSet, Task
-from bench.frames import FrameTask
-from bench.rng import generator
-from bench.segments import SegmentTask, learn_in_time
-from bench.synthetic.adaptive import AdaptiveSet, GrowingSet, neighbours, opposition
-from bench.synthetic.choose import coreset, random_choice, real_initialisation
-from bench.synthetic.dense import DenseSet
-from bench.synthetic.keyframes import KeyframeSet, as_matched, expand, known_frames, places, stored_frames
-from bench.temporal import TemporalSetting
+from bench.core import temporal
+from bench.core.rng import generator
+from bench.core.temporal import TemporalSetting
+from bench.distill.real_start import coreset, random_choice, real_initialisation
+from bench.distill.segments import SegmentTask, learn_in_time
+from bench.distill.single_frames import FrameTask
+from bench.sets.adaptive import AdaptiveSet, GrowingSet, neighbours, opposition
+from bench.sets.dense import DenseSet
+from bench.sets.keyframes import KeyframeSet, as_matched, expand, known_frames, places, stored_frames
 from methods.dm import DM, DMConfig, dm_loss
 from tests.oracle.fake_task import FakeTask
 

@@ -10,12 +10,12 @@ import torch
 
 from baselines.codec import AV1Config, CodecAV1, CodecH264, H264Config, coded_clips
 from bench.api import SyntheticSet
-from bench.costs import count_set
-from bench.errors import BenchError, DoesNotFit
-from bench.rng import generator
-from bench.store.artefacts import load_set, save_set
-from bench.synthetic.choose import random_choice
-from bench.synthetic.video_file import VideoFileSet, decoded, encoded
+from bench.core.errors import BenchError, DoesNotFit
+from bench.core.rng import generator
+from bench.distill.real_start import random_choice
+from bench.results.artefacts import load_set, save_set
+from bench.run.costs import count_set
+from bench.sets.video_file import VideoFileSet, decoded, encoded
 from tests.oracle.fake_task import FakeTask
 
 Codec = Literal["h264", "av1"]

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from bench import bits, protocol_wang2024
 from bench.api import Clips
-from bench.nets.classifier import Classifier
-from bench.probes import probed
-from bench.protocol_wang2024 import DrawnClips, Wang2024, pooled_test, standardising
-from bench.rng import generator
-from bench.synthetic.dense import DenseSet
+from bench.core import bitstrings as bits
+from bench.core.classifier import Classifier
+from bench.core.rng import generator
+from bench.judging.probes import probed
+from bench.judging.protocols import wang2024 as protocol_wang2024
+from bench.judging.protocols.wang2024 import DrawnClips, Wang2024, pooled_test, standardising
+from bench.sets.dense import DenseSet
 
 CLASSES, SHAPE = 3, (3, 2, 2, 2)
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import bench
-from bench.errors import BenchError
-from bench.rng import generator
-from bench.store.artefacts import load_set as load_artefact
-from bench.store.records import RecordStore
+from bench.core.errors import BenchError
+from bench.core.rng import generator
+from bench.results.artefacts import load_set as load_artefact
+from bench.results.records import RecordStore
 
 pandas = pytest.importorskip("pandas")
 
@@ -195,8 +195,8 @@ class Drawn(torch.nn.Module):
 
 
 def test_a_clip_that_stands_still_can_be_changed():
-    from bench.distilled import DistilledClips
-    from bench.synthetic.keyframes import KeyframeSet
+    from bench.results.dataset import DistilledClips
+    from bench.sets.keyframes import KeyframeSet
 
     data = DistilledClips(KeyframeSet(torch.randn(2, 3, 1, 4, 4), torch.arange(2), 5, "nearest"), ("a", "b"))
     clip, _ = data[1]
@@ -206,7 +206,7 @@ def test_a_clip_that_stands_still_can_be_changed():
 
 
 def test_random_sets_draw_from_pytorchs_generator_or_the_one_given():
-    from bench.distilled import DistilledClips
+    from bench.results.dataset import DistilledClips
 
     torch.manual_seed(5)
     data = DistilledClips(Drawn(), ("a", "b"))

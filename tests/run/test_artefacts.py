@@ -12,9 +12,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.errors import BenchError
-from bench.store.artefacts import load_set, load_tensors, save_set, save_tensors
-from bench.synthetic.dense import DenseSet
+from bench.core.errors import BenchError
+from bench.results.artefacts import load_set, load_tensors, save_set, save_tensors
+from bench.sets.dense import DenseSet
 
 TENSORS = {
     "pixels": torch.arange(24, dtype=torch.uint8).view(2, 3, 4),

@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from bench import plugins
-from bench.cell import run_cell
-from bench.costs import count_set
 from bench.plugins import PLUGIN_PACKAGES
-from bench.store.artefacts import load_set
+from bench.results.artefacts import load_set
+from bench.run.cell import run_cell
+from bench.run.costs import count_set
 from bench.testing.rehearsal import Rehearsal
 
 REGISTRY = plugins.load().methods

@@ -12,12 +12,12 @@ import time
 
 import pytest
 
-from bench.engines import watch as watching
-from bench.engines.engine import Order, stamp
-from bench.engines.watch import Watch
-from bench.store import claims
-from bench.store.claims import Claim, ClaimLost, Claims, HeldClaim, me
-from bench.store.records import Record, RecordStore
+from bench.results import claims
+from bench.results.claims import Claim, ClaimLost, Claims, HeldClaim, me
+from bench.results.records import Record, RecordStore
+from bench.run.engines import watch as watching
+from bench.run.engines.engine import Order, stamp
+from bench.run.engines.watch import Watch
 
 
 @pytest.fixture

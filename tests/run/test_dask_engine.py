@@ -11,15 +11,15 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from bench.engines import dask as engine_module
-from bench.engines.dask import Dask, _Children, loopback, running
-from bench.engines.engine import Order, Work, stamp
-from bench.engines.events import CellFinished, CellLog, CellProgress, CellStarted
-from bench.engines.local import Local
-from bench.errors import BenchError
-from bench.store.claims import Claims
-from bench.store.merge import differing, facts
-from bench.store.records import RecordStore
+from bench.core.errors import BenchError
+from bench.results.claims import Claims
+from bench.results.merge import differing, facts
+from bench.results.records import RecordStore
+from bench.run.engines import dask as engine_module
+from bench.run.engines.dask import Dask, _Children, loopback, running
+from bench.run.engines.engine import Order, Work, stamp
+from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
+from bench.run.engines.local import Local
 
 
 @pytest.fixture(scope="module")

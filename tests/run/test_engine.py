@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.engines.engine import Order, Work, stamp
-from bench.engines.events import CellFinished, CellLog, CellProgress, CellStarted
-from bench.engines.local import Local
-from bench.store.records import RecordStore
+from bench.results.records import RecordStore
+from bench.run.engines.engine import Order, Work, stamp
+from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
+from bench.run.engines.local import Local
 from tests.in_process import InProcess
 
 
@@ -118,7 +118,7 @@ def test_a_cell_that_is_stopped_when_its_record_is_written_keeps_it(engine, plan
     def stopped(run):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.cell._CellRun.clear", stopped)
+    monkeypatch.setattr("bench.run.cell._CellRun.clear", stopped)
     cells = plan("tiny-noise")
     for _ in range(2):  # the second time as with --resume always
         with pytest.raises(KeyboardInterrupt):
@@ -214,7 +214,7 @@ def test_an_error_in_the_driver_leaves_no_worker_behind(engine, plan, monkeypatc
 
 def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_no_process(tiny_plugin, tmp_path):
     hasty = tmp_path / "hasty.py"  # a checkpoint each step
-    hasty.write_text("import bench.task\nbench.task.CHECKPOINT_SECONDS = 0.0\n")
+    hasty.write_text("import bench.run.task\nbench.task.CHECKPOINT_SECONDS = 0.0\n")
     command = [
         sys.executable, "-m", "bench", "run", "--plugin", tiny_plugin, "--plugin", str(hasty), "--datasets", "tiny",
         "--methods", "tiny-walk", "--seeds", "0,1", "--jobs", "2", "--set", "tiny-walk.steps=40", "--out",
@@ -270,7 +270,7 @@ def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_n
 
 def states(out: Path) -> list[int]:
     """Steps in the checkpoints of all cells."""
-    from bench.store.artefacts import load_tensors
+    from bench.results.artefacts import load_tensors
 
     kept = [load_tensors(path) for path in out.rglob("distil.safetensors")]
     return [0 if entry is None else entry[1]["step"] for entry in kept]
@@ -286,7 +286,7 @@ def wait_until(condition, process):
 
 
 def test_logs_reach_the_driver(engine, plan, monkeypatch):
-    monkeypatch.setattr("bench.task.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("bench.run.task.CHECKPOINT_SECONDS", 0.0)
     (cell,) = plan("tiny-walk")
 
     def interrupt(event):

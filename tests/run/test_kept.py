@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench import kept
 from bench.api import Clips
-from bench.rng import generator
-from bench.still import stands_still
-from bench.synthetic.frozen import FrozenSet
-from bench.synthetic.keyframes import KeyframeSet
-from bench.synthetic.unarchived import UnarchivedSet
+from bench.core.repeated_frames import stands_still
+from bench.core.rng import generator
+from bench.judging import cached_clips as kept
+from bench.judging.frozen import FrozenSet
+from bench.sets.keyframes import KeyframeSet
+from bench.sets.transient import UnarchivedSet
 
 PLAIN, LAST = torch.contiguous_format, torch.channels_last_3d
 

@@ -13,13 +13,14 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from bench.engines import child, gpus
-from bench.engines.engine import Order, Work
-from bench.engines.gpus import free_place, own_device
-from bench.engines.local import Local
-from bench.errors import BenchError
-from bench.store.claims import Claims
-from bench.store.records import RecordStore
+from bench.core.errors import BenchError
+from bench.results.claims import Claims
+from bench.results.records import RecordStore
+from bench.run.engines import gpus
+from bench.run.engines import worker as child
+from bench.run.engines.engine import Order, Work
+from bench.run.engines.gpus import free_place, own_device
+from bench.run.engines.local import Local
 
 
 def run(cells, registries, tiny_plugin, context, **limits):

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from bench import microbatch
 from bench.api import ClipShape
-from bench.cell import run_cell
-from bench.microbatch import PASS_BYTES, kept_a_clip, most_that_fit, room_on
+from bench.core.classifier import Classifier
+from bench.core.reporter import Reporter
+from bench.core.rng import generator
+from bench.nets import microbatch
 from bench.nets.builder import Builder
-from bench.nets.classifier import Classifier
 from bench.nets.convnet3d import ConvNet3D, SmallConvNet3D
-from bench.rng import generator
-from bench.task import Reporter
+from bench.nets.microbatch import PASS_BYTES, kept_a_clip, most_that_fit, room_on
+from bench.run.cell import run_cell
 
 CPU = torch.device("cpu")
 SHAPE = ClipShape(3, 4, 16, 16)

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 import bench
-from bench import precision
 from bench.api import ClipShape
-from bench.cell import run_cell
-from bench.errors import BenchError
+from bench.core import precision
+from bench.core.errors import BenchError
+from bench.core.rng import generator
 from bench.nets.functional import FlatNetwork
-from bench.rng import generator
-from bench.store.records import RecordStore
+from bench.results.records import RecordStore
+from bench.run.cell import run_cell
 from bench.tables.leaderboard import leaderboards
 
 SHAPE = ClipShape(3, 4, 16, 16)
@@ -117,7 +117,7 @@ def test_a_cell_in_bf16_is_another_cell_with_other_figures(plan, registries, con
 
 
 def test_tables_never_mix_precisions(plan):
-    from bench.store.records import Record
+    from bench.results.records import Record
 
     (planned,) = plan("dm")
     cells = [dataclasses.replace(planned.cell, precision=name) for name in ("float32", "bf16")]

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from bench.api import ClipShape
-from bench.cell import Context, run_cell
+from bench.core.repeated_frames import hold
+from bench.core.rng import generator
 from bench.nets import replay
-from bench.nets.registry import ConvNet3DNetwork, SmallConvNet3DNetwork
+from bench.nets.described.convnets import ConvNet3DNetwork, SmallConvNet3DNetwork
 from bench.nets.replay import CudaRecorder, Recorder, Replays
-from bench.rng import generator
-from bench.still import hold
-from bench.store.merge import facts
+from bench.results.merge import facts
+from bench.run.cell import Context, run_cell
 
 CLIP = ClipShape(3, 4, 16, 16)
 
@@ -173,7 +173,9 @@ def test_a_whole_cell_has_the_same_record_with_recorded_passes(plan, registries,
 
     plain = run("plain")
     recorder = Again()
-    monkeypatch.setattr("bench.cell.replays_on", lambda device, cache, log: Replays(recorder, cache / "passes", log))
+    monkeypatch.setattr(
+        "bench.run.cell.replays_on", lambda device, cache, log: Replays(recorder, cache / "passes", log)
+    )
     assert run("replayed") == plain
     assert recorder.replayed > 10
 

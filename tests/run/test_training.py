@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 import torch
 
-from bench import training
 from bench.api import Clips, ClipShape, Recipe, SyntheticSet
-from bench.nets.classifier import Classifier
-from bench.rng import generator
-from bench.synthetic.dense import DenseSet
+from bench.core.classifier import Classifier
+from bench.core.rng import generator
+from bench.judging import training
+from bench.sets.dense import DenseSet
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,8 @@ import re
 import pytest
 
 from bench.cli.progress import PlainDisplay, outcome
-from bench.engines.events import CellLog
-from bench.store.records import Record, RecordStore
+from bench.results.records import Record, RecordStore
+from bench.run.engines.events import CellLog
 from bench.tables import formats
 from tests.store.test_records import CELL, RECORD
 

@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from bench.store import records
-from bench.store.records import NewerSchema, RecordStore, from_json
+from bench.results import records
+from bench.results.records import NewerSchema, RecordStore, from_json
 from tests.store.test_records import CELL, RECORD
 
 

@@ -10,19 +10,9 @@ import os
 import pytest
 
 from bench.api import Evaluation
-from bench.errors import BenchError
-from bench.store.records import (
-    Cell,
-    Motion,
-    PhaseCost,
-    Record,
-    RecordStore,
-    SetReport,
-    StoredTensor,
-    canonical_json,
-    from_json,
-    write_atomic,
-)
+from bench.core.errors import BenchError
+from bench.core.files import canonical_json, write_atomic
+from bench.results.records import Cell, Motion, PhaseCost, Record, RecordStore, SetReport, StoredTensor, from_json
 
 CELL = Cell(
     method="dm",

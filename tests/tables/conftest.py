@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.api import Evaluation
-from bench.store.records import Cell, PhaseCost, Record, SetReport
+from bench.results.records import Cell, PhaseCost, Record, SetReport
 
 CELL: dict[str, Any] = {
     "method": "dm",

@@ -11,7 +11,7 @@ import re
 import pytest
 from scipy import stats
 
-from bench.store.records import PhaseCost
+from bench.results.records import PhaseCost
 from bench.tables.bootstrap import bootstrap_interval
 from bench.tables.formats import BY, FORMATS, render
 from bench.tables.published import COLUMNS, parse

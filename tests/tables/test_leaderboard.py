@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from bench.store.records import PhaseCost, StoredTensor
+from bench.results.records import PhaseCost, StoredTensor
 from bench.tables.ddranking import relative_scores
 from bench.tables.leaderboard import (
     HOST,

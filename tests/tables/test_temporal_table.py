@@ -9,7 +9,7 @@ import statistics
 
 import pytest
 
-from bench.store.records import Motion
+from bench.results.records import Motion
 from bench.tables.bootstrap import bootstrap_interval
 from bench.tables.distributions import t_quantile
 from bench.tables.formats import render
