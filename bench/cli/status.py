@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cli.progress import outcome, phase_seconds_left, remaining_seconds
 from bench.core.errors import BenchError
 from bench.core.text import duration
-from bench.results import under_way as grids
+from bench.results import under_way
 from bench.results.claims import Claim, Claims, Owner
 from bench.results.records import Record, RecordStore, to_run
+from bench.results.under_way import Listed
+from bench.run.display.progress import outcome, phase_seconds_left, remaining_seconds
 from bench.tables.sheet import printable
 
 SUMMARY = "show a grid under way: done, running (who, since when, how far), failed, waiting"
@@ -34,15 +35,15 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if not out.is_dir():
         raise BenchError(f"--out {out}: no such folder; it is the --out of the run")
-    under_way = grids.read_all(out)
-    cells = {cell.cell_id: cell for entry in under_way for cell in entry.cells}
+    grids = under_way.read_all(out)
+    cells = {cell.cell_id: cell for grid in grids for cell in grid.cells}
     running = {claim.cell_id: claim for claim in Claims(out).all()}
     store = RecordStore(out)
     if cells:
         records = {cell_id: record for cell_id in cells if (record := store.read(cell_id)) is not None}
     else:
         records = {record.id: record for record in store.all(history=False)}
-    print(written(sort(cells, running, records), [entry.driver for entry in under_way], time.time()), end="")
+    print(written(sort(cells, running, records), [grid.driver for grid in grids], time.time()), end="")
     return 0
 
 
@@ -67,7 +68,7 @@ class State:
     estimates: Mapping[str, float]
 
 
-def sort(cells: Mapping[str, grids.Listed], claims: Mapping[str, Claim], records: Mapping[str, Record]) -> State:
+def sort(cells: Mapping[str, Listed], claims: Mapping[str, Claim], records: Mapping[str, Record]) -> State:
     """Puts cells where they belong.
 
     Args:

@@ -13,7 +13,7 @@ from bench.core.config import as_dict
 from bench.core.errors import BenchError
 from bench.profiles import PROFILES
 from bench.results.records import Cell, to_run
-from bench.run.plan import resolve_config
+from bench.run.presets import resolve_config
 
 CELL = Cell(
     method="dm",

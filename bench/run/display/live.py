@@ -1,24 +1,22 @@
-"""The display of a run: what is under way, how far it is, and how long the rest may take."""
+"""The displays of a run: what is under way, how far it is, and how long the rest may take."""
 
 from __future__ import annotations
 
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, final
 
-from bench.results.records import Record
+from typing_extensions import override
+
+from bench.run.display.progress import Clock, GridProgress
 from bench.run.engines.events import CellLog, CellProgress, CellStarted, Event
 from bench.tables.sheet import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
-from bench.core.text import duration
-
-Clock = Callable[[], float]
 
 # A log file should stay readable: at most one line of progress in this time.
 SECONDS_BETWEEN_LINES = 30.0
@@ -72,140 +70,6 @@ def make_display(stream: TextIO, plain: bool | None) -> Display:
     return PlainDisplay(stream) if plain else TerminalDisplay(stream)
 
 
-# ----------------------------------------------------------------------------------------------------------------------
-# Arithmetic and wording
-
-
-def remaining_seconds(
-    estimates: Mapping[str, float], finished: Mapping[str, float], running: Mapping[str, float], workers: int
-) -> float | None:
-    """Seconds until the grid is done: the remaining estimates, scaled by how finished cells compared with theirs.
-
-    Args:
-        estimates: seconds each cell was thought to take, by id.
-        finished: seconds each finished cell took, or 0 for one whose time says nothing (skipped, failed).
-        running: seconds each running cell has taken so far.
-        workers: cells that run at a time.
-
-    Returns:
-        None without estimates for what remains.
-    """
-    known = {cell: seconds for cell, seconds in finished.items() if seconds > 0 and estimates.get(cell, 0) > 0}
-    scale = sum(known.values()) / sum(estimates[cell] for cell in known) if known else 1.0
-    left = [
-        max(0.0, scale * seconds - running.get(cell, 0.0))
-        for cell, seconds in estimates.items()
-        if cell not in finished
-    ]
-    if not left:
-        return None
-    return max(sum(left) / max(1, workers), max(left))
-
-
-def phase_seconds_left(first_step: int, step: int, total: int, elapsed: float) -> float | None:
-    """Seconds until a phase ends at the pace since ``first_step``; None while there is no pace yet."""
-    if step <= first_step or elapsed <= 0:
-        return None
-    return (total - step) * elapsed / (step - first_step)
-
-
-def outcome(record: Record) -> str:
-    """How a cell ended, in a few words."""
-    if record.status != "ok":
-        return record.status + (f" ({printable(record.reason)})" if record.reason else "")
-    if not record.evaluations:
-        return "ok"
-    count = len(record.evaluations)
-    accuracy = sum(evaluation.accuracy() for evaluation in record.evaluations) / count
-    return f"ok, accuracy {100 * accuracy:.1f} % ({count} network{'s' * (count > 1)})"
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# What has happened so far
-
-
-@dataclass
-class _Running:
-    """A cell under way."""
-
-    title: str
-    started: float
-    phase: str = ""
-    phase_started: float = 0.0
-    first_step: int = 0
-    step: int = 0
-    total: int = 0
-    loss: float | None = None
-
-    def advance(self, event: CellProgress, now: float) -> None:
-        """Takes in a step; the pace of a phase is measured from its first report."""
-        if event.phase != self.phase or event.step < self.step:
-            self.phase, self.phase_started, self.first_step = event.phase, now, event.step
-        self.step, self.total, self.loss = event.step, event.total, event.loss
-
-    def seconds_left(self, now: float) -> float | None:
-        """Of the phase."""
-        return phase_seconds_left(self.first_step, self.step, self.total, now - self.phase_started)
-
-
-@dataclass
-class _Grid:
-    """The state of the run, which both displays show."""
-
-    clock: Clock
-    total: int = 0
-    done: int = 0
-    estimates: Mapping[str, float] = field(default_factory=dict)
-    running: dict[str, _Running] = field(default_factory=dict)
-    finished: dict[str, float] = field(default_factory=dict)
-    workers: int = 1
-
-    def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float], workers: int) -> None:
-        self.total, self.done, self.estimates = total_cells, done_cells, dict(estimates)
-        self.workers = max(self.workers, workers)
-        self.running.clear()  # the decoding of data, which came before
-
-    def begin(self, event: CellStarted) -> None:
-        self.running[event.cell_id] = _Running(printable(event.title), self.clock())
-        self.workers = max(self.workers, len(self.running))
-
-    def advance(self, event: CellProgress) -> _Running:
-        now = self.clock()
-        cell = self.running.setdefault(event.cell_id, _Running(self.title(event.cell_id), now))
-        cell.advance(event, now)
-        return cell
-
-    def finish(self, record: Record) -> float | None:
-        """Takes in a finished cell; returns the seconds it took, None if it never started."""
-        cell = self.running.pop(record.id, None)
-        took = None if cell is None else self.clock() - cell.started
-        self.finished[record.id] = took if took is not None and record.status == "ok" else 0.0
-        self.done += 1
-        return took
-
-    def title(self, cell_id: str) -> str:
-        cell = self.running.get(cell_id)
-        return cell.title if cell is not None else printable(cell_id)
-
-    def left(self) -> str:
-        """``, 3 min left``, or nothing where it is not known."""
-        now = self.clock()
-        so_far = {cell_id: now - cell.started for cell_id, cell in self.running.items()}
-        seconds = remaining_seconds(self.estimates, self.finished, so_far, self.workers)
-        return "" if seconds is None else f", {duration(seconds)} left"
-
-    def summary(self, record: Record) -> str:
-        """The line for a cell that has just finished."""
-        took = self.finish(record)
-        time_taken = "" if took is None else f", {duration(took)}"
-        title = printable(record.cell.title())
-        return f"[{self.done}/{self.total}] {title}: {outcome(record)}{time_taken}{self.left()}"
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# The displays
-
-
 @final
 class PlainDisplay(Display):
     """Lines for a log file: one when a cell starts or ends, and one of progress now and then."""
@@ -213,21 +77,21 @@ class PlainDisplay(Display):
     def __init__(self, stream: TextIO, clock: Clock = time.monotonic) -> None:
         self._stream = stream
         self._clock = clock
-        self._grid = _Grid(clock)
+        self._grid = GridProgress(clock)
         self._last_line = clock()
 
+    @override
     def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float], workers: int = 1) -> None:
-        """Says how much there is to do."""
         self._grid.start(total_cells, done_cells, estimates, workers)
-        kept = f", {done_cells} done before" if done_cells else ""
-        self._print(f"{total_cells} cells{kept}{self._grid.left()}")
+        before = f", {done_cells} done before" if done_cells else ""
+        self._print(f"{total_cells} cells{before}{self._grid.left()}")
 
+    @override
     def revise(self, estimates: Mapping[str, float]) -> None:
-        """See `Display`; shown with the next line."""
         self._grid.estimates = dict(estimates)
 
+    @override
     def handle(self, event: Event) -> None:
-        """Prints the event if it is worth a line."""
         grid = self._grid
         if isinstance(event, CellStarted):
             grid.begin(event)
@@ -237,26 +101,19 @@ class PlainDisplay(Display):
         elif isinstance(event, CellProgress):
             cell = grid.advance(event)
             if self._clock() - self._last_line >= SECONDS_BETWEEN_LINES:
-                self._print(f"{cell.title}: {_progress_text(cell, self._clock())}")
+                self._print(f"{cell.title}: {cell.text(self._clock())}")
         elif isinstance(event, CellLog):
             self._print(f"{grid.title(event.cell_id)}: {printable(event.message)}")
         else:
             self._print(grid.summary(event.record))
 
+    @override
     def close(self) -> None:
-        """Nothing to end."""
+        pass
 
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
         self._last_line = self._clock()
-
-
-def _progress_text(cell: _Running, now: float) -> str:
-    loss = "" if cell.loss is None else f", loss {cell.loss:.4g}"
-    left = cell.seconds_left(now)
-    return f"{cell.phase} {cell.step}/{cell.total}{loss}" + (
-        "" if left is None else f", {duration(left)} left in {cell.phase}"
-    )
 
 
 @final
@@ -276,12 +133,12 @@ class TerminalDisplay(Display):
             transient=True,
         )
         self._clock = clock
-        self._grid = _Grid(clock)
+        self._grid = GridProgress(clock)
         self._grid_bar: TaskID | None = None
         self._bars: dict[str, TaskID] = {}
 
+    @override
     def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float], workers: int = 1) -> None:
-        """Shows the grid's bar."""
         for bar in self._bars.values():
             self._progress.remove_task(bar)
         self._bars.clear()
@@ -292,13 +149,13 @@ class TerminalDisplay(Display):
         self._grid_bar = self._progress.add_task("all cells", total=total_cells, completed=done_cells, detail="")
         self._show_grid()
 
+    @override
     def revise(self, estimates: Mapping[str, float]) -> None:
-        """See `Display`."""
         self._grid.estimates = dict(estimates)
         self._show_grid()
 
+    @override
     def handle(self, event: Event) -> None:
-        """Moves the bars, or prints a line above them."""
         self._progress.start()  # data may be decoded before the grid starts
         grid = self._grid
         if isinstance(event, CellStarted):
@@ -307,7 +164,7 @@ class TerminalDisplay(Display):
         elif isinstance(event, CellProgress):
             cell = grid.advance(event)
             now = self._clock()
-            detail = _progress_text(cell, now)
+            detail = cell.text(now)
             self._progress.update(
                 self._bar(event.cell_id), completed=cell.step, total=max(1, cell.total), detail=detail
             )
@@ -320,8 +177,8 @@ class TerminalDisplay(Display):
                 self._progress.remove_task(bar)
         self._show_grid()
 
+    @override
     def close(self) -> None:
-        """Takes the bars away."""
         self._progress.stop()
 
     def _bar(self, cell_id: str) -> TaskID:
