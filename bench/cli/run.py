@@ -20,7 +20,6 @@ from typing import Any
 from typing_extensions import assert_never
 
 from bench.core.errors import Mistakes
-from bench.core.text import split_list
 from bench.results.records import Record
 from bench.run import experiment
 from bench.run.display import console
@@ -109,8 +108,6 @@ def _parsed_by(parse: Callable[[str], float]) -> Callable[[str], float]:
 def _given(kind: Kind, argument: Any, mistakes: Mistakes) -> Given:
     """What an argument gives, as the parser left it."""
     match kind:
-        case Listed():
-            return tuple(split_list(argument))
         case Repeated():
             return tuple(argument)
         case Fields():

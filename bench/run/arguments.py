@@ -23,7 +23,6 @@ from bench.run.option_kinds import (
     as_written,
     merged,
     overrides,
-    texts,
 )
 from bench.run.options import OPTIONS
 
@@ -79,7 +78,7 @@ def _given(name: str, kind: Kind, argument: object, mistakes: Mistakes) -> Given
         case Text():
             return str(argument)
         case Listed():
-            return texts(_parts(argument))
+            return ",".join(map(str, _parts(argument)))
         case Repeated():
             return tuple(map(str, _parts(argument)))
         case Fields():

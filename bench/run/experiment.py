@@ -31,7 +31,6 @@ from bench.run.option_kinds import (
     Repeated,
     Text,
     as_written,
-    texts,
 )
 from bench.run.options import OPTIONS
 
@@ -111,7 +110,7 @@ def _given(key: str, content: Any, kind: Kind, sentences: list[str]) -> Given:
                 raise ValueError(f"{key} = {_shown(content)} is not text")
             return content
         case Listed():
-            return texts(_parts(key, content, kind.numbers))
+            return ",".join(_parts(key, content, kind.numbers))
         case Repeated():
             return tuple(_parts(key, content, numbers=False))
         case Fields():

@@ -75,16 +75,16 @@ class Text:
 @final
 @dataclass(frozen=True)
 class Listed:
-    """Texts with commas between them, or a list.
+    """Texts with commas between them, or a list; what is given is the text with the commas.
 
     Attributes:
         metavar: how help calls it.
-        read: makes the value of the texts; None, and a mistake, where they are wrong.
-        numbers: whether a text may also be written as a whole number.
+        read: makes the value of the text; None, and a mistake, where it is wrong.
+        numbers: whether a part may also be written as a whole number.
     """
 
     metavar: str
-    read: Callable[[tuple[str, ...], Mistakes], tuple[Any, ...] | None] = lambda texts, mistakes: texts
+    read: Callable[[str, Mistakes], tuple[Any, ...] | None] = lambda text, mistakes: tuple(split_list(text))
     numbers: bool = False
 
 
@@ -114,11 +114,6 @@ def value(kind: Kind, given: Any, mistakes: Mistakes) -> Any:
     if isinstance(kind, Listed):
         return kind.read(given, mistakes)
     return given
-
-
-def texts(parts: Iterable[object]) -> tuple[str, ...]:
-    """What a list holds; text in it may have commas of its own."""
-    return tuple(text for part in parts for text in split_list(str(part)))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -151,17 +146,17 @@ def minutes(text: str) -> float:
     return number
 
 
-def whole_numbers(option: str, least: int) -> Callable[[tuple[str, ...], Mistakes], tuple[int, ...]]:
+def whole_numbers(option: str, least: int) -> Callable[[str, Mistakes], tuple[int, ...]]:
     """Reads numbers and ranges, ``0``, ``5`` or ``0-4``, of at least ``least``; none where one is wrong.
 
     ``option`` is what messages call it.
     """
-    return lambda parts, mistakes: mistakes.attempt(_whole_numbers, parts, option, least) or ()
+    return lambda text, mistakes: mistakes.attempt(_whole_numbers, text, option, least) or ()
 
 
-def _whole_numbers(parts: tuple[str, ...], option: str, least: int) -> tuple[int, ...]:
+def _whole_numbers(text: str, option: str, least: int) -> tuple[int, ...]:
     numbers: list[int] = []
-    for part in parts:
+    for part in split_list(text):
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise BenchError(f"{option}: '{part}' is not a whole number of at least {least} (or a range such as 0-4)")
@@ -169,7 +164,7 @@ def _whole_numbers(parts: tuple[str, ...], option: str, least: int) -> tuple[int
             raise BenchError(f"{option}: '{part}' counts down; write {last}-{first}")
         numbers += range(int(first), int(last if dash else first) + 1)
     if not numbers or min(numbers) < least:
-        raise BenchError(f"{option}: '{','.join(parts)}' must hold whole numbers of at least {least}, such as 1,5")
+        raise BenchError(f"{option}: '{text}' must hold whole numbers of at least {least}, such as 1,5")
     return tuple(dict.fromkeys(numbers))
 
 

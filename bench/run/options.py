@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, cast, get_args, get_type_hint
 from bench.core.errors import BenchError, Mistakes
 from bench.core.precision import FULL, PRECISIONS, Precision, parse_precision
 from bench.core.storage import PLAIN, STORAGES, Storage, check_storages
-from bench.core.text import parse_bytes
+from bench.core.text import parse_bytes, split_list
 from bench.profiles import PROFILES
 from bench.results.records import Resume
 from bench.run.devices import device_name
@@ -94,15 +94,16 @@ def _listing(texts: Mapping[Any, str]) -> str:
     return "; ".join(f"{name}: {text}" for name, text in texts.items())
 
 
-def _storages(names: tuple[str, ...], mistakes: Mistakes) -> tuple[Storage, ...] | None:
-    return mistakes.attempt(check_storages, names)
+def _storages(text: str, mistakes: Mistakes) -> tuple[Storage, ...] | None:
+    return mistakes.attempt(check_storages, split_list(text))
 
 
-def _sizes(texts: tuple[str, ...], mistakes: Mistakes) -> tuple[int, ...]:
+def _sizes(text: str, mistakes: Mistakes) -> tuple[int, ...]:
     """The budgets that can be read, in bytes."""
-    if not texts:
+    parts = split_list(text)
+    if not parts:
         mistakes.add(BenchError("--budget: none given (such as 500KB,1MiB)"))
-    sizes = [mistakes.attempt(parse_bytes, text) for text in texts]
+    sizes = [mistakes.attempt(parse_bytes, part) for part in parts]
     return tuple(dict.fromkeys(size for size in sizes if size is not None))
 
 
