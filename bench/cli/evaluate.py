@@ -19,7 +19,7 @@ from bench.core import paths
 from bench.core.errors import BenchError
 from bench.core.precision import FULL, computing, require
 from bench.core.text import split_list
-from bench.results.records import read_cell
+from bench.results.cells import read_cell
 from bench.run.planned_dataset import check_tested
 from bench.run.request import networks as networks_named
 from bench.tables.sheet import printable
@@ -133,8 +133,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _dataset(args: argparse.Namespace, registries: Registries, manifest: dict[str, Any]) -> Dataset[Any]:
-    from bench.data.sources.standin import stand_in
     from bench.data.spec import parse_dataset
+    from bench.data.standin import stand_in
 
     if args.datasets is not None:
         return parse_dataset(args.datasets, registries, args.root)

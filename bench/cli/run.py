@@ -83,7 +83,7 @@ def _reading(kind: Kind) -> dict[str, Any]:
         case Flag():
             return {"action": argparse.BooleanOptionalAction if kind.negatable else "store_true"}
         case Choice():
-            return {"choices": kind.names()}
+            return {"choices": kind.names}
         case Number():
             return {"metavar": kind.metavar, "type": _parsed_by(kind.parse)}
         case Repeated() | Fields():

@@ -64,8 +64,8 @@ def _given(name: str, kind: Kind, argument: object, mistakes: Mistakes) -> Given
                 raise BenchError(f"run(): {name}={argument!r} is not True or False")
             return argument
         case Choice():
-            if argument not in kind.names():
-                valid = ", ".join(map(repr, kind.names()))
+            if argument not in kind.names:
+                valid = ", ".join(map(repr, kind.names))
                 raise BenchError(
                     f"run(): argument --{OPTIONS[name].key}: invalid choice: {argument!r} (choose from {valid})"
                 )

@@ -100,8 +100,8 @@ def _given(key: str, content: Any, kind: Kind, sentences: list[str]) -> Given:
                 raise ValueError(f"{key} = {_shown(content)} is neither true nor false")
             return content
         case Choice():
-            if content not in kind.names():
-                raise ValueError(f"{key} = {_shown(content)} is none of {', '.join(kind.names())}")
+            if content not in kind.names:
+                raise ValueError(f"{key} = {_shown(content)} is none of {', '.join(kind.names)}")
             return str(content)
         case Number():
             return _number(key, content, kind)

@@ -35,13 +35,9 @@ class Flag:
 @final
 @dataclass(frozen=True)
 class Choice:
-    """One of a few names.
+    """One of a few names."""
 
-    Attributes:
-        names: gives them.
-    """
-
-    names: Callable[[], tuple[str, ...]]
+    names: tuple[str, ...]
 
 
 @final

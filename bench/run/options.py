@@ -14,7 +14,6 @@ from bench.core.errors import BenchError, Mistakes
 from bench.core.precision import FULL, PRECISIONS, Precision, parse_precision
 from bench.core.storage import PLAIN, STORAGES, Storage, check_storages
 from bench.core.text import parse_bytes, split_list
-from bench.profiles import PROFILES
 from bench.results.records import Resume
 from bench.run.devices import device_name
 from bench.run.option_kinds import (
@@ -83,11 +82,7 @@ def _how(kind: Kind, help: str) -> tuple[Kind, Group, str]:
 
 
 def _one_of(literal: Any) -> Choice:
-    return Choice(lambda: get_args(literal))
-
-
-def _profiles() -> tuple[str, ...]:
-    return tuple(PROFILES)
+    return Choice(get_args(literal))
 
 
 def _listing(texts: Mapping[Any, str]) -> str:
@@ -155,7 +150,7 @@ class RunOptions:
     ] = ("dense",)
     profile: Annotated[
         str | None,
-        _what(Choice(_profiles), "geometry, network, protocol and budgets (default: the dataset's)"),
+        _what(Text("NAME"), "geometry, network, protocol and budgets; see `list profiles` (default: the dataset's)"),
     ] = None
     protocol: Annotated[
         str | None, _what(Text("NAME"), "how sets are judged; see `list protocols` (default: the profile's)")

@@ -18,7 +18,7 @@ from bench.core.temporal import TemporalSetting
 from bench.data.clip_table import per_class
 from bench.distill.fitting import does_not_fit, largest
 from bench.plugins import Registries
-from bench.results.records import Cell
+from bench.results.cells import Cell
 from bench.run.budget import needed_bytes, stores_float32
 from bench.run.options import JudgedOn
 from bench.run.planned_dataset import PlannedDataset, plan_datasets, profile_with
@@ -127,7 +127,7 @@ def variant(
     """
     cell = planned.cell
     built: Any = config.build(registries.methods.get(cell.method).Config, {**cell.config, **values}, cell.method)
-    profile = profile_with(cell.profile, cell.protocol.partition("/")[0])
+    profile = profile_with(registries.profiles.get(cell.profile), cell.protocol.partition("/")[0])
     data = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, judged_on)
     size = _Size(cell.ipc or 1, cell.budget, cell.storage)
     point = _Point(cell.method, built, planned.setting, size, seed or 0, cell.precision, cell.evaluation_network)
@@ -245,8 +245,8 @@ def _cell(registries: Registries, data: PlannedDataset, method: Method[Any], poi
     protocol = registries.protocols.get(data.profile.protocol)
     return Cell(
         method=point.method,
+        version=method.version,
         config=config.as_dict(point.config),
-        source=registries.methods.origin(point.method).source,
         dataset=data.index.dataset,
         fingerprint=data.index.fingerprint,
         geometry=asdict(data.geometry),
@@ -261,4 +261,11 @@ def _cell(registries: Registries, data: PlannedDataset, method: Method[Any], poi
         storage=point.size.storage,
         evaluation_network=point.net,
         precision=point.precision,
+        plugins=registries.meanings(
+            method=point.method,
+            network=data.profile.network,
+            frame_network=data.profile.frame_network,
+            evaluation_network=point.net,
+            protocol=data.profile.protocol,
+        ),
     )

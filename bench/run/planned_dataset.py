@@ -11,7 +11,6 @@ from bench.core.errors import BenchError, Mistakes
 from bench.core.temporal import TemporalSetting
 from bench.data.clip_table import number
 from bench.plugins import Registries
-from bench.profiles import PROFILES
 from bench.run.options import JudgedOn
 from bench.run.presets import resolve_config
 from bench.run.request import Request
@@ -54,9 +53,8 @@ class PlannedDataset:
         return train - train // 5, train // 5
 
 
-def profile_with(name: str, protocol: str | None) -> Profile:
-    """The profile of that name, with another protocol than its own if one is given."""
-    profile = PROFILES[name]
+def profile_with(profile: Profile, protocol: str | None) -> Profile:
+    """The profile, with another protocol than its own if one is given."""
     return profile if protocol is None else replace(profile, protocol=protocol)
 
 
@@ -74,7 +72,7 @@ def plan_datasets(
         mistakes.add(BenchError(f"--set: {', '.join(sorted(unused))} is not among the methods to run ({asked})"))
     planned: list[tuple[PlannedDataset, list[TemporalSetting]]] = []
     for dataset in request.datasets:
-        profile = profile_with(request.profile or dataset.default_profile, request.protocol)
+        profile = profile_with(registries.profiles.get(request.profile or dataset.default_profile), request.protocol)
         geometry = mistakes.attempt(dataset.geometry, profile.geometry)
         if geometry is None:
             continue
@@ -84,7 +82,7 @@ def plan_datasets(
             mistakes.attempt(check_tested, index, request.judged_on)
             planned.append((PlannedDataset(dataset, index, geometry, profile, request.judged_on), settings))
     if not request.datasets:  # all of them were wrong; the rest is looked at as on clips of the profile
-        profile = profile_with(request.profile or Dataset.default_profile, None)
+        profile = registries.profiles.get(request.profile or Dataset.default_profile)
         _settings(request, registries, profile.name, "", profile.geometry.frames, mistakes)
     mistakes.tell()
     return planned

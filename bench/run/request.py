@@ -55,6 +55,7 @@ def make_request(options: RunOptions, registries: Registries, mistakes: Mistakes
     """What is asked for, as far as it is right; what is wrong goes to ``mistakes``."""
     if options.protocol is not None:
         mistakes.attempt(registries.protocols.get, options.protocol)
+    profile = None if options.profile is None else mistakes.attempt(registries.profiles.get, options.profile)
     _check_together(options, mistakes)
     methods = _methods(options, registries, mistakes)
     return Request(
@@ -63,7 +64,7 @@ def make_request(options: RunOptions, registries: Registries, mistakes: Mistakes
         ipcs=options.ipc or (1,),
         seeds=options.seeds or (0,),
         settings=options.settings or ("dense",),
-        profile=options.profile,
+        profile=None if profile is None else profile.name,
         overrides=_overrides(options, methods),
         judged_on=options.judge_on,
         protocol=options.protocol,
@@ -135,7 +136,7 @@ def _datasets(options: RunOptions, registries: Registries, mistakes: Mistakes) -
 
 
 def _stand_in(dataset: Dataset[Any]) -> Dataset[Any]:
-    from bench.data.sources.standin import stand_in
+    from bench.data.standin import stand_in
 
     return stand_in(dataset)
 

@@ -22,13 +22,13 @@ from bench.run.engines import choice
 from bench.run.engines.engine import Order, Work, stamp
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, Event
 from bench.run.estimate import Experience, threads
+from bench.run.observer import Observer
 from bench.run.options import TUNE_BUDGET, RunOptions
 from bench.run.plan import PlannedCell, plan
 from bench.run.request import make_request
 
 if TYPE_CHECKING:
     from bench.run.cell import Context
-    from bench.run.display.live import Display
 
 Listen = Callable[[Event], None]
 
@@ -69,7 +69,7 @@ class Session:
         for record in self._store.all(history=False):
             self._experience.learn(record)
         self._tried: set[str] = set()
-        self._past: dict[str, float] = {}  # estimates of what has run, by which a display judges those of the rest
+        self._past: dict[str, float] = {}  # estimates of what has run, by which an observer judges those of the rest
         self.start = self.agenda()
         self._name = under_way.name_of(planned.cell.id() for planned in self.start.planned())
 
@@ -99,12 +99,12 @@ class Session:
         except OSError as error:
             raise BenchError(f"--out {out}: cannot write there ({error.strerror})") from error
 
-    def run(self, display: Display, log: Listen | None = None) -> None:
+    def run(self, observer: Observer, log: Listen | None = None) -> None:
         """Runs what is to be run: round by round the trials of all searches, then the cells of the grid.
 
         Args:
-            display: shows what happens.
-            log: told of the same events, after the display.
+            observer: shows what happens.
+            log: told of the same events, after it.
 
         Raises:
             KeyboardInterrupt: the user stopped it; cells under way are recorded as interrupted.
@@ -116,19 +116,19 @@ class Session:
             now = self.agenda()
 
             def tell(event: Event) -> None:
-                display.handle(event)
+                observer.handle(event)
                 if log is not None:
                     log(event)
                 if isinstance(event, CellFinished):
                     self._experience.learn(event.record)
-                    display.revise(self._of_display(now))
+                    observer.revise(self._seconds(now))
 
             self._announce(now)
-            _build_stores(list(now.to_do.values()), work.context, display)
+            _build_stores(list(now.to_do.values()), work.context, observer)
             while now.due and not work.is_late():
-                display.start(now.total, now.total - len(now.to_do), self._of_display(now), self.options.jobs or 1)
+                observer.start(now.total, now.total - len(now.to_do), self._seconds(now), self.options.jobs or 1)
                 for line in now.trial_lines():
-                    display.handle(CellLog("tuning", line))
+                    observer.handle(CellLog("tuning", line))
                 due = {planned.cell.id() for planned in now.due}
                 self._tried |= due
                 self._announce(now)
@@ -198,7 +198,7 @@ class Session:
         timeout = None if options.timeout is None else 60 * options.timeout
         return Work(options.plugin, context, deadline, timeout, options.attempts, options.per_gpu)
 
-    def _of_display(self, now: Agenda) -> dict[str, float]:
+    def _seconds(self, now: Agenda) -> dict[str, float]:
         """The seconds of what is to be done, and of what was."""
         seconds = self.estimates(now)
         return self._past | {key: seconds[planned.cell.id()] for key, planned in now.to_do.items()}
@@ -211,7 +211,7 @@ class Session:
         under_way.announce(self.options.out.absolute(), self._name, cells)
 
 
-def _build_stores(planned_cells: list[PlannedCell], context: Context, display: Display) -> None:
+def _build_stores(planned_cells: list[PlannedCell], context: Context, observer: Observer) -> None:
     """Decodes each data set once, before any cell starts and in this process, which may have children."""
     from bench.run.cell import open_store
 
@@ -221,14 +221,14 @@ def _build_stores(planned_cells: list[PlannedCell], context: Context, display: D
             stores.setdefault(f"{planned.index.fingerprint}-{planned.geometry}", planned)
     for planned in stores.values():
         name = f"data:{planned.index.dataset}"
-        store = open_store(planned, context, _reporter(name, display))
+        store = open_store(planned, context, _reporter(name, observer))
         for clip, reason in store.left_out:
-            display.handle(CellLog(name, f"left out {clip}: {reason}"))
+            observer.handle(CellLog(name, f"left out {clip}: {reason}"))
 
 
-def _reporter(name: str, display: Display) -> Reporter:
-    """Tells a display of the decoding of data as if it were a cell of that name."""
+def _reporter(name: str, observer: Observer) -> Reporter:
+    """Tells an observer of the decoding of data as if it were a cell of that name."""
     return Reporter(
-        step=lambda phase, step, total, loss: display.handle(CellProgress(name, phase, step, total, loss)),  # type: ignore[arg-type]
-        log=lambda message: display.handle(CellLog(name, message)),
+        step=lambda phase, step, total, loss: observer.handle(CellProgress(name, phase, step, total, loss)),  # type: ignore[arg-type]
+        log=lambda message: observer.handle(CellLog(name, message)),
     )

@@ -117,7 +117,7 @@ def test_all_keys_and_values_that_are_wrong_are_told_at_once(bench_main, file):
         tune = "yes"
         jobs = "two"
         tune-budget = 0
-        profile = "papper"
+        log = "papper"
         out = ["a", "b"]
         methods = []
         nets = { a = 1 }
@@ -141,7 +141,7 @@ def test_all_keys_and_values_that_are_wrong_are_told_at_once(bench_main, file):
             "tune = 'yes' is neither true nor false",
             "jobs = 'two' is not a number",
             "tune-budget: '0' is not a whole number of at least 1",
-            "profile = 'papper' is none of quick, paper",
+            "log = 'papper' is none of tensorboard",
             "out = ['a', 'b'] is not text",
             "methods = [] is not text, or a list of these",
             "nets = {'a': 1} is not text",
@@ -158,6 +158,7 @@ def test_what_does_not_exist_is_told_with_what_is_no_key(bench_main, file, tiny_
     path = file(
         """
         ipcs = 1
+        profile = "papper"
         methods = ["random", "dmm", "dm"]
         datasets = ["shapes-mixd", "shapes-motion[trian=3]", "miniucf"]
         seeds = "a-2"
@@ -170,10 +171,11 @@ def test_what_does_not_exist_is_told_with_what_is_no_key(bench_main, file, tiny_
     )
     outcome = bench_main("run", path, "--storage", "int4", "--device", "tpu", "--root", "nowhere", "--dry-run")
     first, *rest = outcome.err.splitlines()
-    assert (outcome.code, outcome.out, first) == (2, "", "error: 11 mistakes:")
+    assert (outcome.code, outcome.out, first) == (2, "", "error: 12 mistakes:")
     for words in (
         "unknown key 'ipcs'; did you mean ipc?",
         "--device: 'tpu' is no device",
+        "unknown profile 'papper'; did you mean paper?",
         "unknown method 'dmm'; did you mean dm",
         "unknown dataset 'shapes-mixd'; did you mean shapes-mixed",
         "--datasets shapes-motion: no field 'trian'",

@@ -14,7 +14,8 @@ import pytest
 from bench.api import Evaluation
 from bench.cli import table
 from bench.core.errors import BenchError
-from bench.results.records import Cell, Record, RecordStore, SetReport
+from bench.results.cells import Cell
+from bench.results.records import Record, RecordStore, SetReport
 from bench.tables.formats import BY, FORMATS, render
 from bench.tables.leaderboard import leaderboards
 from bench.tables.picture import picture

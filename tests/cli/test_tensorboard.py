@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from bench.api import Evaluation
-from bench.results.records import Cell, Record, RecordStore
+from bench.results.cells import Cell
+from bench.results.records import Record, RecordStore
 from bench.run.display.tensorboard import TensorBoardLog, run_name
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, final
 
 from typing_extensions import override
 
 from bench.run.display.progress import Clock, GridProgress
 from bench.run.engines.events import CellLog, CellProgress, CellStarted, Event
+from bench.run.observer import Observer
 from bench.tables.sheet import printable
 
 if TYPE_CHECKING:
@@ -22,42 +21,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 30.0
 
 
-class Display(ABC):
-    """Shows the events of a run. Used as a context manager; events may come before `start` (data being decoded)."""
-
-    @abstractmethod
-    def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float], workers: int = 1) -> None:
-        """The grid begins, or goes on with more known about what is still to run.
-
-        Args:
-            total_cells: cells of the grid.
-            done_cells: of these, finished in an earlier run.
-            estimates: seconds that each cell still to run may take, by its id.
-            workers: cells that run at a time, if more do not show.
-        """
-
-    @abstractmethod
-    def revise(self, estimates: Mapping[str, float]) -> None:
-        """Estimates that took in the cell that has just ended."""
-
-    @abstractmethod
-    def handle(self, event: Event) -> None:
-        """Shows an event. Cells may run at the same time; a cell may finish that never started."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Ends the display; the terminal is as it was."""
-
-    def __enter__(self) -> Display:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def make_display(stream: TextIO, plain: bool | None) -> Display:
+def make_display(stream: TextIO, plain: bool | None) -> Observer:
     """The display that suits a stream.
 
     Args:
@@ -71,7 +35,7 @@ def make_display(stream: TextIO, plain: bool | None) -> Display:
 
 
 @final
-class PlainDisplay(Display):
+class PlainDisplay(Observer):
     """Lines for a log file: one when a cell starts or ends, and one of progress now and then."""
 
     def __init__(self, stream: TextIO, clock: Clock = time.monotonic) -> None:
@@ -117,7 +81,7 @@ class PlainDisplay(Display):
 
 
 @final
-class TerminalDisplay(Display):
+class TerminalDisplay(Observer):
     """Bars: one for the grid, one for each running cell; what ends is printed above them."""
 
     def __init__(self, stream: TextIO, clock: Clock = time.monotonic) -> None:
