@@ -608,15 +608,22 @@ class Network(ABC):
 
     @abstractmethod
     def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
-        """A newly initialised network; every weight is drawn from ``rng``."""
+        """A newly initialised network; every weight is drawn from ``rng``.
+
+        Raises:
+            BenchError: it `declines` such clips.
+        """
 
     def declines(self, clip: ClipShape) -> str | None:
         """Why it cannot take clips of that shape, or None if it can. Default: it can."""
         return None
 
-    @abstractmethod
-    def flops(self, classes: int, clip: ClipShape) -> float:
-        """Floating-point operations of one clip's forward pass (a multiply-add is two), for the plan."""
+    def flops(self, classes: int, clip: ClipShape) -> float | None:
+        """Floating-point operations of one clip's forward pass (a multiply-add is two), for the plan's estimate.
+
+        Default: None, and `bench.nets.flops` counts them.
+        """
+        return None
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -659,13 +666,6 @@ class ClipIndex:
     clips: Sequence[ClipRef]
     fingerprint: str
     notes: tuple[str, ...] = ()
-
-    @functools.cached_property
-    def train(self) -> int:
-        """Number of training clips."""
-        from bench.data.clip_table import number
-
-        return number(self.clips, "train")
 
 
 @dataclass(frozen=True)

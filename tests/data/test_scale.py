@@ -24,10 +24,11 @@ def peak():  # in MiB; not that of getrusage, which begins with what the process
 
 INDEX = """
 import json, sys, time
-from bench import lazy
+from bench.core import lazy
 lazy.defer("torch")
 import numpy
-from bench import grid, plugins
+from bench import plugins
+from bench.run import plan as grid
 from bench.data.spec import parse_dataset
 registries = plugins.load()
 start = peak()
@@ -45,7 +46,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench.api import ClipIndex, ClipRef, Geometry
-from bench.data import store as stores
+from bench.data import clip_store as stores
 from bench.data.clip_table import ClipTable
 from bench.data.pixels import SplitClips
 from bench.results.records import canonical_json
