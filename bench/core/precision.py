@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from bench.core.errors import BenchError
-
-if TYPE_CHECKING:
-    pass
 
 Precision = Literal["float32", "tf32", "bf16", "bf16-real"]
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from bench.core.errors import BenchError
-
-if TYPE_CHECKING:
-    pass
 
 _UNITS = {"": 1, "b": 1} | {f"{p}b": 1000**k for k, p in enumerate("kmg", 1)} | {
     f"{p}ib": 1024**k for k, p in enumerate("kmg", 1)
@@ -55,3 +52,9 @@ def duration(seconds: float) -> str:
 def split_list(text: str) -> list[str]:
     """Splits at commas that are not inside brackets, so that a dataset's options survive."""
     return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+
+
+def first_few(names: Sequence[str], count: int = 3) -> str:
+    """The first of many names, for a message: ``a, b, c and 12 more``."""
+    shown = ", ".join(names[:count])
+    return f"{shown} and {len(names) - count:,} more" if len(names) > count else shown

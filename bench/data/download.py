@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
-from bench.data.sources.video_files import some
+from bench.core.text import first_few
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0
@@ -234,7 +234,7 @@ def unpack(archive: Path, root: Path, folder: str) -> None:
     with _unpacked(archive, root, root / folder) as fresh:
         if not (fresh / folder).is_dir():
             raise BenchError(
-                f"{archive} holds no folder '{folder}' but {some(sorted(p.name for p in fresh.iterdir()))}"
+                f"{archive} holds no folder '{folder}' but {first_few(sorted(p.name for p in fresh.iterdir()))}"
             )
         _merge(fresh / folder, root / folder)
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.api import ClipIndex, ClipRef, Dataset, Geometry
 from bench.core.errors import BenchError, MissingData
-from bench.data.sources.video_files import SUFFIXES, Listed, Listing, fingerprint, group_of, read_file, some
+from bench.core.text import first_few
+from bench.data.sources.video_files import SUFFIXES, Listed, Listing, fingerprint, group_of, read_file
 from bench.data.splits import draw_split
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Folder(Dataset[FolderOptions], Listed):
         if listing.missing:
             raise MissingData(
                 f"folder:{self.argument}: {len(listing.missing):,} of {len(listing.clips):,} files named in {_LABELS} "
-                f"are missing: {some(sorted(listing.missing))}"
+                f"are missing: {first_few(sorted(listing.missing))}"
             )
         return ClipIndex(
             dataset=f"folder:{self._folder().name}",
@@ -249,7 +250,7 @@ def _check_classes(where: str, classes: Sequence[str], clips: Sequence[ClipRef])
     count = Counter((clip.split, clip.label) for clip in clips)
     untrained = [name for label, name in enumerate(classes) if not count["train", label]]
     if untrained:
-        raise BenchError(f"{where}: no training clip of class {some(untrained)}")
+        raise BenchError(f"{where}: no training clip of class {first_few(untrained)}")
 
 
 def _doubts(classes: Sequence[str], clips: Sequence[ClipRef]) -> list[str]:
@@ -259,6 +260,6 @@ def _doubts(classes: Sequence[str], clips: Sequence[ClipRef]) -> list[str]:
         return ["No test clip: nothing can be judged on test clips."]
     untested = [name for label, name in enumerate(classes) if label not in tested]
     both = {clip.group for clip in clips if clip.split == "train"} & {c.group for c in clips if c.split == "test"}
-    notes = [f"No test clip of class {some(untested)}."] if untested else []
-    notes += [f"Groups on both sides of the split: {len(both):,} ({some(sorted(both))})."] if both else []
+    notes = [f"No test clip of class {first_few(untested)}."] if untested else []
+    notes += [f"Groups on both sides of the split: {len(both):,} ({first_few(sorted(both))})."] if both else []
     return notes

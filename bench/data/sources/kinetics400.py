@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry, NoOptions
 from bench.core.errors import BenchError, MissingData
+from bench.core.text import first_few
 from bench.data.clip_table import ClipTable
 from bench.data.sources.video_files import (
     Archive,
@@ -25,7 +26,6 @@ from bench.data.sources.video_files import (
     capped,
     fingerprint,
     read_file,
-    some,
 )
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
         untrained = [name for label, name in enumerate(listing.classes) if not trained[label]]
         if untrained:
             raise MissingData(
-                f"{self.name}: no training video of {len(untrained):,} of {CLASSES} classes ({some(untrained)}) is in "
+                f"{self.name}: no training video of {len(untrained):,} of {CLASSES} classes ({first_few(untrained)}) is in "
                 f"{root / 'train'}. {how_to_get(root)}"
             )
         return ClipIndex(self.name, listing.classes, clips, fingerprint(listing.classes, clips), notes)

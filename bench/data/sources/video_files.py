@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from bench.api import ClipIndex, ClipRef, Geometry
 from bench.core.errors import BenchError, MissingData
+from bench.core.text import first_few
 from bench.data.clip_table import Texts
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def complete(name: str, title: str, listing: Listing, folder: Path, how: str) ->
     if listing.missing:
         raise MissingData(
             f"{name}: {len(listing.missing):,} of {len(listing.clips):,} clips are missing in {folder}: "
-            f"{some(sorted(listing.missing))}. {how}"
+            f"{first_few(sorted(listing.missing))}. {how}"
         )
     mark = fingerprint(listing.classes, listing.clips)
     return ClipIndex(title, listing.classes, listing.clips, mark, listing.notes)
@@ -270,9 +271,3 @@ def read_file(folder: Path, clip: ClipRef, geometry: Geometry) -> NDArray[np.uin
     from bench.data.decode import read_video
 
     return read_video(folder / clip.key, geometry)
-
-
-def some(names: Sequence[str], count: int = 3) -> str:
-    """The first of many names, for a message: ``a, b, c and 12 more``."""
-    shown = ", ".join(names[:count])
-    return f"{shown} and {len(names) - count:,} more" if len(names) > count else shown
