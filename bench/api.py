@@ -126,7 +126,8 @@ class SyntheticSet(ABC):
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips ``(B, C, T, H, W)``, float32, normalised, differentiable in ``tensors()``.
 
-        Clips that show one frame all the time are best made by `bench.core.repeated_frames.hold`: networks then compute equal frames once.
+        Clips that show one frame all the time are best made by `bench.core.repeated_frames.repeat_frame`: networks then
+        compute equal frames once.
 
         Args:
             index: ``(B,)`` int64 positions in the set.

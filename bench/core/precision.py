@@ -28,8 +28,8 @@ def parse_precision(text: str) -> Precision:
     """
     for name in get_args(Precision):
         if text == name:
-            found: Precision = name
-            return found
+            precision: Precision = name
+            return precision
     raise BenchError(f"--precision: unknown precision '{text}' (valid: {', '.join(PRECISIONS)})")
 
 

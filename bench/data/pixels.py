@@ -9,6 +9,7 @@ import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from bench.api import Clips, Split
 from bench.data.clip_store import ClipStore
@@ -72,10 +73,11 @@ class SplitClips(Clips):
         self._kept = copied(self._stored, self.positions, device) if fitting and device.type != "cpu" else None
         self._streamed = not fitting
 
+    @override
     def views(self) -> int:
-        """Stored windows per clip."""
         return int(self.store.clips.shape[1])
 
+    @override
     def streamed(self) -> bool:
         """Whether there are more clips than memory holds, so that they come from the disk."""
         return self._streamed
@@ -93,8 +95,8 @@ class SplitClips(Clips):
                 let_go(self.store.clips)
         return chosen.permute(0, 4, 1, 2, 3)
 
+    @override
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
-        """Clips ``(B, C, T, H, W)``, float32, normalised, of one window."""
         return normalise(self.pixels(index, torch.full_like(index, view)))
 
     def middle(self) -> int:

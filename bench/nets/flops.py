@@ -2,7 +2,8 @@
 
 A plan loads no torch. What the suite's own networks take at its usual clip shapes therefore stands in ``flops.json`` beside this
 file; ``python -m bench.nets.flops`` prints it anew. Other networks and shapes are counted when a plan first asks for them, and
-kept in the cache folder. Counting takes about a second and no memory: the pass runs on the meta device, which computes nothing.
+the count is kept in the cache folder. It takes about a second, with PyTorch's start: the pass runs on the meta device, which
+computes nothing.
 """
 
 from __future__ import annotations

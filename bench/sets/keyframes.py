@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
 from bench.core.errors import BenchError
-from bench.core.repeated_frames import hold
+from bench.core.repeated_frames import repeat_frame
 from bench.core.temporal import Interpolation, TemporalSetting
 
 
@@ -60,7 +61,7 @@ def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation, segm
         whole = whole.view(batch, segments, channels, frames // segments, height, width)
         return whole.transpose(1, 2).flatten(2, 3)
     if stored.shape[2] == 1:
-        return hold(stored, frames)
+        return repeat_frame(stored, frames)
     if stored.shape[2] == frames:
         return stored
     if interpolation == "nearest":
@@ -156,23 +157,25 @@ class KeyframeSet(SyntheticSet):
         self.segments = segments
 
     @classmethod
+    @override
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
-        """See `SyntheticSet`."""
         total, interpolation, segments = options["frames"], options["interpolation"], options["segments"]
         if not isinstance(total, int) or not isinstance(segments, int):
             raise TypeError(f"frames and segments are {total!r} and {segments!r}, not whole numbers")
         return cls(tensors["frames"], labels, total, interpolation, segments)  # type: ignore[arg-type]  # checked there
 
+    @override
     def options(self) -> dict[str, Value]:
         """T, the interpolation and the segments."""
         return {"frames": self.total, "interpolation": self.interpolation, "segments": self.segments}
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The stored frames."""
         return {"frames": self.frames}
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Whole clips; uint8 frames are normalised before they are expanded."""
         frames = self.frames[index.to(self.frames.device)]

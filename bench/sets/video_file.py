@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, final
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
@@ -52,24 +53,25 @@ class VideoFileSet(SyntheticSet):
         self.codec: Codec = codec
 
     @classmethod
+    @override
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
-        """See `SyntheticSet`."""
         frames, height, width = (int(options[name]) for name in ("frames", "height", "width"))  # type: ignore[arg-type]
         return cls(tensors["file"], labels, (frames, height, width), options["codec"])  # type: ignore[arg-type]  # checked there
 
+    @override
     def options(self) -> dict[str, Value]:
         """The codec and the shape of a clip."""
         frames, height, width = self.shape
         return {"codec": self.codec, "frames": frames, "height": height, "width": width}
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The file."""
         return {"file": self.file}
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """The decoded clips, normalised."""
         from bench.data.pixels import normalise
 
         return normalise(self._clips[index.to(self._clips.device)])

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from bench.api import ClipIndex, ClipRef, Dataset, Geometry
 from bench.core.errors import BenchError, MissingData
 from bench.core.text import first_few
@@ -65,10 +67,11 @@ class Folder(Dataset[FolderOptions], Listed):
     Config: ClassVar[type] = FolderOptions
     takes_argument: ClassVar[bool] = True
 
+    @override
     def geometry(self, profile: Geometry) -> Geometry:
-        """The profile's."""
         return profile
 
+    @override
     def listing(self) -> Listing:
         """Every video that ``labels.csv`` or the folders name.
 
@@ -96,6 +99,7 @@ class Folder(Dataset[FolderOptions], Listed):
         _check_classes(f"folder:{self.argument}", classes, clips)
         return Listing(folder, classes, clips, missing, (*notes, *_doubts(classes, clips)))
 
+    @override
     def index(self, geometry: Geometry) -> ClipIndex:
         """Lists the videos; the notes say which split was drawn and what looks wrong with one that was given."""
         listing = self.listing()
@@ -112,8 +116,8 @@ class Folder(Dataset[FolderOptions], Listed):
             notes=listing.notes,
         )
 
+    @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
-        """Decodes one video: uint8 ``(views, T, H, W, 3)``."""
         return read_file(self._folder(), clip, geometry)
 
     def _folder(self) -> Path:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry, NoOptions
 from bench.core.errors import BenchError, MissingData
 from bench.core.text import first_few
@@ -60,14 +62,16 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
     name: ClassVar[str] = "kinetics400"
     default_profile = "paper"
 
+    @override
     def declared(self) -> DeclaredSize:
-        """What the lists name."""
         return DeclaredSize(CLASSES, TRAIN, TEST)
 
+    @override
     def geometry(self, profile: Geometry) -> Geometry:
         """At most 8 frames of 64x64, two a second, one window from the middle."""
         return capped(profile, FRAMES, SIZE, GAP)
 
+    @override
     def listing(self) -> Listing:
         """Every video that the lists name, training clips first.
 
@@ -100,6 +104,7 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
             table.append(clip)
         return Listing(root, classes, table, frozenset(missing), _doubts(table))
 
+    @override
     def index(self, geometry: Geometry) -> ClipIndex:
         """Those that are there; the notes say how many are not.
 
@@ -125,10 +130,11 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
             )
         return ClipIndex(self.name, listing.classes, clips, fingerprint(listing.classes, clips), notes)
 
+    @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
-        """Decodes one video: uint8 ``(views, T, H, W, 3)``."""
         return read_file(Path(self.root), clip, geometry)
 
+    @override
     def archives(self) -> tuple[Archive, ...]:
         """The lists, the archives of about a thousand videos each, and the one of videos that were corrupt."""
         lists = [
@@ -145,6 +151,7 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
         )
         return (*lists, *parts, replaced)
 
+    @override
     def unpack(self, archive: Archive, path: Path) -> None:
         """A list is moved to its place, an archive's videos to theirs; the archive is deleted then, for there are many."""
         from bench.data import download
@@ -160,6 +167,7 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
         mark.touch()
         path.unlink()
 
+    @override
     def holds(self, archive: Archive) -> bool:
         """Whether a list is there, an archive was unpacked, or its folder was filled by hand."""
         root = Path(self.root)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry, NoOptions
 from bench.core.errors import BenchError, MissingData
 from bench.data.clip_table import ClipTable
@@ -45,14 +47,16 @@ class SSv2(Dataset[NoOptions], ByHand):
     name: ClassVar[str] = "ssv2"
     default_profile = "paper"
 
+    @override
     def declared(self) -> DeclaredSize:
-        """The published counts."""
         return DeclaredSize(CLASSES, TRAIN, TEST)
 
+    @override
     def geometry(self, profile: Geometry) -> Geometry:
         """At most 8 frames of 64x64, evenly spaced over the whole video."""
         return capped(profile, FRAMES, SIZE, WHOLE_VIDEO)
 
+    @override
     def listing(self) -> Listing:
         """Every video that the lists name, training clips first.
 
@@ -87,15 +91,16 @@ class SSv2(Dataset[NoOptions], ByHand):
             table.append(clip)
         return Listing(root, classes, table, frozenset(missing), _doubts(table))
 
+    @override
     def index(self, geometry: Geometry) -> ClipIndex:
-        """The same, of which nothing may be missing."""
         folder = Path(self.root) / FOLDERS[0]
         return complete(self.name, self.name, self.listing(), folder, self.how_to_get())
 
+    @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
-        """Decodes one video: uint8 ``(views, T, H, W, 3)``."""
         return read_file(Path(self.root), clip, geometry)
 
+    @override
     def how_to_get(self) -> str:
         """Its licence has to be accepted."""
         return (
