@@ -102,8 +102,10 @@ def download(
             arrived = arrived or _length(part) > before
             failures = 1 if _length(part) > before else failures + 1
             if failures > len(pauses):
-                kept = f"{_length(part):,} bytes are kept: give the same command to go on; or " if _length(part) else ""
-                raise BenchError(f"{url}: {reason}; {kept}{by_hand}")
+                resumable = (
+                    f"{_length(part):,} bytes are kept: give the same command to go on; or " if _length(part) else ""
+                )
+                raise BenchError(f"{url}: {reason}; {resumable}{by_hand}")
             time.sleep(pauses[failures - 1])
     return target
 

@@ -1,4 +1,4 @@
-"""How the networks of a cell come to be: drawn on its device, in its number format, and given as many clips at a time as fit."""
+"""Builds the networks of a cell: on its device, in its number format, and given as many clips at a time as fit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bench.core.precision import Precision
 from bench.core.rng import generator
 from bench.nets.halved import to_distil, to_judge
 from bench.nets.layers import build_on
-from bench.nets.microbatch import kept_a_clip, limit, most_that_fit, room_on
+from bench.nets.microbatch import bytes_per_clip, clips_that_fit, limit, room_on
 
 if TYPE_CHECKING:
     from bench.api import ClipShape, Network
     from bench.core.classifier import Classifier
 
-TOLD_BELOW = 128
-"""The log says how many clips a network is given at a time if they are fewer: no pass of the suite's own takes more."""
+LOGGED_BELOW = 128
+"""The log says how many clips a network is given at a time if they are fewer. No pass of the suite itself takes more."""
 
 
 @final
@@ -29,7 +29,7 @@ class Builder:
         device: where they live.
         precision: of the cell.
         most_clips: clips that they are given at a time because memory was short, or None.
-        log: told where fewer clips fit than a pass would have.
+        log: called with a line where fewer clips fit than a pass would have.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Builder:
         return limit(network, self._fitting[key])
 
     def _measured(self, name: str, network: Classifier, clip: ClipShape) -> int:
-        """Clips that a network is given at a time."""
-        each = kept_a_clip(network, clip, self.device)
-        most = most_that_fit(each, room_on(self.device))
-        if most < TOLD_BELOW:
+        """How many clips a network is given at a time."""
+        each = bytes_per_clip(network, clip, self.device)
+        most = clips_that_fit(each, room_on(self.device))
+        if most < LOGGED_BELOW:
             self._log(f"{name}: a pass keeps {each / 2**20:.0f} MiB of a clip, so {most} go through it at a time")
         return most if self._most_clips is None else min(most, self._most_clips)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import torch
 from typing_extensions import override
 
 from bench.core.classifier import Classifier
 from bench.core.precision import Precision
-
-if TYPE_CHECKING:
-    from bench.core.classifier import Classifier
 
 
 @final

@@ -27,7 +27,7 @@ class _Undrawn:
     """A layer whose weights are left as memory has them until `initialise` draws them: PyTorch would take its global generator."""
 
     def reset_parameters(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 class Conv2d(_Undrawn, nn.Conv2d):

@@ -142,8 +142,10 @@ def loss_of(plain: SyntheticSet, stored: SyntheticSet, batch: int = 64) -> dict[
     with torch.no_grad():
         for number, start in enumerate(range(0, len(plain), batch)):
             index = torch.arange(start, min(start + batch, len(plain)))
-            one, other = (each.render(index, generator("storage loss", number)) for each in (plain, stored))
-            apart = (one - other).double()
+            plain_clips, stored_clips = (
+                each.render(index, generator("storage loss", number)) for each in (plain, stored)
+            )
+            apart = (plain_clips - stored_clips).double()
             most = max(most, float(apart.abs().max()))
             squares += float(apart.square().sum())
             count += apart.numel()

@@ -150,16 +150,16 @@ def decoded(data: bytes, count: int, shape: tuple[int, int, int], codec: Codec) 
 
     frames, height, width = shape
     pixels = np.empty((count * frames, height, width, 3), np.uint8)
-    found = 0
+    count_decoded = 0
     try:
         with av.open(io.BytesIO(data), "r", format=_FORMATS[codec]) as container:
             container.streams.video[0].codec_context.thread_count = 1
             for frame in container.decode(video=0):
-                if found < len(pixels):
-                    pixels[found] = frame.to_ndarray(format="rgb24")[:height, :width]
-                found += 1
+                if count_decoded < len(pixels):
+                    pixels[count_decoded] = frame.to_ndarray(format="rgb24")[:height, :width]
+                count_decoded += 1
     except (av.error.FFmpegError, ValueError, IndexError) as error:
         raise BenchError(f"the video file does not decode: {error}") from error
-    if found != len(pixels):
-        raise BenchError(f"the video file holds {found} frames; {count} clips of {frames} need {len(pixels)}")
+    if count_decoded != len(pixels):
+        raise BenchError(f"the video file holds {count_decoded} frames; {count} clips of {frames} need {len(pixels)}")
     return torch.from_numpy(pixels).view(count, frames, height, width, 3).permute(0, 4, 1, 2, 3)

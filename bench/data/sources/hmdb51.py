@@ -193,9 +193,9 @@ def find_lists(root: Path, split: int) -> dict[str, Path]:
     ending = f"_test_split{split}.txt"
     for folder in LISTS:
         for place in (root / folder, root / folder / LISTS[0]):
-            found = sorted(place.glob(f"*{ending}")) if place.is_dir() else []
-            if found:
-                by_class = {path.name.removesuffix(ending): path for path in found}
+            lists = sorted(place.glob(f"*{ending}")) if place.is_dir() else []
+            if lists:
+                by_class = {path.name.removesuffix(ending): path for path in lists}
                 return {action: by_class[action] for action in sorted(by_class)}
     return {}
 

@@ -92,12 +92,13 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
             for number, label, name in _rows(path):
                 if label not in labels:
                     raise BenchError(f"{path}: line {number}: label '{label}' is not one of those in {train.name}")
-                found = videos.find(name)
-                if found is None:
+                video = videos.find(name)
+                if video is None:
                     folder = "train" if side == "train" else "val"
-                    found = f"{folder}/{label.replace('/', '_')}/{name}.mp4", 0
-                    missing.add(found[0])
-                yield ClipRef(found[0], labels[label], side, name.rsplit("_", 2)[0], found[1])
+                    video = f"{folder}/{label.replace('/', '_')}/{name}.mp4", 0
+                    missing.add(video[0])
+                key, size = video
+                yield ClipRef(key, labels[label], side, name.rsplit("_", 2)[0], size)
 
         table = ClipTable(clips(train, "train"))
         for clip in clips(test, "test"):

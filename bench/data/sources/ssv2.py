@@ -80,11 +80,10 @@ class SSv2(Dataset[NoOptions], ByHand):
                 label = labels.get(re.sub(r"[\[\]]", "", template).lower())
                 if label is None:
                     raise BenchError(f"{path}: video {video}: template '{template}' is not in {labels_list.name}")
-                found = videos.find(video)
-                if found is None:
-                    found = f"{FOLDERS[0]}/{video}.webm", 0
-                    missing.add(found[0])
-                yield ClipRef(found[0], label, side, found[0], found[1])
+                key, size = videos.find(video) or (f"{FOLDERS[0]}/{video}.webm", None)
+                if size is None:
+                    missing.add(key)
+                yield ClipRef(key, label, side, key, size or 0)
 
         table = ClipTable(clips(train, "train"))
         for clip in clips(validation, "test"):
@@ -132,15 +131,15 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, str]]:
-    """Video id and template of each entry of a list, parsed one by one: the whole would take ten times its text in memory."""
+    """Video id and template of each item of a list, parsed one by one: all at once would take ten times its text in memory."""
     text = _text(path)
     decoder = json.JSONDecoder()
     separator = re.compile(r"[\s,\[]*")
     place = _end_of(separator, text, 0)
     while place < len(text) and text[place] != "]":
         try:
-            entry, place = decoder.raw_decode(text, place)
-            video, template = str(entry["id"]), entry["template"]
+            item, place = decoder.raw_decode(text, place)
+            video, template = str(item["id"]), item["template"]
         except (ValueError, KeyError, TypeError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise BenchError(f"{path}: cannot be read near character {place:,}: {reason}") from error
