@@ -27,7 +27,6 @@ from bench.core.errors import BenchError, MissingData, UnreadableClip
 from bench.core.text import first_few
 from bench.data.sources.video_files import Archive, ByHand, Fetchable, Listed, Listing
 from bench.data.spec import parse_dataset
-from bench.profiles import profile
 from bench.tables.sheet import printable
 
 SUMMARY = "check what is there of a dataset, or fetch a public one"
@@ -68,20 +67,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Checks or fetches."""
-    dataset = parse_dataset(args.dataset, plugins.load(args.plugin), args.root)
-    return _fetch(dataset) if args.action == "fetch" else _check(dataset, args)
+    registries = plugins.load(args.plugin)
+    dataset = parse_dataset(args.dataset, registries, args.root)
+    if args.action == "fetch":
+        return _fetch(dataset)
+    return _check(dataset, dataset.geometry(registries.profiles.get(dataset.default_profile).geometry), args)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Checking
 
 
-def _check(dataset: Dataset[Any], args: argparse.Namespace) -> int:
+def _check(dataset: Dataset[Any], geometry: Geometry, args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise BenchError(f"--workers: {args.workers} is not at least 1")
     if args.to is not None and not args.leaks:
         raise BenchError("--to: it is where the list of --leaks goes, which is not given")
-    geometry = dataset.geometry(profile(dataset.default_profile).geometry)
     if isinstance(dataset, Listed):
         listing = dataset.listing()
     else:

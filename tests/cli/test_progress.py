@@ -17,7 +17,8 @@ from bench.cli.progress import (
     remaining_seconds,
 )
 from bench.core.text import duration
-from bench.results.records import Cell, Record
+from bench.results.cells import Cell
+from bench.results.records import Record
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 
 

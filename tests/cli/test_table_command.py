@@ -14,7 +14,8 @@ import pytest
 from bench.api import Evaluation
 from bench.cli import table
 from bench.core.errors import BenchError
-from bench.results.records import Cell, Record, RecordStore, SetReport
+from bench.results.cells import Cell
+from bench.results.records import Record, RecordStore, SetReport
 from bench.tables.formats import BY, FORMATS, render
 from bench.tables.leaderboard import leaderboards
 from bench.tables.picture import picture
@@ -224,7 +225,7 @@ def test_write_and_check_exclude_each_other(out, capsys):
 def test_tables_need_neither_torch_nor_scipy(out):
     program = f"""
 import sys
-from bench import lazy
+from bench.core import lazy
 lazy.defer("torch")
 from bench.cli import progress, table
 import argparse

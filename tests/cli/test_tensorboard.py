@@ -8,7 +8,8 @@ import pytest
 
 from bench.api import Evaluation
 from bench.cli.tensorboard import TensorBoardLog, run_name
-from bench.results.records import Cell, Record, RecordStore
+from bench.results.cells import Cell
+from bench.results.records import Record, RecordStore
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 
 pytest.importorskip("tensorboard")

@@ -49,7 +49,7 @@ from bench.api import ClipIndex, ClipRef, Geometry
 from bench.data import clip_store as stores
 from bench.data.clip_table import ClipTable
 from bench.data.pixels import SplitClips
-from bench.results.records import canonical_json
+from bench.core.files import canonical_json
 count, classes, cache = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 geometry = Geometry(8, 15, 64, 64)
 clips = ClipTable(ClipRef(f"train/some action {i % classes}/{i:011d}_000000_000010.mp4", i % classes,
