@@ -17,6 +17,7 @@ from bench.core.precision import FULL, Precision
 from bench.core.storage import PLAIN, Storage
 from bench.data.clip_table import number, per_class
 from bench.distill.fitting import does_not_fit, largest
+from bench.nets.flops import flops
 from bench.plugins import Registries
 from bench.results.cells import Cell
 from bench.run.budget import needed_bytes, stores_float32
@@ -317,9 +318,10 @@ def _planned(
             protocol=profile.protocol,
         ),
     )  # fmt: skip
-    passing = Work() if declined else passes(method, work, protocol, test)
-    classes = len(index.classes)
-    operations = passing.times(network.flops(classes, clip), judge.flops(classes, clip))
+    passing = operations = Work()
+    if declined is None:
+        passing, classes = passes(method, work, protocol, test), len(index.classes)
+        operations = passing.times(flops(network, classes, clip), flops(judge, classes, clip))
     planned = PlannedCell(
         cell=cell,
         dataset=dataset,
@@ -343,7 +345,7 @@ def _workload(
 
 
 def _sizes(index: ClipIndex, judged_on: str) -> tuple[int, int]:
-    train = index.train
+    train = number(index.clips, "train")
     if judged_on == "test":
         return train, len(index.clips) - train
     return train - train // 5, train // 5
