@@ -10,7 +10,7 @@ import pytest
 
 from bench.results import records
 from bench.results.records import NewerSchema, RecordStore, from_json
-from tests.store.test_records import CELL, RECORD
+from tests.results.test_records import CELL, RECORD
 
 
 @pytest.fixture

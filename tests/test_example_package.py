@@ -18,7 +18,7 @@ from bench import plugins
 from bench.results.records import RecordStore
 from bench.testing import conformance
 
-SOURCE = Path(__file__).parent.parent / "example_package"
+SOURCE = Path(__file__).parent / "example_package"
 
 
 @pytest.fixture
