@@ -9,7 +9,7 @@ import pytest
 
 SCRIPT = """
 import contextlib, io, sys
-from bench import lazy
+from bench.core import lazy
 from bench.cli.main import main
 with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
     code = main(sys.argv[1:])

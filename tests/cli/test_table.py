@@ -224,7 +224,7 @@ def test_write_and_check_exclude_each_other(out, capsys):
 def test_tables_need_neither_torch_nor_scipy(out):
     program = f"""
 import sys
-from bench import lazy
+from bench.core import lazy
 lazy.defer("torch")
 from bench.cli import progress, table
 import argparse

@@ -280,7 +280,7 @@ def test_a_cache_that_is_no_folder_is_one_sentence(tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-from bench import lazy
+from bench.core import lazy
 lazy.defer("torch")  # as the command line does
 from tests.data.toy import GEOMETRY, index, toy
 from bench.data.clip_store import open_or_build
