@@ -343,6 +343,7 @@ def test_after_a_kill_no_process_stays_and_the_next_run_starts_over(tmp_path):
     np.testing.assert_array_equal(store.clips, np.stack([pixels(clip.key) for clip in wanted.clips]))
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupted_build_cleans_up_quickly(tmp_path, workers):
     process = start(tmp_path, 300, workers)
