@@ -23,9 +23,7 @@ from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellSt
 
 
 def record(method="dm", seed=0, status="ok", reason="", dataset="shapes-mixed", correct=(27, 28)):
-    cell = Cell(
-        method, 1, {}, dataset, "f" * 64, {"frames": 8}, "quick", "net", "quick/1", 1, "n8-r8-k1-nearest", seed
-    )
+    cell = Cell(method, 1, {}, dataset, "f" * 64, {"frames": 8}, "quick", "net", "quick/1", 1, "n8-r8-k1-nearest", seed)
     evaluations = [
         Evaluation(k, ((right, 0), (100 - right, 0)), None, 1.0, True, 0.1, 9) for k, right in enumerate(correct)
     ]

@@ -19,7 +19,7 @@ from bench.core import source
 from bench.results.records import RecordStore
 from bench.testing import conformance
 
-SOURCE = Path(__file__).parent.parent / "example_package"
+SOURCE = Path(__file__).parent / "example_package"
 
 
 @pytest.fixture

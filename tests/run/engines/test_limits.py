@@ -49,6 +49,7 @@ def test_a_cell_that_hangs_is_killed(plan, registries, tiny_plugin, context, mon
     assert (record.status, record.reason[:39]) == ("timeout", "took longer than --timeout 0.00833333 m")
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_twice_stops_at_once_and_keeps_what_is_finished(tiny_plugin, tmp_path):
     """The cell under way ignores the first Ctrl-C, as a long step of native code does."""
     deaf = tmp_path / "deaf.py"

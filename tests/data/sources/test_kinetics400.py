@@ -7,7 +7,6 @@ import pickle
 import tarfile
 from collections import Counter
 
-import layouts
 import pytest
 
 from bench import plugins
@@ -18,6 +17,7 @@ from bench.data import download
 from bench.data.sources.kinetics400 import Kinetics400
 from bench.data.standin import stand_in
 from bench.profiles import PAPER, QUICK
+from tests.data.sources import layouts
 
 GEOMETRY = Geometry(8, 15, 64, 64)
 

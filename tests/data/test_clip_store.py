@@ -19,7 +19,6 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
-from toy import GEOMETRY, index, pixels, plain, toy
 
 from bench import plugins
 from bench.api import ClipRef, NoOptions
@@ -27,6 +26,7 @@ from bench.core.errors import BenchError
 from bench.data import clip_store as store_module
 from bench.data.clip_store import CRASHED, key, open_or_build
 from bench.data.splits import validation_groups
+from tests.data.toy import GEOMETRY, index, pixels, plain, toy
 
 
 def build(index, cache, workers=1, dataset=None, **options):
@@ -235,8 +235,7 @@ def test_a_dataset_without_clips_is_refused(tmp_path):
 
 
 def test_a_script_that_cannot_be_imported_by_workers_is_told_so(tmp_path):
-    here = Path(__file__).parent
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     script = SCRIPT.replace("if __name__", "if True or __name__")
     (tmp_path / "build.py").write_text(script)
     done = subprocess.run(
@@ -283,7 +282,7 @@ import sys
 from pathlib import Path
 from bench.core import lazy
 lazy.defer("torch")  # as the command line does
-from toy import GEOMETRY, index, toy
+from tests.data.toy import GEOMETRY, index, toy
 from bench.data.clip_store import open_or_build
 
 if __name__ == "__main__":
@@ -298,8 +297,7 @@ def start(root: Path, clips: int, workers: int) -> subprocess.Popen[str]:
     """A process that builds a store of slow clips."""
     script = root / "build.py"
     script.write_text(SCRIPT)
-    here = Path(__file__).parent
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, str(script), str(root), str(clips), str(workers)]
     return subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -345,6 +343,7 @@ def test_after_a_kill_no_process_stays_and_the_next_run_starts_over(tmp_path):
     np.testing.assert_array_equal(store.clips, np.stack([pixels(clip.key) for clip in wanted.clips]))
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupted_build_cleans_up_quickly(tmp_path, workers):
     process = start(tmp_path, 300, workers)

@@ -10,7 +10,7 @@ import pytest
 
 from bench.results.cells import identity
 from bench.results.records import NewerSchema, RecordStore, from_json
-from tests.store.test_records import CELL, RECORD
+from tests.results.test_records import CELL, RECORD
 
 OF_THE_SUITE = dataclasses.replace(CELL, version=1)
 OF_A_PLUGIN = dataclasses.replace(CELL, method="mine", plugins={"method": "c" * 64})

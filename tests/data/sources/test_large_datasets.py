@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-import layouts
 import numpy as np
 import pytest
 
@@ -15,6 +14,7 @@ from bench.data.spec import parse_dataset
 from bench.profiles import QUICK
 from bench.run import plan as grid
 from bench.run.cell import run_cell
+from tests.data.sources import layouts
 
 BROKEN = (0, 2, 60)
 

@@ -6,7 +6,6 @@ import pickle
 import zipfile
 from collections import Counter
 
-import layouts
 import pytest
 
 from bench.api import DeclaredSize, Geometry
@@ -14,6 +13,7 @@ from bench.cli import data as command
 from bench.core.errors import BenchError, MissingData
 from bench.data import download
 from bench.data.sources.hmdb51 import HMDB51, HMDB51AllTrain, HMDBOptions, source_of
+from tests.data.sources import layouts
 
 GEOMETRY = Geometry(16, 4, 120, 112, 3)
 

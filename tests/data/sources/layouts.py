@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import videos
+
+from tests.data import videos
 
 Fill = Callable[[Path, int], None]
 """Makes the clip at a path; told the how-manieth it is."""

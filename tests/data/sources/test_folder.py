@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from videos import write_numbered
 
 from bench.api import Geometry
 from bench.core.errors import BenchError, MissingData
 from bench.data.clip_store import open_or_build
 from bench.data.sources.folder import Folder, FolderOptions
+from tests.data.videos import write_numbered
 
 GEOMETRY = Geometry(4, 2, 16, 16)
 

@@ -6,7 +6,6 @@ import json
 import pickle
 from collections import Counter
 
-import layouts
 import pytest
 
 from bench import plugins
@@ -16,6 +15,7 @@ from bench.core.errors import BenchError, MissingData
 from bench.data.decode import window_frames
 from bench.data.sources.ssv2 import SSv2
 from bench.profiles import PAPER, QUICK
+from tests.data.sources import layouts
 
 GEOMETRY = Geometry(8, 1 << 16, 64, 64)
 
