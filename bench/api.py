@@ -126,7 +126,8 @@ class SyntheticSet(ABC):
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips ``(B, C, T, H, W)``, float32, normalised, differentiable in ``tensors()``.
 
-        Clips that show one frame all the time are best made by `bench.core.repeated_frames.hold`: networks then compute equal frames once.
+        Clips that show one frame all the time are best made by `bench.core.repeated_frames.repeat_frame`: networks then
+        compute equal frames once.
 
         Args:
             index: ``(B,)`` int64 positions in the set.
@@ -615,15 +616,22 @@ class Network(ABC):
 
     @abstractmethod
     def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
-        """A newly initialised network; every weight is drawn from ``rng``."""
+        """A newly initialised network; every weight is drawn from ``rng``.
+
+        Raises:
+            BenchError: it `declines` such clips.
+        """
 
     def declines(self, clip: ClipShape) -> str | None:
         """Why it cannot take clips of that shape, or None if it can. Default: it can."""
         return None
 
-    @abstractmethod
-    def flops(self, classes: int, clip: ClipShape) -> float:
-        """Floating-point operations of one clip's forward pass (a multiply-add is two), for the plan."""
+    def flops(self, classes: int, clip: ClipShape) -> float | None:
+        """Floating-point operations of one clip's forward pass (a multiply-add is two), for the plan's estimate.
+
+        Default: None, and `bench.nets.flops` counts them.
+        """
+        return None
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -666,13 +674,6 @@ class ClipIndex:
     clips: Sequence[ClipRef]
     fingerprint: str
     notes: tuple[str, ...] = ()
-
-    @functools.cached_property
-    def train(self) -> int:
-        """Number of training clips."""
-        from bench.data.clip_table import number
-
-        return number(self.clips, "train")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from bench import plugins
 from bench.api import ClipRef, Dataset, Geometry
 from bench.core import paths
 from bench.core.errors import BenchError, MissingData, UnreadableClip
-from bench.data.sources.video_files import Archive, ByHand, Fetchable, Listed, Listing, some
+from bench.core.text import first_few
+from bench.data.sources.video_files import Archive, ByHand, Fetchable, Listed, Listing
 from bench.data.spec import parse_dataset
 from bench.tables.sheet import printable
 
@@ -94,7 +95,7 @@ def _check(dataset: Dataset[Any], geometry: Geometry, args: argparse.Namespace) 
         print(printable(note))
     print(_table(listing, unreadable))
     if listing.missing:
-        print(f"missing: {printable(some(sorted(listing.missing)))}")
+        print(f"missing: {printable(first_few(sorted(listing.missing)))}")
     for key, reason in sorted(unreadable.items())[:SHOWN]:
         print(printable(f"unreadable: {key}: {reason}"))
     if len(unreadable) > SHOWN:
@@ -137,7 +138,7 @@ def _leaks(dataset: Dataset[Any], args: argparse.Namespace) -> None:
         f"(RMSE up to {leaks.MOST_RMSE:g}); searched in {seconds:.1f} s"
     )
     if store.left_out:
-        print(f"not searched, cannot be used: {printable(some([key for key, _ in store.left_out]))}")
+        print(f"not searched, cannot be used: {printable(first_few([key for key, _ in store.left_out]))}")
     if args.to is not None:
         try:
             write_atomic(Path(args.to), leaks.as_csv(rows).encode())
@@ -237,7 +238,7 @@ def _also_wanted(dataset: Fetchable, failed: Archive, root: Path) -> str:
     """What else has to be got by hand where one archive could not be had, so that one message says it all."""
     others = [archive for archive in dataset.archives() if archive != failed and not _holds(dataset, archive)]
     wanted = [f"{other.url} at {root / other.file}" for other in others if not (root / other.file).exists()]
-    return f"; wanted beside it: {some(wanted)}" if wanted else ""
+    return f"; wanted beside it: {first_few(wanted)}" if wanted else ""
 
 
 def _holds(dataset: Fetchable, archive: Archive) -> bool:
@@ -249,7 +250,9 @@ def _holds(dataset: Fetchable, archive: Archive) -> bool:
 
 def _lacking(dataset: Fetchable) -> str:
     listing = dataset.listing()
-    return f"{len(listing.missing):,} of {len(listing.clips):,} clips are missing ({some(sorted(listing.missing))})"
+    return (
+        f"{len(listing.missing):,} of {len(listing.clips):,} clips are missing ({first_few(sorted(listing.missing))})"
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------------------

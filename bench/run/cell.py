@@ -32,7 +32,6 @@ from bench.judging.evaluate import _layout, evaluate_set
 from bench.judging.frozen import FrozenSet
 from bench.nets.builder import Builder
 from bench.nets.microbatch import MICRO_BATCH
-from bench.nets.replay import replays_on
 from bench.plugins import Registries
 from bench.results import test_clips as tested
 from bench.results.artefacts import load_meta, load_set, save_set
@@ -205,8 +204,7 @@ class _CellRun:
         self.motion: Motion | None = None
         self.retried = retried or _read_json(self.checkpoints / "retried.json")
         self.most_clips: int | None = None if self.retried is None else MICRO_BATCH
-        replays = replays_on(self.device, context.cache, self.say)
-        self.builder = Builder(self.device, self.cell.precision, replays, self.most_clips, self.say)
+        self.builder = Builder(self.device, self.cell.precision, self.most_clips, self.say)
 
     def attempt(self) -> tuple[Status, str]:
         """Carries the cell out; how it ended, and why."""

@@ -17,6 +17,7 @@ from bench.core.storage import PLAIN, Storage
 from bench.core.temporal import TemporalSetting
 from bench.data.clip_table import per_class
 from bench.distill.fitting import does_not_fit, largest
+from bench.nets.flops import flops
 from bench.plugins import Registries
 from bench.results.cells import Cell
 from bench.run.budget import needed_bytes, stores_float32
@@ -196,10 +197,10 @@ def _plan_cell(registries: Registries, data: PlannedDataset, point: _Point) -> t
     stored_bytes = 0 if declined else _stored_bytes(method, work, size)
     if declined is None and size.budget is not None and stored_bytes > size.budget:
         declined, stored_bytes = does_not_fit(point.method, stored_bytes, size.budget), 0
-    protocol = registries.protocols.get(data.profile.protocol)
-    passing = Work() if declined else passes(method, work, protocol, data.test_clips())
-    classes = len(data.index.classes)
-    operations = passing.times(network.flops(classes, data.clip), judge.flops(classes, data.clip))
+    passing = operations = Work()
+    if declined is None:
+        passing = passes(method, work, registries.protocols.get(data.profile.protocol), data.test_clips())
+        operations = passing.times(flops(network, work.classes, work.clip), flops(judge, work.classes, work.clip))
     planned = PlannedCell(
         cell=_cell(registries, data, method, replace(point, setting=setting, size=size)),
         dataset=data.dataset,

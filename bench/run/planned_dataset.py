@@ -47,7 +47,7 @@ class PlannedDataset:
 
     def _clips(self) -> tuple[int, int]:
         """How many clips are for training and for testing."""
-        train = self.index.train
+        train = number(self.index.clips, "train")
         if self.judged_on == "test":
             return train, len(self.index.clips) - train
         return train - train // 5, train // 5
