@@ -37,7 +37,7 @@ Numbers = int | str | Iterable[int | str]
 Sizes = int | str | Iterable[int | str]
 """Bytes as a number or as text such as ``"1MiB"``, or a list of these."""
 
-Hyper = Mapping[str, Value] | Mapping[str, Mapping[str, Value]] | str | Sequence[str]
+Hyper = Mapping[str, Value | Mapping[str, Value]] | str | Sequence[str]
 """Hyper-parameters: ``{"dm": {"lr": 3}}``, ``{"dm.lr": 3}`` or ``"dm.lr=3"``."""
 
 File = str | Path

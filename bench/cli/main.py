@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bench import __version__
 from bench.core import lazy
 from bench.core.errors import BenchError, SeveralMistakes
+from bench.core.version import __version__
 
 COMMANDS = (
     "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "forget", "new-method", "check"
