@@ -255,7 +255,8 @@ def replay(search: Search, budget: int, registries: Registries, read: Callable[[
     """How far a search is, read off the records of its trials.
 
     Args:
-        search, budget, registries: see there.
+        search, budget: what is tuned, and the trials that it may have.
+        registries: all parts.
         read: the record of a trial by its cell's id; None if the trial is still to be run.
     """
     trials: list[Trial] = []
