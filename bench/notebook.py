@@ -16,8 +16,8 @@ from bench.cli import run as command
 from bench.errors import BenchError
 from bench.store.records import Record, RecordStore
 from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, render
-from bench.tables.leaderboard import setting_label
 from bench.tables.published import read
+from bench.tables.rows import setting_label
 
 if TYPE_CHECKING:
     import pandas

@@ -85,7 +85,7 @@ def _manifest(stored: Stored) -> str:
     from tabulate import tabulate
 
     from bench.costs import count_set
-    from bench.tables.leaderboard import setting_label
+    from bench.tables.rows import setting_label
 
     cell, report = stored.cell, count_set(stored.synthetic, None)
     frames = cell.geometry["frames"]

@@ -26,10 +26,11 @@ from bench.errors import BenchError
 from bench.store import tested
 from bench.store.records import Record, RecordStore, write_atomic
 from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, estimator_of, render_boards
-from bench.tables.leaderboard import Leaderboard, leaderboards
+from bench.tables.leaderboard import leaderboards
 from bench.tables.leaks import Leaks
 from bench.tables.picture import has_picture, picture
 from bench.tables.published import read
+from bench.tables.rows import Leaderboard
 from bench.tables.sheet import printable
 from bench.tables.taxonomy import has_taxonomy
 from bench.tables.temporal import has_probes

@@ -12,10 +12,11 @@ from bench.errors import BenchError
 from bench.probes import PROBES
 from bench.store.records import Record
 from bench.tables import stats
-from bench.tables.leaderboard import Group, Leaderboard, Row, leaderboards, setting_label
+from bench.tables.leaderboard import leaderboards
 from bench.tables.leaks import Leaks
 from bench.tables.published import Reported
 from bench.tables.raw import as_values
+from bench.tables.rows import Group, Leaderboard, Row, setting_label
 from bench.tables.views import by_bytes, clips_a_class, over_datasets
 from bench.temporal import parse
 

@@ -10,10 +10,11 @@ from bench.store.records import Record
 from bench.tables import nets_formats, notation, raw, sheet, stats, taxonomy_formats, temporal_formats, views
 from bench.tables.comparisons import ALPHA
 from bench.tables.critical import ENOUGH_DATASETS
-from bench.tables.leaderboard import Column, Figures, Group, Leaderboard, Row, leaderboards, setting_label
+from bench.tables.leaderboard import leaderboards
 from bench.tables.leaks import Leaks
 from bench.tables.nets import nets_tables
 from bench.tables.published import Reported
+from bench.tables.rows import Figures, Group, Leaderboard, Row, setting_label
 from bench.tables.sheet import Sheet
 from bench.tables.stats import Estimator
 from bench.tables.taxonomy import taxonomy_tables
@@ -167,7 +168,7 @@ class _Shown:
     """A column: its header, what footnotes call it, and its text."""
 
     header: str
-    name: Column | None
+    name: str | None
     text: Callable[[Figures], str]
 
 
@@ -197,7 +198,7 @@ def _columns(board: Leaderboard, extra: Sequence[Extra]) -> list[_Shown]:
     ]
     if "ddranking" in extra:
         columns += [
-            _Shown("HLR", "ddranking", lambda f: "" if f.relative is None else f"{f.relative.hlr:.3f}"),
+            _Shown("HLR", "hlr", lambda f: "" if f.relative is None else f"{f.relative.hlr:.3f}"),
             _Shown("IOR", None, lambda f: "" if f.relative is None else f"{f.relative.ior:+.3f}"),
             _Shown("LRS", None, lambda f: "" if f.relative is None else f"{f.relative.lrs:.3f}"),
         ]
@@ -231,7 +232,7 @@ def _text(row: Row, column: _Shown) -> str:
     return column.text(row.figures) if row.figures is not None else row.status if column.name == "accuracy" else ""
 
 
-def _footnotes(row: Row, *columns: Column | None) -> list[str]:
+def _footnotes(row: Row, *columns: str | None) -> list[str]:
     return [note.text for note in row.notes if note.column in columns]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bench.store.records import canonical_json
 from bench.tables import stats
-from bench.tables.leaderboard import Group, Leaderboard, Row
+from bench.tables.rows import Group, Leaderboard, Row
 from bench.tables.stats import Estimator, Interval, Trainings
 
 

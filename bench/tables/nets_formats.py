@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.tables.leaderboard import setting_label
 from bench.tables.nets import Judged, NetsRow, NetsTable
 from bench.tables.notation import mebibytes, percent, trainings
+from bench.tables.rows import setting_label
 from bench.tables.sheet import Sheet, marked, numbered
 
 LEGEND = (

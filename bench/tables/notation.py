@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.tables.leaderboard import Extent, Figures
 from bench.tables.published import Reported
+from bench.tables.rows import Extent, Figures
 from bench.tables.stats import Interval
 
 TIED = "†"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from bench.tables.leaderboard import Leaderboard, setting_label
+from bench.tables.rows import Leaderboard, setting_label
 from bench.tables.sheet import printable
 from bench.tables.views import Point, by_bytes
 

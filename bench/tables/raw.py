@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.probes import PROBES
 from bench.tables.critical import MeanRanks
-from bench.tables.leaderboard import Figures, Leaderboard, Row, setting_label
+from bench.tables.rows import Figures, Leaderboard, Row, setting_label
 from bench.tables.stats import Estimator, Interval
 from bench.tables.temporal import TemporalRow, temporal_row
 from bench.tables.views import OverDatasets

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.tables import stats
-from bench.tables.leaderboard import Leaderboard
+from bench.tables.rows import Leaderboard
 from bench.tables.stats import Estimator
 from bench.tables.temporal import TemporalRow, temporal_row
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.errors import BenchError
-from bench.tables.leaderboard import setting_label
 from bench.tables.notation import mebibytes, percent
+from bench.tables.rows import setting_label
 from bench.tables.sheet import Sheet, marked, numbered
 from bench.tables.taxonomy import TaxonomyTable
 from bench.tables.temporal import TemporalRow

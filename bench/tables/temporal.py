@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bench.probes import PROBES
 from bench.store.records import Motion, Record
 from bench.tables import stats
-from bench.tables.leaderboard import Leaderboard, Row
+from bench.tables.rows import Leaderboard, Row
 from bench.tables.stats import Estimator, Interval, Trainings
 
 UNPROBED = "recorded without temporal probes; the same run with --resume always measures them"

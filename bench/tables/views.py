@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.tables.critical import MeanRanks, mean_ranks
-from bench.tables.leaderboard import Group, Leaderboard, Row, setting_label
+from bench.tables.rows import Group, Leaderboard, Row, setting_label
 
 
 @dataclass(frozen=True)

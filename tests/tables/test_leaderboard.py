@@ -9,10 +9,11 @@ import pytest
 
 from bench.store.records import PhaseCost, StoredTensor
 from bench.tables.ddranking import relative_scores
-from bench.tables.leaderboard import (
+from bench.tables.leaderboard import leaderboards
+from bench.tables.published import COLUMNS, parse
+from bench.tables.remarks import (
     HOST,
     NETWORKS_ONLY,
-    PARTIAL,
     PROTOCOL_REMARKS,
     SEEDS_ONLY,
     SHARED,
@@ -20,10 +21,8 @@ from bench.tables.leaderboard import (
     TOO_FEW,
     TUNED_TOGETHER,
     UNFIT,
-    leaderboards,
-    setting_label,
 )
-from bench.tables.published import COLUMNS, parse
+from bench.tables.rows import PARTIAL, setting_label
 from bench.tables.stats import interval
 
 
@@ -576,7 +575,7 @@ def test_a_set_with_labels_of_its_own_has_no_hard_label_scores(make_record):
         )
     )["frepo"]
     assert row.figures.relative is None
-    assert texts(row, "ddranking") == [SOFT]
+    assert texts(row, "hlr") == [SOFT]
 
 
 REPORTED = parse(
