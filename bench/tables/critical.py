@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.tables.distributions import chi_squared_tail, range_quantile
+from bench.tables.stats import chi_squared_tail, range_quantile
 
 ALPHA = 0.05
 

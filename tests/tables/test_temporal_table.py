@@ -11,10 +11,9 @@ import pytest
 
 from bench.store.records import Motion
 from bench.tables.bootstrap import bootstrap_interval
-from bench.tables.distributions import t_quantile
 from bench.tables.formats import render
 from bench.tables.leaderboard import leaderboards
-from bench.tables.stats import interval
+from bench.tables.stats import interval, t_quantile
 from bench.tables.temporal import UNPROBED, temporal_tables
 from bench.tables.temporal_formats import NOTHING
 
