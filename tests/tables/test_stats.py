@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -278,3 +280,14 @@ def test_range_quantile_agrees_with_scipy(count):
     for level in (0.9, 0.95, 0.99):
         expected = stats.studentized_range.ppf(level, count, math.inf)
         assert range_quantile(level, count) == pytest.approx(expected, rel=1e-9)
+
+
+def test_distributions_import_no_torch():
+    """Parts of SciPy look for torch where it was deferred, and so import it."""
+    script = (
+        "from bench import lazy; lazy.defer('torch')\n"
+        "from bench.tables.stats import chi_squared_tail, range_quantile, t_quantile, t_tail\n"
+        "t_tail(2.0, 3), t_quantile(0.95, 3), chi_squared_tail(2.0, 3), range_quantile(0.95, 3)\n"
+        "assert not lazy.is_loaded('torch')\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
