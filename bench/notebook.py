@@ -15,7 +15,10 @@ from bench.cli import experiment
 from bench.cli import run as command
 from bench.errors import BenchError
 from bench.store.records import Record, RecordStore
-from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, render
+from bench.tables.columns import EXTRAS
+from bench.tables.formats import FORMATS, render
+from bench.tables.intervals import INTERVALS
+from bench.tables.layouts import BY
 from bench.tables.published import read
 from bench.tables.rows import setting_label
 

@@ -15,7 +15,7 @@ from bench.estimate import elapsed
 from bench.grid import PlannedCell, Resume
 from bench.plugins import Registries
 from bench.store.records import Record, Status
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 from bench.tuning import Search, State
 
 

@@ -26,7 +26,7 @@ from bench.data.files import Archive, ByHand, Fetchable, Listed, Listing, some
 from bench.data.spec import parse_dataset
 from bench.errors import BenchError, MissingData, UnreadableClip
 from bench.profiles import profile
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 SUMMARY = "check what is there of a dataset, or fetch a public one"
 

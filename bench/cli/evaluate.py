@@ -20,7 +20,7 @@ from bench.errors import BenchError
 from bench.grid import check_tested
 from bench.precision import FULL, computing, require
 from bench.store.records import read_cell
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
     from bench.plugins import Registries

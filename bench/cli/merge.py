@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.store import merge
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 SUMMARY = "join results from several machines; refuses what contradicts"
 

@@ -18,7 +18,7 @@ from bench.cli.table import find_leaks
 from bench.errors import BenchError
 from bench.store.records import Record, RecordStore, write_atomic
 from bench.tables.leaks import Leaks
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 SUMMARY = "write one HTML file with every table, plot and clip"
 

@@ -37,7 +37,7 @@ from bench.store import claims, grids
 from bench.store.records import Record, RecordStore
 from bench.tables import formats
 from bench.tables.published import Reported, read
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
     from bench.cli.progress import Display

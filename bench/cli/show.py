@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench import plugins
 from bench.errors import BenchError
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
     from bench.store.rendered import Stored

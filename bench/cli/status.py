@@ -19,7 +19,7 @@ from bench.errors import BenchError
 from bench.store import grids
 from bench.store.claims import Claim, Claims, Owner
 from bench.store.records import Record, RecordStore
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 SUMMARY = "show a grid under way: done, running (who, since when, how far), failed, waiting"
 

@@ -25,15 +25,16 @@ from bench.data.leaks import file_name, read_csv
 from bench.errors import BenchError
 from bench.store import tested
 from bench.store.records import Record, RecordStore, write_atomic
-from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, estimator_of, render_boards
+from bench.tables.bytes_svg import has_picture, picture
+from bench.tables.columns import EXTRAS
+from bench.tables.formats import FORMATS, render_boards
+from bench.tables.intervals import INTERVALS, estimator_of
+from bench.tables.layouts import BY, LAYOUTS
 from bench.tables.leaderboard import leaderboards
 from bench.tables.leaks import Leaks
-from bench.tables.picture import has_picture, picture
 from bench.tables.published import read
 from bench.tables.rows import Leaderboard
-from bench.tables.sheet import printable
-from bench.tables.taxonomy import has_taxonomy
-from bench.tables.temporal import has_probes
+from bench.tables.text_table import printable
 
 SUMMARY = "print the leaderboards, made anew from the records"
 
@@ -53,9 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--by", choices=BY, default="ipc",
-        help="a table for each: IPC and setting (ipc, the default); dataset, sorted by bytes; IPC, one line a setting; "
-        "IPC and setting, with altered test clips, temporal gain, motion (probes); method, one line a setting (taxonomy); "
-        "IPC and setting, networks across (nets)",
+        help=f"a table for each: {'; '.join(layout.help for layout in LAYOUTS.values())}",
     )  # fmt: skip
     parser.add_argument(
         "--columns", action="append", choices=EXTRAS, default=[], help="more columns: HLR, IOR, LRS of DD-Ranking"
@@ -182,19 +181,14 @@ def find_leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
 def _files(out: Path, boards: Sequence[Leaderboard]) -> dict[Path, str]:
     """What ``--write`` writes, by its path."""
     folder = out / "tables"
-    files = {
-        folder / "leaderboard.md": render_boards(boards, "md"),
-        folder / "leaderboard.csv": render_boards(boards, "csv"),
-        folder / "bytes.md": render_boards(boards, "md", "bytes"),
-    }
-    if has_picture(boards):
-        files[folder / "bytes.svg"] = picture(boards)
-    if any(has_probes(cell) for board in boards for row in board.rows for cell in row.cells):
-        files[folder / "probes.md"] = render_boards(boards, "md", "probes")
-    if has_taxonomy(boards):
-        files[folder / "taxonomy.md"] = render_boards(boards, "md", "taxonomy")
-    if any(board.group.crosses() for board in boards):
-        files[folder / "nets.md"] = render_boards(boards, "md", "nets")
+    files: dict[Path, str] = {}
+    for layout in LAYOUTS.values():
+        if layout.file and layout.worth_a_file(boards):
+            files[folder / f"{layout.file}.md"] = render_boards(boards, "md", layout.name)
+        if layout.name == "ipc":
+            files[folder / f"{layout.file}.csv"] = render_boards(boards, "csv", layout.name)
+        if layout.name == "bytes" and has_picture(boards):
+            files[folder / f"{layout.file}.{_PICTURE}"] = picture(boards)
     return files
 
 

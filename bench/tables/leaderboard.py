@@ -104,10 +104,7 @@ def _with_distinct_titles(boards: Sequence[Leaderboard]) -> list[Leaderboard]:
 
 
 def _title(group: Group, amount: str, setting: str) -> str:
-    label = setting_label(setting, group.frames())
-    return " · ".join(
-        [group.dataset, amount, label, group.profile, group.protocol, group.judge(), *group.judged_on_parts()]
-    )
+    return " · ".join([group.dataset, amount, setting_label(setting, group.frames()), *group.context()])
 
 
 # ----------------------------------------------------------------------------------------------------------------------

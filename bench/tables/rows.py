@@ -50,9 +50,10 @@ class Group:
         """T, the frames of a clip; 0 if the geometry does not say."""
         return dict(self.geometry).get("frames", 0)
 
-    def judged_on_parts(self) -> list[str]:
-        """What a title says of the clips that the sets were judged on: nothing if it was the test split."""
-        return [] if self.judged_on == "test" else [f"judged on {self.judged_on}"]
+    def context(self) -> list[str]:
+        """What a title says of it behind data and budget; that the sets were judged on test clips goes without saying."""
+        judged_on = [] if self.judged_on == "test" else [f"judged on {self.judged_on}"]
+        return [self.profile, self.protocol, self.judge(), *judged_on]
 
 
 @final

@@ -9,7 +9,7 @@ import pytest
 from bench.cell import run_cell
 from bench.tables.leaderboard import leaderboards
 from bench.tables.stats import interval
-from bench.tables.temporal import temporal_tables
+from bench.tables.probes import temporal_tables
 
 CHANCE = 1 / 8
 

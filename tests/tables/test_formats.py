@@ -13,9 +13,10 @@ from scipy import stats
 
 from bench.store.records import PhaseCost
 from bench.tables.bootstrap import bootstrap_interval
-from bench.tables.formats import BY, FORMATS, render
+from bench.tables.formats import FORMATS, render
+from bench.tables.layouts import BY
 from bench.tables.published import COLUMNS, parse
-from bench.tables.sheet import html_text, latex_text, markdown_text, printable
+from bench.tables.text_table import html_text, latex_text, markdown_text, printable
 
 HOSTILE = "evil|name\x1b[31m\nsecond `line` <b> [x](y) _a_"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from bench.tables.rows import Leaderboard, setting_label
-from bench.tables.sheet import printable
-from bench.tables.views import Point, by_bytes
+from bench.tables.by_bytes import Point, by_bytes
+from bench.tables.rows import Leaderboard
+from bench.tables.text_table import printable
 
 _WIDTH, _PLOT = 960, 400
 _LEFT, _RIGHT = 56, 936
@@ -121,7 +121,7 @@ def _marks(points: Sequence[Point]) -> list[_Mark]:
         if figures is None or figures.accuracy is None or figures.stored is None or figures.stored.high < 1:
             continue
         interval = figures.accuracy
-        setting = setting_label(point.board.setting, point.board.group.frames())
+        setting = point.board.setting_label()
         dense = point.row.reference or setting == "dense"
         found.append(
             _Mark(
