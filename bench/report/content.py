@@ -39,7 +39,7 @@ def content(
     real: Clips | None = None,
     leaks: Leaks | None = None,
 ) -> dict[str, Any]:
-    """Everything on the page.
+    """Everything on the page. Each row has the text of each of the ``columns``, and its place when sorted by it.
 
     Args:
         records: of any cells.
@@ -54,7 +54,8 @@ def content(
     every = [Line(board, row) for board in boards for row in board.rows]
     values = as_values(every, boards, over_datasets(boards))
     lines = [(line, raw) for line, raw in zip(every, values["rows"], strict=True) if _is_shown(line, boards)]
-    shown = columns_of("page")
+    leaderboard, probes = columns_of("page"), columns_of("page probes")
+    shown = [*leaderboard, *(column for column in probes if column not in leaderboard)]
     cells_of_lines = _cells([line for line, _ in lines], shown)
     optimal = {(point.board.title, point.row.label) for points in by_bytes(boards) for point in points if point.optimal}
     cells = sorted(records, key=lambda record: record.id)
@@ -64,9 +65,16 @@ def content(
             _group(group, [b for b in boards if b.group == group], cells, names or {}, real or {}) for group in groups
         ],
         "columns": [
-            {"key": c.key, "header": c.header.format(baseline=_baseline(boards)), "name": c.is_name} for c in shown
+            {
+                "key": column.key,
+                "header": column.header.format(baseline=boards[0].baseline if boards else ""),
+                "name": column.is_name,
+                "leaderboard": column in leaderboard,
+                "probes": column in probes,
+            }
+            for column in shown
         ],
-        "legend": " ".join(legend_of(shown, [line for line, _ in lines], "student")),
+        "legend": " ".join(legend_of(leaderboard, [line for line, _ in lines], "student")),
         "rows": [
             {
                 "id": number,
@@ -101,10 +109,6 @@ def thinned(points: Sequence[Any], most: int = MOST_POINTS) -> list[Any]:
 def _is_shown(line: Line, boards: Sequence[Leaderboard]) -> bool:
     """Not the full data again: they have one figure for every budget."""
     return not line.row.reference or line.board is next(b for b in boards if b.group == line.board.group)
-
-
-def _baseline(boards: Sequence[Leaderboard]) -> str:
-    return boards[0].baseline if boards else ""
 
 
 def _cells(lines: Sequence[Line], shown: Sequence[Column]) -> list[list[tuple[str, int | None]]]:

@@ -21,8 +21,8 @@ from bench.tables.stats import Estimator, Interval
 Extra = Literal["ddranking"]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 
-View = Literal["leaderboard", "probes", "page"]
-"""Where people see a column: in leaderboards, in the tables of temporal probes, on the page of the report."""
+View = Literal["leaderboard", "probes", "page", "page probes"]
+"""Where people see a column: in leaderboards, in the tables of temporal probes, and in the same two on the report's page."""
 
 _ENDS = ("", "_low", "_high", "_covers")
 
@@ -377,21 +377,21 @@ COLUMNS: tuple[Column, ...] = (
         "temporal gain",
         lambda line: notation.percent(line.probed.gain, signed=True),
         _interval("temporal_gain", lambda line: line.probed.gain),
-        shown=("probes", "page"),
+        shown=("probes", "page", "page probes"),
     ),
     Column(
         "moving_gain",
         "with a moving test",
         lambda line: notation.percent(line.probed.moving_gain, signed=True),
         _interval("temporal_gain_moving_test", lambda line: line.probed.moving_gain),
-        shown=("probes",),
+        shown=("probes", "page probes"),
     ),
     Column(
         "motion",
         "motion set / real",
         lambda line: notation.motion(line.probed.motion_set, line.probed.motion_real),
         {"motion_set": lambda line: line.probed.motion_set, "motion_real": lambda line: line.probed.motion_real},
-        shown=("probes",),
+        shown=("probes", "page probes"),
     ),
     _fact("notes", lambda line: [*(note.text for note in line.row.notes), *line.probed.notes]),
     _fact("remarks", lambda line: list(line.board.remarks), shared=True),
@@ -430,6 +430,7 @@ ORDER: dict[View | Literal["legend"], tuple[str, ...]] = {
         "temporal_gain", "reported", "deviation", "hlr", "ior", "lrs", "stored", "stored_fp32", "distil", "upstream", "tune",
         "memory", "trainings", "unfit",
     ),
+    "page probes": ("temporal_gain", "moving_gain", "motion"),
     "legend": ("trainings", "accuracy", "rank", "gain", "inflation", "reported", "stored", "hlr"),
 }  # fmt: skip
 """How people read them, from left to right; what is not named here comes last."""
