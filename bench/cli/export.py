@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Renders and writes."""
-    from bench import pictures
+    from bench.report import pictures
     from bench.store.records import write_atomic
     from bench.store.rendered import open_set, render
 

@@ -64,7 +64,7 @@ def _about_cut(share: float) -> str:
 def _write(file: Path, clips: object, names: list[str]) -> None:
     import numpy as np
 
-    from bench import pictures
+    from bench.report import pictures
     from bench.store.records import write_atomic
 
     pixels = np.asarray(clips, np.uint8)

@@ -145,7 +145,7 @@ def _real(dataset: Dataset[Any], fingerprint: str, geometry: Geometry, cache: Pa
 
 
 def _picture(clip: NDArray[np.uint8], label: int) -> dict[str, Any]:
-    from bench import pictures
+    from bench.report import pictures
 
     image = pictures.sprite(clip)
     lossless = clip.nbytes <= _LOSSLESS

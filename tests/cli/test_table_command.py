@@ -15,10 +15,10 @@ from bench.api import Evaluation
 from bench.cli import table
 from bench.errors import BenchError
 from bench.store.records import Cell, Record, RecordStore, SetReport
+from bench.tables.bytes_svg import picture
 from bench.tables.formats import FORMATS, render
 from bench.tables.layouts import BY
 from bench.tables.leaderboard import leaderboards
-from bench.tables.bytes_svg import picture
 from bench.tables.published import COLUMNS, read
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from bench.cell import run_cell
 from bench.tables.leaderboard import leaderboards
-from bench.tables.stats import interval
 from bench.tables.probes import temporal_tables
+from bench.tables.stats import interval
 
 CHANCE = 1 / 8
 
