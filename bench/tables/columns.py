@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, final, get_args
+from typing import Any, Literal, TypeVar, final, get_args
 
 from bench.probes import PROBES
 from bench.tables import notation, stats
 from bench.tables.comparisons import ALPHA
 from bench.tables.intervals import EXPLAINED, Intervals
-from bench.tables.probe_figures import TemporalRow, temporal_row
+from bench.tables.probe_figures import Probed, TemporalRow, temporal_row
 from bench.tables.rows import Extent, Figures, Leaderboard, Row
 from bench.tables.stats import Estimator, Interval
 
@@ -23,8 +23,6 @@ EXTRAS: tuple[Extra, ...] = get_args(Extra)
 
 View = Literal["leaderboard", "probes", "page", "page probes"]
 """Where people see a column: in leaderboards, in the tables of temporal probes, and in the same two on the report's page."""
-
-_ENDS = ("", "_low", "_high", "_covers")
 
 
 @final
@@ -90,12 +88,15 @@ class Column:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Shorthand for the table below
+# Shorthand for the list below
+
+_T = TypeVar("_T")
+_Values = dict[str, Callable[[Line], Any]]
 
 
-def _fact(name: str, value: Callable[[Line], Any], **options: Any) -> Column:
+def _fact(name: str, value: Callable[[Line], Any], shared: bool = False, optional: bool = False) -> Column:
     """A column for programs alone."""
-    return Column(name, values={name: value}, shown=(), **options)
+    return Column(name, values={name: value}, shown=(), shared=shared, optional=optional)
 
 
 def _value(get: Callable[[Figures], Any]) -> Callable[[Line], Any]:
@@ -103,54 +104,46 @@ def _value(get: Callable[[Figures], Any]) -> Callable[[Line], Any]:
     return lambda line: None if line.row.figures is None else get(line.row.figures)
 
 
-def _text(write: Callable[[Figures], str]) -> Callable[[Line], str]:
-    """The text of a figure, or "" in a row without figures."""
-    return lambda line: "" if line.row.figures is None else write(line.row.figures)
+def _text(get: Callable[[Figures], _T | None], write: Callable[[_T], str]) -> Callable[[Line], str]:
+    """The text of a figure, or "" where there is none."""
+
+    def text(line: Line) -> str:
+        value = None if line.row.figures is None else get(line.row.figures)
+        return "" if value is None else write(value)
+
+    return text
 
 
-def _interval(name: str, get: Callable[[Line], Interval | None]) -> dict[str, Callable[[Line], Any]]:
+def _interval(name: str, get: Callable[[Line], Interval | None]) -> _Values:
     """Mean, ends and what they speak of."""
 
     def part(attribute: str) -> Callable[[Line], Any]:
         return lambda line: None if (interval := get(line)) is None else getattr(interval, attribute)
 
-    return {f"{name}{end}": part(end.removeprefix("_") or "mean") for end in _ENDS}
+    return {name: part("mean"), **{f"{name}_{end}": part(end) for end in ("low", "high", "covers")}}
 
 
-def _extent(name: str, get: Callable[[Figures], Extent | None]) -> dict[str, Callable[[Line], Any]]:
-    """The largest and the smallest over the seeds."""
+def _extent(name: str, get: Callable[[Figures], Extent | None]) -> _Values:
+    """The smallest and the largest over the seeds."""
 
     def part(attribute: str) -> Callable[[Line], Any]:
-        return _value(lambda figures: None if (extent := get(figures)) is None else getattr(extent, attribute))
+        return _value(lambda f: None if (extent := get(f)) is None else getattr(extent, attribute))
 
     return {f"{name}_min": part("low"), f"{name}_max": part("high")}
 
 
-def _relative(name: str, sign: str = "", legend: str = "") -> Column:
+def _relative(name: str, write: Callable[[float], str], legend: str = "") -> Column:
     """A score of DD-Ranking."""
 
     def score(figures: Figures) -> float | None:
         return None if figures.relative is None else getattr(figures.relative, name)
 
-    return Column(
-        name,
-        name.upper(),
-        _text(lambda figures: "" if (value := score(figures)) is None else f"{value:{sign}.3f}"),
-        {name: _value(score)},
-        legend=legend,
-        explained=True,
-        extra="ddranking",
-    )
+    values = {name: _value(score)}
+    return Column(name, name.upper(), _text(score, write), values, legend, explained=True, extra="ddranking")
 
 
-def _seconds(phase: str, get: Callable[[Figures], float | None], **more: Callable[[Line], Any]) -> Column:
-    """The wall time of a phase; ``more`` are values that programs read beside it."""
-    values = {f"{phase}_seconds": _value(get), **more}
-    return Column(phase, f"{phase} s", _text(lambda figures: notation.seconds(get(figures))), values)
-
-
-def _reported(attribute: str) -> Callable[[Line], Any]:
-    return _value(lambda figures: None if figures.reported is None else getattr(figures.reported, attribute))
+def _reported(name: str) -> Callable[[Line], Any]:
+    return _value(lambda f: None if f.reported is None else getattr(f.reported, name))
 
 
 def _accuracy(line: Line) -> str:
@@ -167,11 +160,8 @@ def clips_a_class(line: Line) -> str:
     """Clips a class: as asked for or, with a budget in bytes, as they fit."""
     if line.board.budget is None:
         return str(line.board.ipc)
-    counts = {
-        -(-record.set.clips // max(1, record.data.get("classes", 1)))
-        for record in line.row.cells
-        if record.set is not None
-    }
+    sets = [(record.set, record.data.get("classes", 1)) for record in line.row.cells]
+    counts = {-(-stored.clips // max(1, classes)) for stored, classes in sets if stored is not None}
     return f"{min(counts)}–{max(counts)}" if len(counts) > 1 else "".join(map(str, counts))
 
 
@@ -188,20 +178,18 @@ def _fewest_clips(line: Line) -> int | None:
 def _probe(name: str) -> Column:
     """Accuracy on test clips that were altered in one way."""
 
-    def text(line: Line) -> str:
-        probed = line.probed.probes.get(name)
-        if probed is None:
-            return ""
-        return f"{notation.points(probed.accuracy)} ({notation.percent(probed.difference, signed=True)})"
+    def probed(line: Line) -> Probed | None:
+        return line.probed.probes.get(name)
 
-    def accuracy(line: Line) -> float | None:
-        return None if (probed := line.probed.probes.get(name)) is None else probed.accuracy
+    values = {
+        name: lambda line: None if (p := probed(line)) is None else p.accuracy,
+        **_interval(f"{name}_minus_accuracy", lambda line: None if (p := probed(line)) is None else p.difference),
+    }
+    return Column(name, name, lambda line: notation.probed(probed(line)), values, shown=("probes",))
 
-    def difference(line: Line) -> Interval | None:
-        return None if (probed := line.probed.probes.get(name)) is None else probed.difference
 
-    values = {name: accuracy, **_interval(f"{name}_minus_accuracy", difference)}
-    return Column(name, name, text, values, shown=("probes",))
+_percent, _signed_percent = notation.percent, functools.partial(notation.percent, signed=True)
+_signed_points = functools.partial(notation.points, signed=True)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -218,102 +206,61 @@ COLUMNS: tuple[Column, ...] = (
     _fact("protocol", lambda line: line.board.group.protocol, shared=True),
     _fact("judged_on", lambda line: line.board.group.judged_on, shared=True),
     Column(
-        "amount",
-        "budget",
-        lambda line: "" if line.row.reference else line.board.amount(),
+        "amount", "budget", lambda line: "" if line.row.reference else line.board.amount(),
         {"ipc": lambda line: line.board.ipc, "budget": lambda line: line.board.budget},
-        shown=("page",),
-        is_name=True,
-        of_budget=True,
-        sort=lambda line: None if line.row.reference else (line.board.budget or 0, line.board.ipc or 0),
+        shown=("page",), is_name=True, of_budget=True, sort=lambda line: (line.board.budget or 0, line.board.ipc or 0),
     ),
     Column("clips", "clips a class", _clips_that_fit, shown=("page",), sort=_fewest_clips),
     Column(
-        "setting",
-        "setting",
-        lambda line: "" if line.row.reference else line.board.setting_label(),
+        "setting", "setting", lambda line: "" if line.row.reference else line.board.setting_label(),
         {"setting": lambda line: line.board.setting, "setting_label": lambda line: line.board.setting_label()},
-        shown=("page",),
-        is_name=True,
-        of_budget=True,
-        sort=lambda line: None if line.row.reference else line.board.setting_label(),
+        shown=("page",), is_name=True, of_budget=True, sort=lambda line: line.board.setting_label(),
     ),
     Column(
-        "method",
-        "method",
-        lambda line: line.row.label,
+        "method", "method", lambda line: line.row.label,
         {"method": lambda line: line.row.method, "label": lambda line: line.row.label},
-        shown=("leaderboard", "probes", "page"),
-        is_name=True,
-        sort=lambda line: line.row.label.lower(),
+        shown=("leaderboard", "probes", "page"), is_name=True, sort=lambda line: line.row.label.lower(),
     ),
     _fact("config", lambda line: None if line.row.config is None else dict(line.row.config)),
     _fact("source", lambda line: line.row.source),
     _fact("reference", lambda line: line.row.reference),
     _fact("status", lambda line: line.row.status),
     Column(
-        "trainings",
-        "n × m",
-        _text(notation.trainings),
+        "trainings", "n × m", _text(lambda f: f, notation.trainings),
         {
-            "seeds": _value(lambda figures: figures.seeds),
-            "networks": _value(lambda figures: figures.networks),
-            "trainings": _value(lambda figures: figures.trainings),
+            "seeds": _value(lambda f: f.seeds),
+            "networks": _value(lambda f: f.networks),
+            "trainings": _value(lambda f: f.trainings),
         },
-        legend="n × m: distillation seeds × networks trained on each set, or how many of all there are.",
-        explained=True,
-        sort=_value(lambda figures: figures.trainings),
+        "n × m: distillation seeds × networks trained on each set, or how many of all there are.", explained=True,
+        sort=_value(lambda f: f.trainings),
     ),
     Column(
-        "accuracy",
-        "accuracy %",
-        _accuracy,
-        _interval("accuracy", _value(lambda figures: figures.accuracy)),
-        legend="±: {intervals}.",
-        explained=True,
-        shown=("leaderboard", "probes", "page"),
+        "accuracy", "accuracy %", _accuracy, _interval("accuracy", _value(lambda f: f.accuracy)),
+        "±: {intervals}.", explained=True, shown=("leaderboard", "probes", "page"),
+    ),
+    Column("top5", "top-5 %", _text(lambda f: f.top5, _percent), _interval("top5", _value(lambda f: f.top5))),
+    Column(
+        "gain", "gain over {baseline}", _text(lambda f: f.gain, _signed_percent),
+        _interval("gain", _value(lambda f: f.gain)),
+        "Gain: difference in points, paired by seed and network.", of_budget=True,
     ),
     Column(
-        "top5",
-        "top-5 %",
-        _text(lambda figures: notation.percent(figures.top5)),
-        _interval("top5", _value(lambda figures: figures.top5)),
-    ),
-    Column(
-        "gain",
-        "gain over {baseline}",
-        _text(lambda figures: notation.percent(figures.gain, signed=True)),
-        _interval("gain", _value(lambda figures: figures.gain)),
-        legend="Gain: difference in points, paired by seed and network.",
-        of_budget=True,
-    ),
-    Column(
-        "rank",
-        "rank",
-        _text(lambda figures: "" if figures.rank is None else str(figures.rank)),
-        {
-            "rank": _value(lambda figures: figures.rank),
-            "tied_with_best": _value(lambda figures: None if figures.rank is None else figures.tied),
-        },
-        legend="Rank: 1 + the number of methods that are significantly better; †: the best mean, or not distinguishable from "
-        f"it (paired tests of all pairs, Holm-corrected, {100 * ALPHA:.0f} %).",
-        of_budget=True,
+        "rank", "rank", _text(lambda f: f.rank, str),
+        {"rank": _value(lambda f: f.rank), "tied_with_best": _value(lambda f: None if f.rank is None else f.tied)},
+        "Rank: 1 + the number of methods that are significantly better; †: the best mean, or not distinguishable from it "
+        f"(paired tests of all pairs, Holm-corrected, {100 * ALPHA:.0f} %).", of_budget=True,
     ),
     _fact("baseline", lambda line: line.board.baseline, shared=True),
     Column(
-        "share",
-        "% of full",
-        _text(lambda figures: "" if figures.share is None else f"{100 * figures.share:.1f}"),
-        {"share_of_full": _value(lambda figures: figures.share)},
-        of_budget=True,
+        "share", "% of full", _text(lambda f: f.share, lambda share: f"{100 * share:.1f}"),
+        {"share_of_full": _value(lambda f: f.share)}, of_budget=True,
     ),
-    _relative("hlr", legend="HLR, IOR, LRS: DD-Ranking's scores, in fractions; HLR: the lower the better."),
-    _relative("ior", sign="+"),
-    _relative("lrs"),
+    _relative("hlr", "{:.3f}".format, "HLR, IOR, LRS: DD-Ranking's scores, in fractions; HLR: the lower the better."),
+    _relative("ior", "{:+.3f}".format),
+    _relative("lrs", "{:.3f}".format),
     Column(
-        "reported",
-        "reported %",
-        _text(lambda figures: "" if figures.reported is None else notation.reported(figures.reported)),
+        "reported", "reported %", _text(lambda f: f.reported, notation.reported),
         {
             "reported": _reported("mean"),
             "reported_std": _reported("std"),
@@ -322,101 +269,74 @@ COLUMNS: tuple[Column, ...] = (
             "reported_confidence": _reported("confidence"),
             "reported_source": _reported("source"),
         },
-        legend="Deviation: measured minus reported, in points; ‡: read second-hand.",
+        "Deviation: measured minus reported, in points; ‡: read second-hand.",
     ),
     Column(
-        "deviation",
-        "deviation",
-        _text(lambda figures: "" if figures.deviation is None else notation.points(figures.deviation, signed=True)),
-        {"deviation": _value(lambda figures: figures.deviation)},
+        "deviation", "deviation", _text(lambda f: f.deviation, _signed_points),
+        {"deviation": _value(lambda f: f.deviation)},
     ),
     _fact("chance", lambda line: line.board.chance, shared=True),
     _fact("majority", lambda line: line.board.majority, shared=True),
     Column(
-        "stored",
-        "MiB",
-        _text(lambda figures: notation.mebibytes(figures.stored)),
-        _extent("storage_bytes", lambda figures: figures.stored),
-        legend="MiB: bytes stored / 2^20; float32: at four bytes a number.",
-        explained=True,
-        sort=_value(lambda figures: None if figures.stored is None else figures.stored.high),
+        "stored", "MiB", _text(lambda f: f.stored, notation.mebibytes), _extent("storage_bytes", lambda f: f.stored),
+        "MiB: bytes stored / 2^20; float32: at four bytes a number.", explained=True,
+        sort=_value(lambda f: None if f.stored is None else f.stored.high),
     ),
     Column(
-        "stored_fp32",
-        "MiB float32",
-        _text(lambda figures: notation.mebibytes(figures.stored_fp32)),
-        _extent("storage_bytes_fp32", lambda figures: figures.stored_fp32),
-        sort=_value(lambda figures: None if figures.stored_fp32 is None else figures.stored_fp32.high),
-    ),
-    _seconds("distil", lambda figures: figures.distil_seconds),
-    _seconds(
-        "upstream",
-        lambda figures: figures.upstream_seconds,
-        upstream_shared=_value(lambda figures: figures.upstream_shared),
-    ),
-    _seconds("tune", lambda figures: figures.tune_seconds, tune_shared=_value(lambda figures: figures.tune_shared)),
-    Column(
-        "memory",
-        "peak memory",
-        _text(notation.peak_memory),
-        {
-            "peak_device_bytes": _value(lambda figures: figures.peak_device),
-            "peak_host_bytes": _value(lambda figures: figures.peak_host),
-        },
-        sort=_value(lambda figures: figures.peak_device or figures.peak_host),
+        "stored_fp32", "MiB float32", _text(lambda f: f.stored_fp32, notation.mebibytes),
+        _extent("storage_bytes_fp32", lambda f: f.stored_fp32),
+        sort=_value(lambda f: None if f.stored_fp32 is None else f.stored_fp32.high),
     ),
     Column(
-        "unfit",
-        "unfit",
-        _text(lambda figures: f"{figures.unfit} of {figures.trainings}" if figures.unfit else ""),
-        {"unfit": _value(lambda figures: figures.unfit)},
+        "distil", "distil s", _text(lambda f: f.distil_seconds, notation.seconds),
+        {"distil_seconds": _value(lambda f: f.distil_seconds)},
+    ),
+    Column(
+        "upstream", "upstream s", _text(lambda f: f.upstream_seconds, notation.seconds),
+        {"upstream_seconds": _value(lambda f: f.upstream_seconds), "upstream_shared": _value(lambda f: f.upstream_shared)},
+    ),
+    Column(
+        "tune", "tune s", _text(lambda f: f.tune_seconds, notation.seconds),
+        {"tune_seconds": _value(lambda f: f.tune_seconds), "tune_shared": _value(lambda f: f.tune_shared)},
+    ),
+    Column(
+        "memory", "peak memory", _text(lambda f: f, notation.peak_memory),
+        {"peak_device_bytes": _value(lambda f: f.peak_device), "peak_host_bytes": _value(lambda f: f.peak_host)},
+        sort=_value(lambda f: f.peak_device or f.peak_host),
+    ),
+    Column(
+        "unfit", "unfit", _text(lambda f: f if f.unfit else None, lambda f: f"{f.unfit} of {f.trainings}"),
+        {"unfit": _value(lambda f: f.unfit)},
     ),
     *map(_probe, PROBES),
     Column(
-        "temporal_gain",
-        "temporal gain",
-        lambda line: notation.percent(line.probed.gain, signed=True),
-        _interval("temporal_gain", lambda line: line.probed.gain),
-        shown=("probes", "page", "page probes"),
+        "temporal_gain", "temporal gain", lambda line: _signed_percent(line.probed.gain),
+        _interval("temporal_gain", lambda line: line.probed.gain), shown=("probes", "page", "page probes"),
     ),
     Column(
-        "moving_gain",
-        "with a moving test",
-        lambda line: notation.percent(line.probed.moving_gain, signed=True),
-        _interval("temporal_gain_moving_test", lambda line: line.probed.moving_gain),
-        shown=("probes", "page probes"),
+        "moving_gain", "with a moving test", lambda line: _signed_percent(line.probed.moving_gain),
+        _interval("temporal_gain_moving_test", lambda line: line.probed.moving_gain), shown=("probes", "page probes"),
     ),
     Column(
-        "motion",
-        "motion set / real",
-        lambda line: notation.motion(line.probed.motion_set, line.probed.motion_real),
+        "motion", "motion set / real", lambda line: notation.motion(line.probed.motion_set, line.probed.motion_real),
         {"motion_set": lambda line: line.probed.motion_set, "motion_real": lambda line: line.probed.motion_real},
         shown=("probes", "page probes"),
     ),
     _fact("notes", lambda line: [*(note.text for note in line.row.notes), *line.probed.notes]),
     _fact("remarks", lambda line: list(line.board.remarks), shared=True),
-    _fact(
-        "distilled_with",
-        lambda line: line.board.group.distilled_with if line.board.group.crosses() else None,
-        optional=True,
-    ),
+    _fact("distilled_with", lambda line: line.board.group.distilled_with if line.board.group.crosses() else None, optional=True),
     Column(
-        "without_leaks",
-        "accuracy without leaked clips %",
-        _text(lambda figures: notation.percent(figures.without_leaks)),
-        _interval("accuracy_without_leaks", _value(lambda figures: figures.without_leaks)),
-        optional=True,
+        "without_leaks", "accuracy without leaked clips %", _text(lambda f: f.without_leaks, _percent),
+        _interval("accuracy_without_leaks", _value(lambda f: f.without_leaks)), optional=True,
     ),
-    _fact("leaked_left_out", _value(lambda figures: figures.left_out), optional=True),
+    _fact("leaked_left_out", _value(lambda f: f.left_out), optional=True),
     Column(
-        "inflation",
-        "selection inflation",
-        _text(lambda figures: "" if figures.inflation is None else notation.points(figures.inflation, signed=True)),
-        {"selection_inflation": _value(lambda figures: figures.inflation)},
-        legend="Selection inflation: points that the best checkpoint of the training, chosen on the test clips, would add.",
+        "inflation", "selection inflation", _text(lambda f: f.inflation, _signed_points),
+        {"selection_inflation": _value(lambda f: f.inflation)},
+        "Selection inflation: points that the best checkpoint of the training, chosen on the test clips, would add.",
         optional=True,
     ),
-)
+)  # fmt: skip
 """In the order of CSV and JSON."""
 
 ORDER: dict[View | Literal["legend"], tuple[str, ...]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.tables.probe_figures import Probed
 from bench.tables.published import Reported
 from bench.tables.rows import Extent, Figures
 from bench.tables.stats import Interval
@@ -67,6 +68,11 @@ def peak_memory(figures: Figures) -> str:
     if not peak:
         return ""
     return f"{peak / _GIB:.1f} GiB {where}" if peak >= _GIB else f"{peak / _MIB:.0f} MiB {where}"
+
+
+def probed(figures: Probed | None) -> str:
+    """Accuracy on altered test clips and, in brackets, the difference to the clips as they are."""
+    return "" if figures is None else f"{points(figures.accuracy)} ({percent(figures.difference, signed=True)})"
 
 
 def motion(of_set: float | None, of_real: float | None) -> str:

@@ -105,8 +105,8 @@ def _table(table: TaxonomyTable) -> TextTable:
     stored, gain = column("stored"), column("temporal_gain")
     headers: list[str] = ["setting", "n", "r", "K", "I"]
     for dataset, amount in table.columns:
-        where = f"{dataset} {amount}" if several else amount
-        headers += [f"{where}: {column('accuracy').header}", stored.header, gain.header]
+        place = f"{dataset} {amount}" if several else amount
+        headers += [f"{place}: {column('accuracy').header}", stored.header, gain.header]
     rows = []
     for setting in table.settings:
         cells = [setting_label(setting, table.frames), *_factors(setting, table.frames)]
