@@ -156,8 +156,7 @@ def find_leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
         BenchError: there is no list, it names no test clip of the records, or these do not say which clips they tested.
     """
     digests = {str(record.data["test_keys_digest"]) for record in records if "test_keys_digest" in record.data}
-    found = {digest: tested.read(out, digest) for digest in sorted(digests)}
-    keys_of = {digest: keys for digest, keys in found.items() if keys is not None}
+    keys_of = {digest: keys for digest in sorted(digests) if (keys := tested.read(out, digest)) is not None}
     if not keys_of:
         raise BenchError(
             f"--without-leaks: no record in {out} says which test clips were right; `run --resume always` makes ones that do"
@@ -203,27 +202,27 @@ def _write(out: Path, files: Mapping[Path, str]) -> None:
 
 def _check(out: Path, files: Mapping[Path, str]) -> int:
     stale = 0
-    for path, wanted in files.items():
+    for path, text in files.items():
         try:
-            found = path.read_bytes().decode(errors="replace")
+            on_disk = path.read_bytes().decode(errors="replace")
         except FileNotFoundError:
             print(f"{path} is missing; write it with `python -m bench table --out {out} --write`")
             stale += 1
             continue
         except OSError as error:
             raise BenchError(f"--out {out}: cannot read {path} ({error.strerror})") from error
-        if found != wanted:
+        if on_disk != text:
             print(f"{path} is not what the records say:")
-            print(_difference(found, wanted))
+            print(_difference(on_disk, text))
             stale += 1
     if stale == 0:
         print("the tables are what the records say")
     return min(stale, 1)
 
 
-def _difference(found: str, wanted: str) -> str:
+def _difference(on_disk: str, text: str) -> str:
     """The first lines of a unified diff, and how many lines it takes away and adds."""
-    diff = list(difflib.unified_diff(found.splitlines(), wanted.splitlines(), "file", "records", n=0, lineterm=""))
+    diff = list(difflib.unified_diff(on_disk.splitlines(), text.splitlines(), "file", "records", n=0, lineterm=""))
     removed = sum(line.startswith("-") for line in diff[2:])
     added = sum(line.startswith("+") for line in diff[2:])
     shown = [printable(line) for line in diff[2 : 2 + _DIFF_LINES]]

@@ -232,7 +232,7 @@ def _group(
     finished = [cell for cell in members if cell.data]
     counts = max((len(evaluation.confusion) for cell in members for evaluation in cell.evaluations), default=0)
     recorded = next((cell.data["class_names"] for cell in finished if cell.data.get("class_names")), ())
-    given = list(map(str, recorded or names.get(group.fingerprint, ())))
+    classes = list(map(str, recorded or names.get(group.fingerprint, ())))
     left_out = {str(key): str(reason) for cell in members for key, reason in cell.data.get("left_out", [])}
     remarks: dict[str, list[str]] = defaultdict(list)
     for board in boards:
@@ -251,7 +251,7 @@ def _group(
         "amounts": list(dict.fromkeys(board.amount() for board in sorted(boards, key=_amount_order))),
         "chance": next((board.chance for board in boards if board.chance is not None), None),
         "majority": next((board.majority for board in boards if board.majority is not None), None),
-        "classes": given if len(given) == counts else [f"class {number}" for number in range(counts)],
+        "classes": classes if len(classes) == counts else [f"class {number}" for number in range(counts)],
         "train": next((cell.data.get("train") for cell in finished), None),
         "test": next((cell.data.get("test") for cell in finished), None),
         "digests": sorted({str(cell.data["digest"]) for cell in finished if cell.data.get("digest")}),

@@ -151,7 +151,7 @@ def _inflation(record: Record) -> float:
 
 def _leaked(records: Sequence[Record], leaks: Leaks) -> int | None:
     """How many test clips are leaked; None where that is not known, or the records do not agree."""
-    masks = [leaks.kept(record) for record in records]
+    masks = [leaks.clean(record) for record in records]
     counts = {len(mask) - sum(mask) for mask in masks if mask is not None}
     return counts.pop() if len(counts) == 1 and None not in masks else None
 
@@ -160,7 +160,7 @@ def _without_leaks(records: Sequence[Record], context: Context) -> Interval | No
     """Accuracy on the test clips that are no leaks, where it is known of every training."""
     accuracies: dict[int | None, dict[int, float]] = {}
     for record in records:
-        clean_clips = context.leaks.kept(record)
+        clean_clips = context.leaks.clean(record)
         for evaluation in record.evaluations:
             accuracy = None if clean_clips is None else accuracy_without(evaluation, clean_clips)
             if accuracy is None:

@@ -171,7 +171,7 @@ def about_left_out(records: Sequence[Record], most: int = 3) -> list[str]:
 
 def about_leaks(finished: Sequence[Record], leaks: Leaks) -> list[str]:
     """How many of the test clips are leaked, where that is known."""
-    masks = {mask for record in finished if (mask := leaks.kept(record)) is not None}
+    masks = {mask for record in finished if (mask := leaks.clean(record)) is not None}
     counts = {(len(mask) - sum(mask), len(mask)) for mask in masks}
     return [
         f"{leaked} of {clips} test clips are leaked: near-identical frames stand in train"
