@@ -105,7 +105,7 @@ _PARETO = Column(
 
 
 def _columns() -> list[Column]:
-    """From left to right; the budget only where there is one in bytes, the front only where it is known."""
+    """All of them, from left to right; `_table` leaves the budget out where no row has one in bytes."""
     accuracy = replace(column("accuracy"), text=plain_accuracy)
     stored = [column("stored"), column("stored_fp32")]
     return [column("method"), column("setting"), _BUDGET, _CLIPS, *stored, accuracy, column("trainings"), _PARETO]
@@ -121,14 +121,6 @@ def _table(points: Sequence[Point]) -> TextTable:
     return line_table(title, columns, [Line(point.board, point.row) for point in points])
 
 
-def _tables(boards: Sequence[Leaderboard], options: Options) -> list[TextTable]:
-    return [_table(points) for points in by_bytes(boards)]
-
-
-def _legend(boards: Sequence[Leaderboard], options: Options) -> list[str]:
-    return legend_of(_columns(), (), options.intervals)
-
-
 def _lines(boards: Sequence[Leaderboard], options: Options) -> list[Line]:
     shown = [Line(point.board, point.row, options.estimator) for points in by_bytes(boards) for point in points]
     return shown + [line for line in every_line(boards, options) if line.row.figures is None]
@@ -138,8 +130,8 @@ LAYOUT = Layout(
     name="bytes",
     help="dataset, sorted by bytes",
     heading="By bytes",
-    tables=_tables,
-    legend=_legend,
+    tables=lambda boards, options: list(map(_table, by_bytes(boards))),
+    legend=lambda boards, options: legend_of(_columns(), (), options.intervals),
     lines=_lines,
     file="bytes",
 )

@@ -9,8 +9,7 @@ from typing import final
 
 from bench.tables import notation
 from bench.tables.columns import Line
-from bench.tables.intervals import EXPLAINED
-from bench.tables.layout import Layout, Options, every_line
+from bench.tables.layout import Layout, Options, every_line, explained
 from bench.tables.rows import Group, Leaderboard, Row
 from bench.tables.text_table import TextTable, marked, numbered
 
@@ -81,14 +80,6 @@ def _cell(row: Row | None, numbers: dict[str, int]) -> str:
     return marked(text, row.footnotes("accuracy"), numbers)
 
 
-def _tables(boards: Sequence[Leaderboard], options: Options) -> list[TextTable]:
-    return [_table(table) for table in by_setting(boards)]
-
-
-def _legend(boards: Sequence[Leaderboard], options: Options) -> list[str]:
-    return ["Each cell: accuracy in % / MiB stored (bytes / 2^20).", f"±: {EXPLAINED[options.intervals]}."]
-
-
 def _lines(boards: Sequence[Leaderboard], options: Options) -> list[Line]:
     return [line for table in by_setting(boards) for line in every_line(table.boards, options)]
 
@@ -97,7 +88,7 @@ LAYOUT = Layout(
     name="setting",
     help="IPC, one line a setting",
     heading="By temporal setting",
-    tables=_tables,
-    legend=_legend,
+    tables=lambda boards, options: list(map(_table, by_setting(boards))),
+    legend=explained("Each cell: accuracy in % / MiB stored (bytes / 2^20)."),
     lines=_lines,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 from bench.tables.columns import Column, Extra, Line
-from bench.tables.intervals import Intervals, estimator_of
+from bench.tables.intervals import EXPLAINED, Intervals, estimator_of
 from bench.tables.rows import Leaderboard
 from bench.tables.stats import Estimator
 from bench.tables.text_table import TextTable, marked, numbered
@@ -25,6 +25,11 @@ class Options:
     def estimator(self) -> Estimator:
         """What makes the intervals."""
         return estimator_of(self.intervals)
+
+
+def explained(text: str) -> Callable[[Sequence[Leaderboard], Options], list[str]]:
+    """A legend that is the same for all leaderboards, with a sentence on how intervals are made."""
+    return lambda boards, options: [text, f"±: {EXPLAINED[options.intervals]}."]
 
 
 def every_line(boards: Sequence[Leaderboard], options: Options) -> list[Line]:

@@ -10,8 +10,7 @@ from typing import final
 from bench.store.records import canonical_json
 from bench.tables import stats
 from bench.tables.columns import Line
-from bench.tables.intervals import EXPLAINED
-from bench.tables.layout import Layout, Options, every_line
+from bench.tables.layout import Layout, Options, every_line, explained
 from bench.tables.notation import mebibytes, percent, trainings
 from bench.tables.rows import Group, Leaderboard, Row
 from bench.tables.stats import Estimator, Interval, Trainings
@@ -158,14 +157,6 @@ def _cell(judged: Judged | None, numbers: dict[str, int]) -> str:
     return marked(text, row.footnotes("accuracy", "unfit"), numbers)
 
 
-def _tables(boards: Sequence[Leaderboard], options: Options) -> list[TextTable]:
-    return [_table(table) for table in nets_tables(boards, options.estimator)]
-
-
-def _legend(boards: Sequence[Leaderboard], options: Options) -> list[str]:
-    return [LEGEND, f"±: {EXPLAINED[options.intervals]}."]
-
-
 def _lines(boards: Sequence[Leaderboard], options: Options) -> list[Line]:
     return [line for table in nets_tables(boards) for line in every_line(table.boards, options)]
 
@@ -174,8 +165,8 @@ LAYOUT = Layout(
     name="nets",
     help="IPC and setting, networks across (nets)",
     heading="Across networks",
-    tables=_tables,
-    legend=_legend,
+    tables=lambda boards, options: list(map(_table, nets_tables(boards, options.estimator))),
+    legend=explained(LEGEND),
     lines=_lines,
     nothing=NOTHING,
     file="nets",

@@ -8,8 +8,7 @@ from typing import final
 
 from bench.tables import stats
 from bench.tables.columns import Column, Line, columns_of, filled, plain_accuracy
-from bench.tables.intervals import EXPLAINED
-from bench.tables.layout import Layout, Options, line_table
+from bench.tables.layout import Layout, Options, explained, line_table
 from bench.tables.probe_figures import TemporalRow, has_probes
 from bench.tables.rows import Leaderboard, Note
 from bench.tables.stats import Estimator
@@ -76,14 +75,6 @@ def _with_notes(line: Line) -> Line:
     return replace(line, row=replace(line.row, notes=(*line.row.notes, *notes)))
 
 
-def _tables(boards: Sequence[Leaderboard], options: Options) -> list[TextTable]:
-    return [_table(table) for table in temporal_tables(boards, options.estimator)]
-
-
-def _legend(boards: Sequence[Leaderboard], options: Options) -> list[str]:
-    return [LEGEND, f"±: {EXPLAINED[options.intervals]}."]
-
-
 def _lines(boards: Sequence[Leaderboard], options: Options) -> list[Line]:
     return [line for table in temporal_tables(boards, options.estimator) for line in table.lines]
 
@@ -92,8 +83,8 @@ LAYOUT = Layout(
     name="probes",
     help="IPC and setting, with altered test clips, temporal gain, motion (probes)",
     heading="Temporal probes",
-    tables=_tables,
-    legend=_legend,
+    tables=lambda boards, options: list(map(_table, temporal_tables(boards, options.estimator))),
+    legend=explained(LEGEND),
     lines=_lines,
     nothing=NOTHING,
     file="probes",

@@ -13,8 +13,7 @@ from typing import final
 from bench.errors import BenchError
 from bench.tables import stats
 from bench.tables.columns import Line, column, plain_accuracy
-from bench.tables.intervals import EXPLAINED
-from bench.tables.layout import Layout, Options
+from bench.tables.layout import Layout, explained
 from bench.tables.rows import Leaderboard, setting_label
 from bench.tables.stats import Estimator
 from bench.tables.text_table import TextTable, marked, numbered
@@ -136,20 +135,12 @@ def _factors(setting: str, frames: int) -> list[str]:
     return [str(factors.n_syn), str(factors.n_real), str(factors.segments), factors.interpolation]
 
 
-def _tables(boards: Sequence[Leaderboard], options: Options) -> list[TextTable]:
-    return [_table(table) for table in taxonomy_tables(boards, options.estimator)]
-
-
-def _legend(boards: Sequence[Leaderboard], options: Options) -> list[str]:
-    return [LEGEND, f"±: {EXPLAINED[options.intervals]}."]
-
-
 LAYOUT = Layout(
     name="taxonomy",
     help="method, one line a setting (taxonomy)",
     heading="Temporal taxonomy",
-    tables=_tables,
-    legend=_legend,
+    tables=lambda boards, options: list(map(_table, taxonomy_tables(boards, options.estimator))),
+    legend=explained(LEGEND),
     nothing=NOTHING,
     file="taxonomy",
     worth_a_file=has_taxonomy,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -22,6 +24,17 @@ def test_the_help_speaks_of_every_layout(capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert all(layout.help in text for layout in LAYOUTS.values())
     assert f"{{{','.join(BY)}}}" in text
+
+
+def test_the_help_needs_no_numbers():
+    script = (
+        "import contextlib, sys\n"
+        "from bench.cli.main import main\n"
+        "with contextlib.suppress(SystemExit):\n"
+        "    main(['table', '--help'])\n"
+        "assert not {'numpy', 'scipy', 'PIL'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
 
 
 def test_a_layout_of_the_table_is_rendered(monkeypatch, make_record):
