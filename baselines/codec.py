@@ -16,10 +16,10 @@ import torch
 from baselines._features import class_features, feature_passes
 from baselines.herding import herd
 from bench.api import Method, SyntheticSet, Task, Workload
-from bench.budget import does_not_fit, largest
-from bench.errors import DoesNotFit
-from bench.synthetic.choose import labels_of, random_choice
-from bench.synthetic.video_file import Codec, VideoFileSet, encoded
+from bench.core.errors import DoesNotFit
+from bench.distill.fitting import does_not_fit, largest
+from bench.distill.real_start import labels_of, random_choice
+from bench.sets.video_file import Codec, VideoFileSet, encoded
 
 Chosen = Literal["random", "herding"]
 

@@ -9,7 +9,7 @@ import torch
 
 from baselines._features import Layer, Network, class_features, feature_passes
 from bench.api import Method, SyntheticSet, Task, Workload
-from bench.synthetic.choose import coreset, declines_adaptive, pixel_bytes
+from bench.distill.real_start import coreset, declines_adaptive, pixel_bytes
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import final
 import torch
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.synthetic.choose import labels_of, random_choice
-from bench.synthetic.keyframes import KeyframeSet
+from bench.distill.real_start import labels_of, random_choice
+from bench.sets.keyframes import KeyframeSet
 
 
 @final

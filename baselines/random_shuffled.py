@@ -7,9 +7,9 @@ from typing import final
 import torch
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.probes import rearrange, shuffled_order
-from bench.synthetic.choose import labels_of, random_choice
-from bench.synthetic.dense import DenseSet
+from bench.core.frame_order import rearrange, shuffled_order
+from bench.distill.real_start import labels_of, random_choice
+from bench.sets.dense import DenseSet
 
 
 @final

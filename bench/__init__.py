@@ -10,11 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.distilled import load_set as load_set
-    from bench.errors import BenchError as BenchError
+    from bench.core.errors import BenchError
     from bench.notebook import load_results as load_results
     from bench.notebook import run as run
     from bench.notebook import table as table
+    from bench.results.dataset import load_set
 
 try:
     __version__ = version("video-distillation-bench")
@@ -25,8 +25,8 @@ _PLACES = {
     "run": "bench.notebook",
     "table": "bench.notebook",
     "load_results": "bench.notebook",
-    "load_set": "bench.distilled",
-    "BenchError": "bench.errors",
+    "load_set": "bench.results.dataset",
+    "BenchError": "bench.core.errors",
 }
 
 __all__ = ["BenchError", "__version__", "load_results", "load_set", "run", "table"]

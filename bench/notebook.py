@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, final
 
 from bench.cli import experiment
 from bench.cli import run as command
-from bench.errors import BenchError
-from bench.store.records import Record, RecordStore
+from bench.core.errors import BenchError
+from bench.results.records import Record, RecordStore
 from bench.tables.columns import EXTRAS
 from bench.tables.formats import FORMATS, render
 from bench.tables.intervals import INTERVALS

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import lazy
+from bench.core import lazy
 from bench.data.decode import _decoded
 
 if TYPE_CHECKING:
@@ -47,18 +47,18 @@ def seconds(work: Callable[..., None], items: list[Any], workers: int) -> float:
 def main() -> None:
     """Two rounds of each, in turns; the faster one counts."""
     lazy.defer("torch")
+    from bench.data.clip_store import open_or_build
     from bench.data.spec import parse_dataset  # here: worker processes load this file, and need none of it
-    from bench.data.store import open_or_build
     from bench.plugins import load
-    from bench.profiles import PROFILES
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset", metavar="folder:PATH")
-    parser.add_argument("--profile", default="quick", choices=PROFILES)
+    parser.add_argument("--profile", default="quick", metavar="NAME")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
-    dataset = parse_dataset(args.dataset, load(()))
-    geometry = dataset.geometry(PROFILES[args.profile].geometry)
+    registries = load()
+    dataset = parse_dataset(args.dataset, registries)
+    geometry = dataset.geometry(registries.profiles.get(args.profile).geometry)
     index = dataset.index(geometry)
     paths = [Path(args.dataset.removeprefix("folder:")) / clip.key for clip in index.clips]
     clips = [(dataset, clip, geometry) for clip in index.clips]

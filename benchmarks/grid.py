@@ -15,8 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.store.merge import facts
-from bench.store.records import Record, RecordStore
+from bench.results.merge import facts
+from bench.results.records import Record, RecordStore
 
 ROOT = Path(__file__).parent.parent
 STEPS = 100

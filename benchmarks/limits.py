@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from bench.nets.classifier import Classifier
+from bench.core.classifier import Classifier
 
 Timer = Callable[[], float]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from bench import temporal
 from bench.api import Artefact, ClipShape, Network, Upstream
+from bench.core import temporal
+from bench.core.classifier import Classifier
 from bench.data.pixels import normalise
-from bench.nets.classifier import Classifier
 from bench.nets.convnet2d import FrameConvNet
 from tests.oracle.fake_task import FakeTask
 

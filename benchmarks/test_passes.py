@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench import training
 from bench.api import Recipe
-from bench.kept import KeptClips
-from bench.precision import to_judge
-from bench.rng import generator
-from bench.still import hold
-from bench.synthetic.dense import DenseSet
+from bench.core.repeated_frames import repeat_frame
+from bench.core.rng import generator
+from bench.judging import training
+from bench.judging.cached_clips import KeptClips
+from bench.nets.halved import to_judge
+from bench.sets.dense import DenseSet
 from benchmarks.conftest import QUICK, ClipShape
 from benchmarks.plain import stack
 
@@ -75,7 +75,7 @@ def test_every_frame_of_clips_that_stand_still(beside, make_bare, geometry):
     """A forward pass; its share is what the pass takes that computes equal frames once."""
     name, shape, batch = SHAPES[geometry]
     bare = make_bare(shape, name, batch)
-    still = hold(bare.clips[:, :, :1], shape.frames)
+    still = repeat_frame(bare.clips[:, :, :1], shape.frames)
     whole = bare.clips.copy_(still)
 
     def forward(given):

@@ -8,9 +8,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from bench.api import Geometry
+from bench.data.clip_store import open_or_build
 from bench.data.pixels import SplitClips
 from bench.data.spec import parse_dataset
-from bench.data.store import open_or_build
 from tests.data.videos import write
 
 GEOMETRIES = {"quick": Geometry(8, 8, 32, 32), "published": Geometry(16, 4, 112, 112)}

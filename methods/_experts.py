@@ -12,7 +12,7 @@ from bench.api import Task, Upstream
 from bench.nets.functional import flatten, use_masks
 
 if TYPE_CHECKING:
-    from bench.config import Value
+    from bench.core.config import Value
 
 
 @final

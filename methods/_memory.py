@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Literal, final
 import torch
 
 from bench.api import Artefact, Task, Upstream, Workload
-from bench.errors import BenchError
-from bench.frames import FrameTask
-from bench.synthetic.choose import real_initialisation
-from bench.synthetic.learner import Learner
-from bench.synthetic.static_dynamic import Mode, StaticDynamicSet
+from bench.core.errors import BenchError
+from bench.distill.learner import Learner
+from bench.distill.real_start import real_initialisation
+from bench.distill.single_frames import FrameTask
+from bench.sets.static_dynamic import Mode, StaticDynamicSet
 from methods.dc import DCMatching, RealGradients, match_gradients, unchanged
 
 if TYPE_CHECKING:
-    from bench.config import Value
+    from bench.core.config import Value
 
 
 STATIC_SHARES = ("real-gradients-of-frames", "static-memory")

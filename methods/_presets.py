@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.api import Preset
-from bench.config import Value
+from bench.core.config import Value
 
 Values = Mapping[str, Value]
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from bench.api import Method, SyntheticSet, Task, Upstream, Workload
-from bench.blocks import Block, class_blocks, in_blocks, pulled_back
-from bench.segments import learn_in_time
-from bench.synthetic.choose import pixel_bytes
-from bench.synthetic.learner import Learner
+from bench.distill.gradient_blocks import Block, class_blocks, in_blocks, pulled_back
+from bench.distill.learner import Learner
+from bench.distill.real_start import pixel_bytes
+from bench.distill.segments import learn_in_time
 from methods._presets import main_job, quick, released
 
 if TYPE_CHECKING:
-    from bench.config import Value
-    from bench.nets.classifier import Classifier
+    from bench.core.classifier import Classifier
+    from bench.core.config import Value
 
 BLOCK = 20
 """Steps whose real mean features lie in one file, and are made by one process."""

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from bench.api import Method, SyntheticSet, Task, Workload
-from bench.descent import Descent
+from bench.distill.learner import Descent, Learner
+from bench.distill.real_start import pixel_bytes
+from bench.distill.segments import learn_in_time
 from bench.nets.functional import use_masks
-from bench.segments import learn_in_time
-from bench.synthetic.choose import pixel_bytes
-from bench.synthetic.learner import Learner
 from methods._presets import Values, main_job, quick
 
 if TYPE_CHECKING:
-    from bench.nets.classifier import Classifier
+    from bench.core.classifier import Classifier
 
 
 @dataclass(frozen=True)

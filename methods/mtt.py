@@ -12,10 +12,10 @@ from typing import Literal, final
 import torch
 
 from bench.api import Artefact, Method, SyntheticSet, Task, Workload
+from bench.distill.learner import Learner
+from bench.distill.real_start import pixel_bytes
+from bench.distill.segments import learn_in_time
 from bench.nets.functional import FlatNetwork
-from bench.segments import learn_in_time
-from bench.synthetic.choose import pixel_bytes
-from bench.synthetic.learner import Learner
 from methods._experts import Experts
 from methods._presets import Values, main_job, quick, released
 from methods._unroll import BACKWARD, InnerLoss

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TypeVar, final
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
-from bench.synthetic.learner import Learner
-from bench.synthetic.static_dynamic import StaticDynamicSet
+from bench.distill.learner import Learner
+from bench.sets.static_dynamic import StaticDynamicSet
 from methods import frepo, mtt
 from methods._memory import (
     STATIC_SHARES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -57,8 +58,8 @@ def registries(tiny_plugin):
 @pytest.fixture(scope="session")
 def plan(registries):
     """Plans cells of the tiny dataset: ``plan("random", ipcs=(2,))``."""
-    from bench import grid
     from bench.data.spec import parse_dataset
+    from bench.run import plan as grid
 
     def planned(*methods, dataset="tiny", ipcs=(1,), seeds=(0,), settings=("dense",), **rest):
         datasets = (parse_dataset(dataset, registries),)
@@ -73,7 +74,7 @@ def plan(registries):
 @pytest.fixture
 def context(tmp_path):
     """Where cells of one test run."""
-    from bench.cell import Context
+    from bench.run.cell import Context
 
     return Context(tmp_path / "out", tmp_path / "cache", "cpu", 1)
 
@@ -81,7 +82,7 @@ def context(tmp_path):
 @pytest.fixture(scope="session")
 def reporter():
     """A reporter that nobody listens to."""
-    from bench.task import Reporter
+    from bench.core.reporter import Reporter
 
     return Reporter(lambda phase, step, total, loss: None, lambda line: None)
 
@@ -119,11 +120,19 @@ def bench_main(capsys):
 
 
 @pytest.fixture
+def interruptible():
+    """Processes that a test starts can be interrupted, also where the tests run in the background and ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def in_process(monkeypatch):
     """Has `bench_main` carry cells out in this process, where a test sees them and what it has changed holds."""
     from tests.in_process import InProcess
 
-    monkeypatch.setattr("bench.engines.local.Local", InProcess)
+    monkeypatch.setattr("bench.run.engines.local.Local", InProcess)
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench import plugins
-from bench.engines.carry import carry_out
-from bench.engines.engine import Engine
+from bench.run.engines.engine import Engine
+from bench.run.engines.one_cell import carry_out
 
 
 class InProcess(Engine):

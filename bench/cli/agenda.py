@@ -8,15 +8,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TextIO
 
-from bench import grid, tuning
-from bench.budget import PLAIN
-from bench.budget import written as written_bytes
-from bench.estimate import elapsed
-from bench.grid import PlannedCell, Resume
+from bench.core.storage import PLAIN
+from bench.core.text import written as written_bytes
 from bench.plugins import Registries
-from bench.store.records import Record, Status
+from bench.results.records import Record, Resume, Status, to_run
+from bench.run import tuning
+from bench.run.estimate import elapsed
+from bench.run.plan import PlannedCell
+from bench.run.tuning import Search, State
 from bench.tables.text_table import printable
-from bench.tuning import Search, State
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ def look(
         return None if record is None else record.status
 
     def is_due(cell_id: str) -> bool:
-        return cell_id not in tried and grid.to_run(status(cell_id), resume)
+        return cell_id not in tried and to_run(status(cell_id), resume)
 
     def counts(cell_id: str) -> Record | None:
-        return None if is_due(cell_id) or grid.to_run(status(cell_id), "missing") else records[cell_id]
+        return None if is_due(cell_id) or to_run(status(cell_id), "missing") else records[cell_id]
 
     states = [tuning.replay(search, budget, registries, counts) for search in searches]
     tuned: dict[str, PlannedCell] = {}
@@ -170,7 +170,7 @@ def _row(agenda: Agenda, planned: PlannedCell, estimates: Mapping[str, float], r
 
 
 def _cells_of_row(planned: PlannedCell, name: str, seed: int | None, seconds: float, state: str) -> list[object]:
-    from bench.cli.progress import duration
+    from bench.core.text import duration
 
     cell = planned.cell
     profile = (
@@ -193,7 +193,7 @@ def _amount(planned: PlannedCell) -> str:
 
 def print_summary(agenda: Agenda, estimates: Mapping[str, float], workers: int, stream: TextIO) -> None:
     """How much there is to do, in a line or two; see `print_plan`."""
-    from bench.cli.progress import duration
+    from bench.core.text import duration
 
     seconds = elapsed({key: estimates[planned.cell.id()] for key, planned in agenda.to_do.items()}, workers)
     sets = {

@@ -13,8 +13,8 @@ import textwrap
 import time
 from collections.abc import Mapping, Sequence
 
-from bench.config import Value
-from bench.errors import BenchError
+from bench.core.config import Value
+from bench.core.errors import BenchError
 
 SUMMARY = "check whether a method keeps the contract"
 

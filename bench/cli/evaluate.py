@@ -13,13 +13,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import paths, plugins
+from bench import plugins
 from bench.api import Dataset, Geometry
 from bench.cli.run import networks as chosen
-from bench.errors import BenchError
-from bench.grid import check_tested
-from bench.precision import FULL, computing, require
-from bench.store.records import read_cell
+from bench.core import paths
+from bench.core.errors import BenchError
+from bench.core.precision import FULL, computing, require
+from bench.results.cells import read_cell
+from bench.run.plan import check_tested
 from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Loads, trains, tests, prints."""
-    from bench.store.artefacts import load_set
+    from bench.results.artefacts import load_set
 
     registries = plugins.load(args.plugin)
     synthetic, manifest = load_set(Path(args.path), registries)
@@ -74,15 +75,16 @@ def run(args: argparse.Namespace) -> int:
 
     import torch
 
-    from bench.cell import check_set, evaluate_set
     from bench.cli.progress import make_display
     from bench.cli.run import choose_device
-    from bench.costs import count_set
+    from bench.core.reporter import Reporter
+    from bench.data.clip_store import open_or_build
     from bench.data.pixels import SplitClips
-    from bench.data.store import open_or_build
-    from bench.engines.events import CellProgress
+    from bench.judging.evaluate import evaluate_set
     from bench.nets.builder import Builder
-    from bench.task import Reporter
+    from bench.run.checks import check_set
+    from bench.run.costs import count_set
+    from bench.run.engines.events import CellProgress
 
     device = torch.device(choose_device(args.device))
     require(cell.precision, str(device))

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from bench import plugins
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 SUMMARY = "write a stored set's clips as videos with labels.csv, for folder:"
 
@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Renders and writes."""
+    from bench.core.files import write_atomic
     from bench.report import pictures
-    from bench.store.records import write_atomic
-    from bench.store.rendered import open_set, render
+    from bench.report.stored_clips import open_set, render
 
     stored = open_set(Path(args.path), plugins.load(args.plugin))
     folder = Path(args.to)

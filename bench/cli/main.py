@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bench import __version__, lazy
-from bench.errors import BenchError, SeveralMistakes
+from bench import __version__
+from bench.core import lazy
+from bench.core.errors import BenchError, SeveralMistakes
 
 COMMANDS = (
-    "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "new-method", "check"
+    "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "forget", "new-method", "check"
 )  # fmt: skip
 
 DEFERRED = ("torch",)

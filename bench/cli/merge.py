@@ -11,8 +11,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench.errors import BenchError
-from bench.store import merge
+from bench.core.errors import BenchError
+from bench.results import merge
 from bench.tables.text_table import printable
 
 SUMMARY = "join results from several machines; refuses what contradicts"

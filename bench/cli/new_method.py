@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from bench import plugins
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 SUMMARY = "write a working plugin file for a new method, and its test"
 

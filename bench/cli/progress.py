@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, final
 
-from bench.engines.events import CellLog, CellProgress, CellStarted, Event
-from bench.store.records import Record
+from bench.results.records import Record
+from bench.run.engines.events import CellLog, CellProgress, CellStarted, Event
 from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+from bench.core.text import duration
 
 Clock = Callable[[], float]
 
@@ -106,20 +107,6 @@ def phase_seconds_left(first_step: int, step: int, total: int, elapsed: float) -
     if step <= first_step or elapsed <= 0:
         return None
     return (total - step) * elapsed / (step - first_step)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the two units a person would use: ``41 s``, ``12 min``, ``2 h 05 min``, ``3 d 4 h``."""
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02d} min"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h"
 
 
 def outcome(record: Record) -> str:

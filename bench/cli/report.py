@@ -13,10 +13,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import paths, plugins
+from bench import plugins
 from bench.cli.table import find_leaks
-from bench.errors import BenchError
-from bench.store.records import Record, RecordStore, write_atomic
+from bench.core import paths
+from bench.core.errors import BenchError
+from bench.core.files import write_atomic
+from bench.results.records import Record, RecordStore
 from bench.tables.leaks import Leaks
 from bench.tables.text_table import printable
 

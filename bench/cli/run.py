@@ -22,19 +22,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from bench import grid, paths, plugins, tuning
+from bench import plugins
 from bench.api import Dataset
-from bench.budget import PLAIN, STORAGES, check_storages, parse_bytes
 from bench.cli import agenda, engines
 from bench.cli.agenda import Agenda
-from bench.config import Value
-from bench.data.spec import parse_dataset, split_list
-from bench.errors import BenchError, Mistakes
-from bench.estimate import Experience
-from bench.precision import FULL, PRECISIONS, parse_precision, require
-from bench.profiles import PROFILES
-from bench.store import claims, grids
-from bench.store.records import Record, RecordStore
+from bench.core import paths
+from bench.core.config import Value
+from bench.core.errors import BenchError, Mistakes
+from bench.core.precision import FULL, PRECISIONS, parse_precision, require
+from bench.core.storage import PLAIN, STORAGES, check_storages
+from bench.core.text import parse_bytes, split_list
+from bench.data.spec import parse_dataset
+from bench.results import claims
+from bench.results import under_way as grids
+from bench.results.records import Record, RecordStore, Resume, to_run
+from bench.run import plan as grid
+from bench.run import tuning
+from bench.run.estimate import Experience
 from bench.tables import formats
 from bench.tables.published import Reported, read
 from bench.tables.text_table import printable
@@ -42,10 +46,10 @@ from bench.tables.text_table import printable
 if TYPE_CHECKING:
     from bench.cli.progress import Display
     from bench.cli.tensorboard import TensorBoardLog
-    from bench.engines.events import Event
-    from bench.grid import PlannedCell
+    from bench.core.registry import Registry
     from bench.plugins import Registries
-    from bench.registry import Registry
+    from bench.run.engines.events import Event
+    from bench.run.plan import PlannedCell
 
 SUMMARY = "run a grid of methods, datasets and budgets, then print its leaderboards"
 
@@ -98,7 +102,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="temporal settings: presets, taxonomy, or such as n4-r8-k2-linear; see `list settings` (default: dense)",
     )
     axes.add_argument(
-        "--profile", choices=tuple(PROFILES), help="geometry, network, protocol and budgets (default: the dataset's)"
+        "--profile",
+        metavar="NAME",
+        help="geometry, network, protocol and budgets; see `list profiles` (default: the dataset's)",
     )
     axes.add_argument(
         "--protocol", metavar="NAME", help="how sets are judged; see `list protocols` (default: the profile's)"
@@ -143,7 +149,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="print the plan: cells, states, bytes, estimated time; run nothing"
     )
     how.add_argument(
-        "--resume", choices=get_args(grid.Resume), default="missing",
+        "--resume", choices=get_args(Resume), default="missing",
         help="which planned cells to run: " + "; ".join(f"{name}: {text}" for name, text in _RESUME.items()) + " (default: missing)",
     )  # fmt: skip
     how.add_argument("--device", default="auto", help="cpu, cuda, cuda:N, or auto (default)")
@@ -234,7 +240,7 @@ def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
     published = read(store.out / "published.csv")  # now: a line that is not valid is told before anything runs
     grid_name = grids.name_of(planned.cell.id() for planned in start.planned())
     if start.due:
-        from bench.engines.engine import StoppedAtOnce
+        from bench.run.engines.engine import StoppedAtOnce
 
         try:
             _run_cells(args, look, tried, estimate, experience, grid_name)
@@ -245,11 +251,11 @@ def execute(args: argparse.Namespace) -> tuple[int, list[Record]]:
             raise
     end = look()
     records = _conclude(args, end, store, published)
-    unfinished = end.undecided or any(grid.to_run(_status(store.read(c.cell.id())), "missing") for c in end.cells)
+    unfinished = end.undecided or any(to_run(_status(store.read(c.cell.id())), "missing") for c in end.cells)
     late = unfinished and args.resume != "never"
     if not late:
         grids.withdraw(store.out, grid_name)
-    claims.sweep(store.out, lambda cell_id: not grid.to_run(_status(store.read(cell_id)), "missing"))
+    claims.sweep(store.out, lambda cell_id: not to_run(_status(store.read(cell_id)), "missing"))
     if late and args.limit_minutes is not None:
         print(
             f"time limit of {args.limit_minutes:g} minutes reached; the same command goes on from here", file=sys.stderr
@@ -266,6 +272,7 @@ def _request(args: argparse.Namespace, registries: Registries, mistakes: Mistake
     """What is asked for, as far as it is right; what is wrong goes to ``mistakes``."""
     if args.protocol is not None:
         mistakes.attempt(registries.protocols.get, args.protocol)
+    profile = None if args.profile is None else mistakes.attempt(registries.profiles.get, args.profile)
     mistakes.attempt(_check_together, args)
     methods = _known(
         args.methods, "--methods", registries.methods, mistakes,
@@ -285,7 +292,7 @@ def _request(args: argparse.Namespace, registries: Registries, mistakes: Mistake
         ipcs=mistakes.attempt(_numbers, "1" if args.ipc is None else args.ipc, "--ipc", 1) or (1,),
         seeds=mistakes.attempt(_numbers, args.seeds, "--seeds", 0) or (0,),
         settings=tuple(split_list(args.settings)) or ("dense",),
-        profile=args.profile,
+        profile=None if profile is None else profile.name,
         overrides=overrides,
         judged_on=args.judge_on,
         protocol=args.protocol,
@@ -465,10 +472,10 @@ def _run_cells(
         estimate: gives the seconds of what is planned, by ``experience``, which takes in each cell that ends.
         grid_name: under which it is written down what there is to do.
     """
-    from bench.cell import Context
     from bench.cli.progress import make_display
-    from bench.engines.engine import Order, Work, stamp
-    from bench.engines.events import CellFinished, CellLog
+    from bench.run.cell import Context
+    from bench.run.engines.engine import Order, Work, stamp
+    from bench.run.engines.events import CellFinished, CellLog
 
     out = Path(args.out).absolute()  # workers may stand elsewhere
     device = args.device if engines.elsewhere(args) else choose_device(args.device)
@@ -544,9 +551,9 @@ def _conclude(args: argparse.Namespace, end: Agenda, store: RecordStore, publish
 
 def _build_stores(waiting: Sequence[PlannedCell], context: Any, display: Display) -> None:
     """Decodes each dataset once, before any cell starts and in this process, which may have children."""
-    from bench.cell import open_store
-    from bench.engines.events import CellLog, CellProgress
-    from bench.task import Reporter
+    from bench.core.reporter import Reporter
+    from bench.run.cell import open_store
+    from bench.run.engines.events import CellLog, CellProgress
 
     seen: set[str] = set()
     for planned in waiting:

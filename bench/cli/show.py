@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import plugins
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
-    from bench.store.rendered import Stored
+    from bench.report.stored_clips import Stored
 
 SUMMARY = "print a stored set's manifest and write its clips as PNG, GIF or MP4"
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise BenchError(f"--to: '{file}' must end in {', '.join(_SUFFIXES)}")
     if args.most < 1:
         raise BenchError(f"--most: {args.most} is not at least 1")
-    from bench.store.rendered import open_set, render, spread
+    from bench.report.stored_clips import open_set, render, spread
 
     stored = open_set(folder, plugins.load(args.plugin))
     index = spread(len(stored.labels), args.most)
@@ -64,8 +64,8 @@ def _about_cut(share: float) -> str:
 def _write(file: Path, clips: object, names: list[str]) -> None:
     import numpy as np
 
+    from bench.core.files import write_atomic
     from bench.report import pictures
-    from bench.store.records import write_atomic
 
     pixels = np.asarray(clips, np.uint8)
     names = [printable(name) for name in names]
@@ -84,7 +84,7 @@ def _write(file: Path, clips: object, names: list[str]) -> None:
 def _manifest(stored: Stored) -> str:
     from tabulate import tabulate
 
-    from bench.costs import count_set
+    from bench.run.costs import count_set
     from bench.tables.rows import setting_label
 
     cell, report = stored.cell, count_set(stored.synthetic, None)

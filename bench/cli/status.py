@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import grid
-from bench.cli.progress import duration, outcome, phase_seconds_left, remaining_seconds
-from bench.errors import BenchError
-from bench.store import grids
-from bench.store.claims import Claim, Claims, Owner
-from bench.store.records import Record, RecordStore
+from bench.cli.progress import outcome, phase_seconds_left, remaining_seconds
+from bench.core.errors import BenchError
+from bench.core.text import duration
+from bench.results import under_way as grids
+from bench.results.claims import Claim, Claims, Owner
+from bench.results.records import Record, RecordStore, to_run
 from bench.tables.text_table import printable
 
 SUMMARY = "show a grid under way: done, running (who, since when, how far), failed, waiting"
@@ -82,7 +82,7 @@ def sort(cells: Mapping[str, grids.Listed], claims: Mapping[str, Claim], records
         record = records.get(cell_id)
         if cell_id in claims and cell_id not in dead:
             continue
-        if record is None or grid.to_run(record.status, "missing"):
+        if record is None or to_run(record.status, "missing"):
             title = cells[cell_id].title if cell_id in cells else _title(claims.get(cell_id), record)
             waiting[cell_id] = title, record
         elif record.status in ("ok", "skipped"):

@@ -21,10 +21,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.core.errors import BenchError
+from bench.core.files import write_atomic
 from bench.data.leaks import file_name, read_csv
-from bench.errors import BenchError
-from bench.store import tested
-from bench.store.records import Record, RecordStore, write_atomic
+from bench.results import test_clips as tested
+from bench.results.records import Record, RecordStore
 from bench.tables.bytes_svg import has_picture, picture
 from bench.tables.columns import EXTRAS
 from bench.tables.formats import FORMATS, render_boards

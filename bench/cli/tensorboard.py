@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, final
 
-from bench.engines.events import CellFinished, CellProgress, CellStarted, Event
-from bench.errors import BenchError
-from bench.store.records import Record
+from bench.core.errors import BenchError
+from bench.results.records import Record
+from bench.run.engines.events import CellFinished, CellProgress, CellStarted, Event
 
 FOLDER = "tensorboard"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.errors import UnreadableClip
+from bench.core.errors import UnreadableClip
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bench import config, paths
 from bench.api import Dataset
-from bench.errors import BenchError
+from bench.core import config, paths
+from bench.core.errors import BenchError
 from bench.plugins import Registries
 
 _FORM = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?:\[(?P<options>[^\]]*)\])?(?::(?P<argument>.+))?")
 
 
 def parse_dataset(text: str, registries: Registries, root: str | None = None) -> Dataset[Any]:
-    """The dataset that ``text`` names, looked for below ``root`` (default: see `bench.paths.data_root`).
+    """The dataset that ``text`` names, looked for below ``root`` (default: see `bench.core.paths.data_root`).
 
     Raises:
         BenchError: unknown name, malformed text, unknown or ill-typed options, argument missing or not wanted.
@@ -38,8 +38,3 @@ def parse_dataset(text: str, registries: Registries, root: str | None = None) ->
         values[option.strip()] = value.strip()
     options: Any = config.build(dataset.Config, values, f"--datasets {dataset.name}")
     return dataset(options, str(paths.data_root(dataset.name, root)), argument)
-
-
-def split_list(text: str) -> list[str]:
-    """Splits at commas that are not inside brackets, so that a dataset's options survive."""
-    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
-from bench.data.cliptable import ClipTable
-from bench.data.shapes import (
+from bench.core.errors import BenchError
+from bench.data.clip_table import ClipTable
+from bench.data.sources.shapes import (
     KINDS,
     MOVEMENTS,
     TEXTURES,
@@ -18,7 +21,6 @@ from bench.data.shapes import (
     fingerprint,
     list_clips,
 )
-from bench.errors import BenchError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,14 +67,15 @@ class StandIn(Dataset[Any]):
         self.size = size
         self.table = traits_table(size.classes)
 
+    @override
     def declared(self) -> DeclaredSize:
-        """The size of the dataset whose place is taken."""
         return self.size
 
+    @override
     def geometry(self, profile: Geometry) -> Geometry:
-        """The geometry of the dataset whose place is taken."""
         return self.dataset.geometry(profile)
 
+    @override
     def index(self, geometry: Geometry) -> ClipIndex:
         """Lists as many clips as the dataset has, spread evenly over the classes."""
         name, size = self.dataset.name, self.size
@@ -88,8 +91,8 @@ class StandIn(Dataset[Any]):
             ),
         )
 
+    @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
-        """Draws a clip: uint8 ``(views, T, H, W, 3)``."""
         return draw(self.table[clip.label], ("stand-in", self.dataset.name, clip.key), geometry, plain=False)
 
 

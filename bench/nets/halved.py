@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import final
 
 import torch
+from typing_extensions import override
 
-from bench.nets.classifier import Classifier
+from bench.core.classifier import Classifier
+from bench.core.precision import Precision
 
 
 @final
@@ -25,16 +27,16 @@ class HalvedNetwork(Classifier):
         self.network = network
         self.gradients = gradients
 
+    @override
     def features(self, clips: torch.Tensor) -> torch.Tensor:
-        """See `Classifier`."""
         return self._run(self.network.features, clips)
 
+    @override
     def embedding(self, clips: torch.Tensor) -> torch.Tensor:
-        """See `Classifier`."""
         return self._run(self.network.embedding, clips)
 
+    @override
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        """See `Classifier`."""
         return self._run(self.network, clips)
 
     def _run(self, function: Callable[[torch.Tensor], torch.Tensor], clips: torch.Tensor) -> torch.Tensor:
@@ -44,3 +46,17 @@ class HalvedNetwork(Classifier):
         halved = torch.autocast(clips.device.type, torch.bfloat16, cache_enabled=False)
         with halved if clips.dtype == torch.float32 else contextlib.nullcontext():
             return function(clips).to(clips.dtype)
+
+
+def to_distil(network: Classifier, precision: Precision) -> Classifier:
+    """The network as methods use it: itself, or around it one that computes in bfloat16."""
+    return _halved(network, gradients=precision == "bf16") if precision in ("bf16", "bf16-real") else network
+
+
+def to_judge(network: Classifier, precision: Precision) -> Classifier:
+    """The network as protocols use it."""
+    return _halved(network, gradients=True) if precision == "bf16" else network
+
+
+def _halved(network: Classifier, gradients: bool) -> Classifier:
+    return HalvedNetwork(network, gradients)

@@ -8,9 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.errors import BenchError
-from bench.probes import PROBES
-from bench.store.records import Record
+from bench.core.errors import BenchError
+from bench.core.frame_order import PROBES
+from bench.core.temporal import parse
+from bench.results.records import Record
 from bench.tables import columns
 from bench.tables.by_bytes import by_bytes
 from bench.tables.columns import Column, Line, clips_a_class, columns_of, legend_of
@@ -20,7 +21,6 @@ from bench.tables.mean_ranks import over_datasets
 from bench.tables.published import Reported
 from bench.tables.raw import as_values
 from bench.tables.rows import Group, Leaderboard, Row
-from bench.temporal import parse
 
 Clips = Mapping[str, Sequence[Mapping[str, Any]]]
 """By cell id: ``{"label": class index, "image": data URI of the frames side by side, "frames": T}`` of some clips."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api import Dataset, Geometry
-from bench.errors import BenchError
-from bench.store.records import Record
+from bench.core.errors import BenchError
+from bench.results.records import Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,7 @@ def distilled(
         most: classes shown.
         warn: takes a line for each set that cannot be shown.
     """
-    from bench.store.rendered import first_of_each, open_set, render, spread
+    from bench.report.stored_clips import first_of_each, open_set, render, spread
 
     pictures: dict[str, list[dict[str, Any]]] = {}
     for record in records:
@@ -129,8 +129,8 @@ def _dataset_of(manifest: Mapping[str, Any], registries: Registries) -> Dataset[
 
 
 def _real(dataset: Dataset[Any], fingerprint: str, geometry: Geometry, cache: Path, most: int) -> list[dict[str, Any]]:
-    from bench.data.store import open_existing
-    from bench.store.rendered import first_of_each, spread
+    from bench.data.clip_store import open_existing
+    from bench.report.stored_clips import first_of_each, spread
 
     try:
         index = dataset.index(geometry)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, final, get_args
 
-from bench.probes import PROBES
+from bench.core.frame_order import PROBES
 from bench.tables import notation, stats
 from bench.tables.comparisons import ALPHA
 from bench.tables.intervals import EXPLAINED, Intervals

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import final
 
 from bench.api import Evaluation
-from bench.config import Value
-from bench.store.records import PhaseCost, Record
+from bench.core.config import Value
+from bench.results.records import PhaseCost, Record
 from bench.tables import stats
 from bench.tables.ddranking import RelativeScores, relative_scores
 from bench.tables.leaks import Leaks, accuracy_without

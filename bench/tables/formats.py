@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
-from bench.store.records import Record
+from bench.results.records import Record
 from bench.tables import raw, text_table
 from bench.tables.columns import Extra
 from bench.tables.intervals import Intervals, estimator_of

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench.api import Evaluation
-from bench.budget import PLAIN
-from bench.config import Value
-from bench.store.records import Cell, Record, canonical_json
+from bench.core.config import Value
+from bench.core.files import canonical_json
+from bench.core.storage import PLAIN
+from bench.core.temporal import presets
+from bench.results.cells import Cell
+from bench.results.records import Record
 from bench.tables import remarks, stats
 from bench.tables.comparisons import PairedTest, compare, untestable
 from bench.tables.figures import Candidate, Context, Design, Variant, figures_of, trainings
@@ -19,7 +22,6 @@ from bench.tables.leaks import Leaks
 from bench.tables.published import Reported, beside
 from bench.tables.rows import MISSING, PARTIAL, Group, Leaderboard, Note, Row, amount_label, setting_label
 from bench.tables.stats import Estimator
-from bench.temporal import presets
 
 
 def leaderboards(
@@ -237,11 +239,16 @@ def _variants(records: Sequence[Record]) -> list[Variant]:
         written = repr(config)
         if written not in canonical:
             canonical[written] = canonical_json(config)
-        by_row[cell.method, canonical[written], cell.source, cell.ipc is None][cell.seed] = record
+        by_row[cell.method, canonical[written], _source(record), cell.ipc is None][cell.seed] = record
     return [
         Variant(method, json.loads(config), source, reference, dict(sorted(by_seed.items(), key=_seed_order)))
         for (method, config, source, reference), by_seed in sorted(by_row.items())
     ]
+
+
+def _source(record: Record) -> str:
+    """What tells states of a method's code of one version apart: of a plugin part of the cell, else provenance."""
+    return record.cell.plugins.get("method") or str(record.provenance.get("source", ""))
 
 
 def _seed_order(item: tuple[int | None, Record]) -> int:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
 
-from bench import bits
 from bench.api import Evaluation
-from bench.store.records import Record
+from bench.core import bitstrings as bits
+from bench.results.records import Record
 
 UNKNOWN = "not known without the leaked clips: the record does not say which test clips were right (run it again with --resume always)"
 

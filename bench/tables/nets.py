@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from bench.store.records import canonical_json
+from bench.core.files import canonical_json
 from bench.tables import stats
 from bench.tables.columns import Line
 from bench.tables.layout import Layout, Options, every_line, explained

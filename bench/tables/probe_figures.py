@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from bench.probes import PROBES
-from bench.store.records import Motion, Record
+from bench.core.frame_order import PROBES
+from bench.results.records import Motion, Record
 from bench.tables import stats
 from bench.tables.rows import Row
 from bench.tables.stats import Estimator, Interval, Trainings

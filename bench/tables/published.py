@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, final, get_args
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 COLUMNS = (
     "paper", "dataset", "split", "ipc", "method", "eval_net", "metric", "mean", "std", "storage", "confidence", "source",

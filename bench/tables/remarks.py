@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from bench.store.records import Record
+from bench.results.records import Record
 from bench.tables.figures import Candidate, Design, Variant
 from bench.tables.leaks import UNKNOWN, Leaks
 from bench.tables.published import Reported

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from bench.budget import written as written_bytes
-from bench.config import Value
-from bench.errors import BenchError
-from bench.store.records import Record
+from bench.core.config import Value
+from bench.core.errors import BenchError
+from bench.core.temporal import parse
+from bench.core.text import written as written_bytes
+from bench.results.records import Record
 from bench.tables.comparisons import PairedTest
 from bench.tables.ddranking import RelativeScores
 from bench.tables.published import Reported
 from bench.tables.stats import Interval
-from bench.temporal import parse
 
 MISSING = "missing"
 PARTIAL = "partial"

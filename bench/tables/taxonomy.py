@@ -10,14 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.core.temporal import parse
 from bench.tables import stats
 from bench.tables.columns import Line, column, plain_accuracy
 from bench.tables.layout import Layout, explained
 from bench.tables.rows import Leaderboard, setting_label
 from bench.tables.stats import Estimator
 from bench.tables.text_table import TextTable, marked, numbered
-from bench.temporal import parse
 
 LEGEND = (
     "n: frames stored of each clip; r: distinct frames of each real clip that matching sees; K: segments; I: interpolation. "

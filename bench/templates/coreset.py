@@ -7,7 +7,7 @@ from typing import final
 import torch  # not `from torch import ...`: lists and plans then need not load it
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.synthetic.choose import coreset, declines_adaptive, pixel_bytes
+from bench.distill.real_start import coreset, declines_adaptive, pixel_bytes
 
 _CHUNK = 64  # clips per pass through the network; changes memory, not results
 

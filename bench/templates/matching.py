@@ -8,9 +8,9 @@ from typing import final
 import torch  # not `from torch import ...`: lists and plans then need not load it
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
-from bench.segments import learn_in_time
-from bench.synthetic.choose import pixel_bytes
-from bench.synthetic.learner import Learner
+from bench.distill.learner import Learner
+from bench.distill.real_start import pixel_bytes
+from bench.distill.segments import learn_in_time
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import final
 import torch  # not `from torch import ...`: lists and plans then need not load it
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
-from bench.config import Value
-from bench.synthetic.choose import labels_of, random_choice
-from bench.synthetic.learner import Learner
+from bench.core.config import Value
+from bench.distill.learner import Learner
+from bench.distill.real_start import labels_of, random_choice
 
 
 @final

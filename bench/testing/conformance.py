@@ -33,18 +33,18 @@ from typing import Any, Literal, final
 
 import torch
 
-from bench import config, temporal
 from bench.api import SyntheticSet, Workload
-from bench.cell import check_budget, check_set
-from bench.config import Value
-from bench.costs import count_set
-from bench.data.cliptable import ClipTable
-from bench.errors import BenchError, DoesNotFit, OutOfTime
-from bench.grid import resolve_config
-from bench.rng import generator
-from bench.store.artefacts import TENSORS, load_set, save_set
-from bench.store.records import canonical_json
-from bench.task import Reporter
+from bench.core import config, temporal
+from bench.core.config import Value
+from bench.core.errors import BenchError, DoesNotFit, OutOfTime
+from bench.core.files import canonical_json
+from bench.core.reporter import Reporter
+from bench.core.rng import generator
+from bench.data.clip_table import ClipTable
+from bench.results.artefacts import TENSORS, load_set, save_set
+from bench.run.checks import check_budget, check_set
+from bench.run.costs import count_set
+from bench.run.plan import resolve_config
 from bench.testing.rehearsal import (
     CLASSES,
     IPC,
@@ -240,7 +240,7 @@ def _distils(rehearsal: Rehearsal) -> None:
     if not isinstance(synthetic, SyntheticSet):
         raise Violation(
             f"distill() returns {type(synthetic).__name__}; it must return a SyntheticSet, "
-            "such as bench.synthetic.dense.DenseSet(clips, labels)"
+            "such as bench.sets.dense.DenseSet(clips, labels)"
         )
     rehearsal.registries.sets.get(synthetic.name)
 
@@ -367,7 +367,7 @@ def _budget(rehearsal: Rehearsal) -> None:
         check_budget(synthetic, budget)
     except BenchError as error:
         raise Violation(
-            f"asked to keep to a budget in bytes (run --budget), {error}: store less, or raise bench.errors.DoesNotFit; "
+            f"asked to keep to a budget in bytes (run --budget), {error}: store less, or raise bench.core.errors.DoesNotFit; "
             "a cell that takes one byte more fails"
         ) from error
 
@@ -640,8 +640,8 @@ def _settings(rehearsal: Rehearsal) -> None:
             check_set(synthetic, len(CLASSES), shape_of(rehearsal.store), rehearsal.ipc_counted())
         except (Exception, SystemExit) as error:
             raise Violation(
-                f"declines() accepts {name}, but then: {_described(error)}; support it (bench.segments.learn_in_time, "
-                "bench.synthetic.choose.coreset do), or decline it with a reason"
+                f"declines() accepts {name}, but then: {_described(error)}; support it (bench.distill.segments.learn_in_time, "
+                "bench.distill.real_start.coreset do), or decline it with a reason"
             ) from error
         _check_planned(rehearsal, name, synthetic)
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 import torch
 
-from bench import plugins, temporal
+from bench import plugins
 from bench.api import (
     ClipRef,
     ClipShape,
@@ -30,22 +30,25 @@ from bench.api import (
     SyntheticSet,
     Workload,
 )
-from bench.cell import evaluate_set
-from bench.config import Value
-from bench.data.cliptable import ClipTable
+from bench.core import temporal
+from bench.core.config import Value
+from bench.core.errors import BenchError
+from bench.core.precision import FULL
+from bench.core.reporter import Reporter
+from bench.core.rng import derive_seed, generator
+from bench.data.clip_store import ClipStore
+from bench.data.clip_table import ClipTable
 from bench.data.pixels import SplitClips
-from bench.data.shapes import ShapesAppearance, ShapesOptions
-from bench.data.store import ClipStore
-from bench.errors import BenchError
-from bench.final_epoch import FinalEpoch
-from bench.grid import resolve_config
+from bench.data.sources.shapes import ShapesAppearance, ShapesOptions
+from bench.judging.evaluate import evaluate_set
+from bench.judging.final_epoch import FinalEpoch
 from bench.nets.builder import Builder
 from bench.plugins import Registries
-from bench.precision import FULL
-from bench.rng import derive_seed, generator
-from bench.store.artefacts import load_set, load_tensors, save_tensors
-from bench.store.records import Cell
-from bench.task import CellTask, Reporter, load_journal
+from bench.results.artefacts import load_set, load_tensors, save_tensors
+from bench.results.cells import Cell
+from bench.run.journal import load_journal
+from bench.run.plan import resolve_config
+from bench.run.task import CellTask
 
 IPC = 2
 CLASSES = ("amber", "blue", "coral")
@@ -167,7 +170,7 @@ class Rehearsal:
         store = store or self.store
         frames = store.clips.shape[2]
         cell = Cell(
-            self.name, {}, "", "tiny", "", {"frames": frames}, PROFILE, _NETWORK, "rehearsal/1", ipc, setting, seed,
+            self.name, 1, {}, "tiny", "", {"frames": frames}, PROFILE, _NETWORK, "rehearsal/1", ipc, setting, seed,
             budget=budget,
         )  # fmt: skip
         return CellTask(

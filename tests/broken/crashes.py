@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.synthetic.choose import declines_adaptive, pixel_bytes
+from bench.distill.real_start import declines_adaptive, pixel_bytes
 
 
 class Crashes(Method[NoOptions]):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.synthetic.choose import labels_of, pixel_bytes, random_choice
+from bench.distill.real_start import labels_of, pixel_bytes, random_choice
 
 
 class DecodedSet(SyntheticSet):

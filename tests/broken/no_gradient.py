@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from bench.api import Method, SyntheticSet, Task, Workload
-from bench.synthetic.choose import pixel_bytes, real_initialisation
+from bench.distill.real_start import pixel_bytes, real_initialisation
 
 
 class CutSet(SyntheticSet):

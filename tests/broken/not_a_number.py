@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.synthetic.choose import labels_of, pixel_bytes, random_choice
-from bench.synthetic.dense import DenseSet
+from bench.distill.real_start import labels_of, pixel_bytes, random_choice
+from bench.sets.dense import DenseSet
 
 
 class NotANumber(Method[NoOptions]):

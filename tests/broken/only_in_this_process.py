@@ -7,7 +7,7 @@ import os
 import torch
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.synthetic.choose import coreset, declines_adaptive, pixel_bytes
+from bench.distill.real_start import coreset, declines_adaptive, pixel_bytes
 
 
 class OnlyInThisProcess(Method[NoOptions]):

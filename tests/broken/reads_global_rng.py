@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.synthetic.choose import coreset, declines_adaptive, pixel_bytes
+from bench.distill.real_start import coreset, declines_adaptive, pixel_bytes
 
 
 class ReadsGlobalRng(Method[NoOptions]):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.synthetic.choose import pixel_bytes
-from bench.synthetic.dense import DenseSet
+from bench.distill.real_start import pixel_bytes
+from bench.sets.dense import DenseSet
 
 
 class UnbalancedLabels(Method[NoOptions]):

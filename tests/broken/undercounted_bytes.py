@@ -9,7 +9,7 @@ import torch
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
 from bench.data.pixels import normalise
-from bench.synthetic.choose import labels_of, pixel_bytes, random_choice
+from bench.distill.real_start import labels_of, pixel_bytes, random_choice
 
 HIDDEN: dict[int, torch.Tensor] = {}
 

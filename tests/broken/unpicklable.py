@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.synthetic.choose import coreset, declines_adaptive, pixel_bytes, random_choice
+from bench.distill.real_start import coreset, declines_adaptive, pixel_bytes, random_choice
 
 
 class Unpicklable(Method[NoOptions]):

@@ -9,7 +9,7 @@ import pytest
 
 from bench.cli import experiment
 from bench.cli import run as run_command
-from bench.store.records import RecordStore
+from bench.results.records import RecordStore
 
 SHIPPED = Path(__file__).parents[2] / "experiments"
 

@@ -10,9 +10,9 @@ import pytest
 
 from bench import plugins
 from bench.api import Geometry
+from bench.core.errors import MissingData
+from bench.data.clip_store import open_or_build
 from bench.data.spec import parse_dataset
-from bench.data.store import open_or_build
-from bench.errors import MissingData
 
 REGISTRIES = plugins.load()
 GEOMETRY = Geometry(8, 8, 32, 32, 2)

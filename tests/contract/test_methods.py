@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-import bench.task
+import bench.run.task
 from bench import plugins
-from bench.cell import run_cell
-from bench.plugins import PLUGIN_PACKAGES
-from bench.task import Journal, Reporter
+from bench.core.reporter import Reporter
+from bench.core.source import METHOD_PACKAGES
+from bench.run.cell import run_cell
+from bench.run.journal import Journal
 from bench.testing import conformance
 from bench.testing.rehearsal import IPC, Rehearsal, content, same
 
@@ -21,7 +22,7 @@ REGISTRIES = plugins.load()
 METHODS = [
     name
     for name in REGISTRIES.methods.names()
-    if REGISTRIES.methods.origin(name).where.partition(".")[0] in PLUGIN_PACKAGES
+    if REGISTRIES.methods.origin(name).where.partition(".")[0] in METHOD_PACKAGES
 ]
 LEARNED = [
     name
@@ -125,7 +126,7 @@ class Stop(Exception):
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_killed_run_ends_with_the_history_of_an_unbroken_one(rehearse, name, monkeypatch, tmp_path):
     """The process dies between a report and its checkpoint; the conformance suite stops it after the checkpoint."""
-    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
     rehearsal = rehearse(name)
     unbroken = rehearsal.task()
     rehearsal.method().distill(unbroken)
@@ -145,7 +146,7 @@ def test_a_killed_run_ends_with_the_history_of_an_unbroken_one(rehearse, name, m
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_checkpoint_of_another_cell_is_not_taken(rehearse, name, monkeypatch, tmp_path):
-    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
     rehearsal, path = rehearse(name), tmp_path / "state.safetensors"
     rehearsal.method().distill(rehearsal.task(seed=1, path=path))
     task = rehearsal.task(path=path)

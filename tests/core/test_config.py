@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import config
-from bench.errors import BenchError
+from bench.core import config
+from bench.core.errors import BenchError
 
 
 @dataclass(frozen=True)

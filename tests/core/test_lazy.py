@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bench import lazy
+from bench.core import lazy
 
 FILES = {
     "__init__.py": "import builtins\nbuiltins.ran.append(__name__)\nfrom {name} import inner\nanswer = 42\nclass Thing: pass\n",
@@ -94,7 +94,7 @@ def test_loading_an_ordinary_module_does_nothing(heavy):
 
 TORCH = """
 import sys
-from bench import lazy
+from bench.core import lazy
 lazy.defer("torch")
 import torch
 import torch

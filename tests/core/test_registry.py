@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.errors import BenchError
-from bench.registry import Origin, Registry, Unavailable
+from bench.core.errors import BenchError
+from bench.core.registry import Origin, Registry, Unavailable
 
 
 @pytest.fixture

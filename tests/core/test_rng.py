@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.rng import derive_seed, generator
+from bench.core.rng import derive_seed, generator
 
 KEYS = st.lists(st.text(max_size=8) | st.integers(-(10**20), 10**20), max_size=4).map(tuple)
 

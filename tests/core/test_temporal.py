@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import temporal
-from bench.errors import BenchError
-from bench.temporal import TemporalSetting
+from bench.core import temporal
+from bench.core.errors import BenchError
+from bench.core.temporal import TemporalSetting
 
 
 def test_the_presets_of_16_frames():

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.core.errors import BenchError
 from bench.data import download as module
 from bench.data.download import download, unpack, unpack_files
-from bench.errors import BenchError
 
 BODY = np.random.default_rng(0).bytes(300_000)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from bench.core.errors import BenchError
 from bench.data import leaks
-from bench.errors import BenchError
 from tests.data import videos
 
 

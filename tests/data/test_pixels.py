@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from bench import training
 from bench.api import ClipRef, ClipShape, Recipe
-from bench.data.cliptable import ClipTable
+from bench.core.rng import generator
+from bench.data.clip_store import ClipStore
+from bench.data.clip_table import ClipTable
 from bench.data.pixels import SplitClips, copied, fits, gathered, normalise, picked
-from bench.data.store import ClipStore
+from bench.judging import training
+from bench.judging.frozen import FrozenSet
+from bench.judging.probes import probed
+from bench.judging.protocols.wang2024 import DrawnClips
 from bench.nets.convnet3d import SmallConvNet3D
-from bench.probes import probed
-from bench.protocol_wang2024 import DrawnClips
-from bench.rng import generator
-from bench.synthetic.frozen import FrozenSet
-from bench.synthetic.real import RealSet
+from bench.sets.real import RealSet
 
 CPU = torch.device("cpu")
 MUCH = 1 << 40

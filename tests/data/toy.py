@@ -12,9 +12,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import lazy
 from bench.api import ClipIndex, ClipRef, Dataset, Geometry, NoOptions
-from bench.errors import UnreadableClip
+from bench.core import lazy
+from bench.core.errors import UnreadableClip
 
 GEOMETRY = Geometry(frames=2, gap=1, scale=4, size=4, views=2)
 

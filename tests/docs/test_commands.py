@@ -12,7 +12,7 @@ import pytest
 
 import bench
 from bench.cli.main import _parser
-from bench.store.records import RecordStore
+from bench.results.records import RecordStore
 from bench.testing import conformance
 from tests.data import videos
 

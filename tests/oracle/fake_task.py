@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from bench import temporal
 from bench.api import Artefact, ClipShape, Metric, SyntheticSet, Task, Upstream
-from bench.nets.classifier import Classifier
+from bench.core import temporal
+from bench.core.classifier import Classifier
+from bench.core.rng import generator
 from bench.nets.convnet2d import FrameConvNet
 from bench.nets.convnet3d import SmallConvNet3D
-from bench.rng import generator
 
 
 class InMemory(Artefact):

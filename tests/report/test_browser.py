@@ -10,7 +10,7 @@ import pytest
 from bench.report.content import content
 from bench.report.page import page
 from bench.report.pictures import data_uri, png, sprite
-from bench.store.records import PhaseCost, Record
+from bench.results.records import PhaseCost, Record
 from tests.report.chromium import MISSING, Browser, find
 from tests.tables.conftest import record
 

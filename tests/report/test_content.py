@@ -10,7 +10,7 @@ import pytest
 
 from bench.report.content import MOST_POINTS, content, thinned
 from bench.report.page import embedded, page
-from bench.store.records import PhaseCost
+from bench.results.records import PhaseCost
 from bench.tables.leaderboard import leaderboards
 from tests.tables.conftest import record
 

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from bench.report import pictures
 
 

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-import bench.task
-from bench import cell as cells
-from bench import training
+import bench.run.task
 from bench.api import Recipe
-from bench.cell import run_cell
+from bench.core.frame_order import shuffled_order
+from bench.core.reporter import Reporter
+from bench.core.rng import generator
 from bench.data.pixels import normalise
-from bench.motion import measure
-from bench.probes import shuffled_order
-from bench.rng import generator
-from bench.store.artefacts import load_set
-from bench.store.records import from_json
-from bench.synthetic.dense import DenseSet
-from bench.task import Reporter
+from bench.judging import training
+from bench.judging.motion import measure
+from bench.results.artefacts import load_set
+from bench.results.records import from_json
+from bench.run import cell as cells
+from bench.run.cell import run_cell
+from bench.sets.dense import DenseSet
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_a_cell_cut_short_in_its_evaluation_distils_nothing_again(run, context, 
 
 def test_a_damaged_checkpoint_is_started_over(run, context, monkeypatch):
     expected = run("tiny-walk", where=dataclasses.replace(context, out=context.out.with_name("unbroken")))
-    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
 
     def stop(phase, step, total, loss):
         if phase == "distil" and step == 4:
@@ -363,7 +363,7 @@ def test_damaged_partial_evaluations_are_done_again(run, context):
 
 
 def test_costs_are_summed_over_the_parts_of_a_cell(run, context, monkeypatch):
-    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setenv("TINY_PAUSE", "0.05")
 
     def stop(phase, step, total, loss):

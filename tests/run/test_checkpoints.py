@@ -7,20 +7,21 @@ import dataclasses
 import pytest
 import torch
 
-import bench.task
-from bench import protocol_wang2024, training
+import bench.run.task
 from bench.api import Checkpoints, Clips, Recipe, SyntheticSet
-from bench.cell import run_cell
-from bench.checkpoints import FileCheckpoints
-from bench.errors import OutOfTime
-from bench.nets.classifier import Classifier
+from bench.core.classifier import Classifier
+from bench.core.errors import OutOfTime
+from bench.core.reporter import Reporter
+from bench.core.rng import generator
+from bench.judging import training
+from bench.judging.protocols import wang2024 as protocol_wang2024
+from bench.judging.protocols.standard import Quick
+from bench.judging.protocols.wang2024 import Wang2024
+from bench.judging.snapshots import generators
 from bench.nets.layers import SeededDropout
-from bench.protocol import Quick
-from bench.protocol_wang2024 import Wang2024
-from bench.rng import generator
-from bench.snapshots import generators
-from bench.store.artefacts import load_tensors, save_tensors
-from bench.task import Reporter
+from bench.results.artefacts import load_tensors, save_tensors
+from bench.run.cell import run_cell
+from bench.run.checkpoints import FileCheckpoints
 
 CPU = torch.device("cpu")
 QUIET = Reporter(lambda *_: None, lambda _: None)
@@ -223,7 +224,7 @@ def test_states_of_others_and_damaged_ones_are_not_resumed_from(tmp_path):
 @pytest.mark.parametrize("phase", ["evaluate", "probe"])
 @pytest.mark.parametrize("at", [2, 6, 7, 10])
 def test_a_cell_cut_within_a_training_repeats_no_update(plan, registries, context, reporter, monkeypatch, phase, at):
-    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
     (planned,) = plan("tiny-walk")
     expected = run_cell(planned, registries, dataclasses.replace(context, out=context.out / "whole"), reporter)
 
@@ -254,7 +255,7 @@ def test_when_the_time_is_up_the_state_is_kept_first(tmp_path):
 
 
 def test_the_cost_of_an_interrupted_training_is_charged(plan, registries, context, monkeypatch):
-    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
     (planned,) = plan("tiny-walk")
 
     def stop(phase, step, total, loss):
@@ -273,7 +274,7 @@ def test_the_cost_of_an_interrupted_training_is_charged(plan, registries, contex
 
 
 def test_a_damaged_training_is_named_and_starts_again(plan, registries, context, reporter, monkeypatch):
-    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
     (planned,) = plan("tiny-walk")
     expected = run_cell(planned, registries, dataclasses.replace(context, out=context.out / "whole"), reporter)
 
@@ -295,8 +296,10 @@ def test_a_damaged_training_is_named_and_starts_again(plan, registries, context,
 def test_the_network_that_coresets_are_chosen_with_goes_on_within_its_training(
     plan, registries, context, reporter, monkeypatch
 ):
-    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(bench.task, "_shortened", lambda recipe: recipe)  # six updates, so that it can stop amid them
+    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(
+        bench.run.task, "_shortened", lambda recipe: recipe
+    )  # six updates, so that it can stop amid them
     (planned,) = plan("herding")
     expected = run_cell(planned, registries, dataclasses.replace(context, cache=context.cache / "other"), reporter)
     seen = []
@@ -316,9 +319,9 @@ def test_the_network_that_coresets_are_chosen_with_goes_on_within_its_training(
 
 
 def test_the_network_that_coresets_are_chosen_with_trains_for_less_than_one_that_is_judged():
-    recipe = bench.task._shortened(Quick.recipe)
+    recipe = bench.run.task._shortened(Quick.recipe)
     assert (recipe.updates(64), recipe.updates(6400), recipe.lr) == (20, 200, 0.03)
-    assert bench.task._shortened(Wang2024.recipe).updates(257) == 40
+    assert bench.run.task._shortened(Wang2024.recipe).updates(257) == 40
 
 
 def test_testing_between_updates_does_not_leave_the_network_in_evaluation():

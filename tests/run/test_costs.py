@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from bench.api import SyntheticSet
-from bench.costs import PhaseMeter, count_set
-from bench.engines.child import ALLOCATOR, prepare_environment
-from bench.store.records import PhaseCost, StoredTensor
-from bench.synthetic.dense import DenseSet
+from bench.results.records import PhaseCost, StoredTensor
+from bench.run.costs import PhaseMeter, count_set
+from bench.run.engines.worker import ALLOCATOR, prepare_environment
+from bench.sets.dense import DenseSet
 
 CPU = torch.device("cpu")
 
@@ -118,7 +118,7 @@ def test_the_peak_is_that_of_the_phase():
 
 FREED = """
 import torch
-from bench.costs import PhaseMeter
+from bench.run.costs import PhaseMeter
 with PhaseMeter(torch.device("cpu")) as large:
     held = [torch.ones(5_000_000) for _ in range(10)]  # blocks that worker processes keep
     del held

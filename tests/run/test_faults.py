@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-import bench.task
-from bench.cell import run_cell
-from bench.engines.carry import carry_out
-from bench.engines.engine import Order, Work, stamp
-from bench.engines.events import CellFinished, CellLog
-from bench.store.records import RecordStore
-from bench.task import Reporter
+import bench.run.task
+from bench.core.reporter import Reporter
+from bench.results.records import RecordStore
+from bench.run.cell import run_cell
+from bench.run.engines.engine import Order, Work, stamp
+from bench.run.engines.events import CellFinished, CellLog
+from bench.run.engines.one_cell import carry_out
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def carried_out(cells, registries, context):
 def test_without_room_for_checkpoints_a_cell_goes_on_and_says_so_once(
     plan, registries, context, unbroken, full_disk, monkeypatch
 ):
-    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
     full_disk("checkpoints")
     (planned,) = plan("tiny-walk")
     lines = []
@@ -235,7 +235,7 @@ def test_a_damaged_list_of_test_clips_is_written_again(plan, registries, context
 
 
 def test_files_left_half_written_by_killed_processes_do_not_pile_up(plan, registries, context, reporter, monkeypatch):
-    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
     (planned,) = plan("tiny-walk")
     folder = context.out / "checkpoints" / planned.cell.id()
     left = context.out / "artefacts" / f".{planned.cell.id()[:16]}.abcd"

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from bench.cell import run_cell
+from bench.run.cell import run_cell
 from bench.tables.leaderboard import leaderboards
 from bench.tables.probes import temporal_tables
 from bench.tables.stats import interval

@@ -8,19 +8,20 @@ import json
 import pytest
 import torch
 
-from bench import cell as cells
-from bench import protocol_wang2024, training
 from bench.api import Clips
-from bench.cell import run_cell
-from bench.microbatch import limit
-from bench.nets.classifier import Classifier
+from bench.core.classifier import Classifier
+from bench.core.reporter import Reporter
+from bench.core.rng import generator
+from bench.judging import training
+from bench.judging.protocols import wang2024 as protocol_wang2024
+from bench.judging.protocols.standard import Quick
+from bench.judging.protocols.wang2024 import Wang2024, pooled_test, standardising
 from bench.nets.layers import SeededDropout
-from bench.protocol import Quick
-from bench.protocol_wang2024 import Wang2024, pooled_test, standardising
-from bench.rng import generator
-from bench.store.records import from_json
-from bench.synthetic.dense import DenseSet
-from bench.task import Reporter
+from bench.nets.microbatch import limit
+from bench.results.records import from_json
+from bench.run import cell as cells
+from bench.run.cell import run_cell
+from bench.sets.dense import DenseSet
 
 SHAPE = (3, 2, 4, 4)
 

@@ -17,9 +17,9 @@ import time
 import psutil
 import pytest
 
-from bench.store.claims import Claims
-from bench.store.merge import differing, facts
-from bench.store.records import RecordStore
+from bench.results.claims import Claims
+from bench.results.merge import differing, facts
+from bench.results.records import RecordStore
 
 KILLS = int(os.environ.get("BENCH_KILLS", "50")) // 2
 
@@ -29,7 +29,7 @@ class Grid:
 
     def __init__(self, tiny_plugin, folder):
         hasty = folder / "hasty.py"  # a checkpoint each step
-        hasty.write_text("import bench.task\nbench.task.CHECKPOINT_SECONDS = 0.0\n")
+        hasty.write_text("import bench.run.task\nbench.task.CHECKPOINT_SECONDS = 0.0\n")
         self.folder = folder
         self.command = [
             sys.executable, "-m", "bench", "run", "--plugin", tiny_plugin, "--plugin", hasty, "--datasets", "tiny", "--methods",

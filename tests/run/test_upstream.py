@@ -11,11 +11,11 @@ import pytest
 import torch
 from filelock import FileLock
 
-from bench.cell import run_cell
-from bench.store.artefacts import load_set
-from bench.store.records import PhaseCost
-from bench.task import Reporter
-from bench.upstream import PassingArtefact, has_room, open_or_make, part_path, trim
+from bench.core.reporter import Reporter
+from bench.results.artefacts import load_set
+from bench.results.records import PhaseCost
+from bench.run.cell import run_cell
+from bench.run.upstream import PassingArtefact, has_room, open_or_make, part_path, trim
 
 MTT = {"steps": 1, "syn_steps": 1, "max_start_epoch": 2, "experts": 3, "expert_batch": 4, "expert_lr": 0.1}
 COST = PhaseCost(2.0, 1.5, 0, 7)
@@ -288,9 +288,9 @@ def test_a_cell_stopped_in_its_upstream_goes_on_to_the_same_record(plan, registr
 
 
 def test_stage_one_resumes_from_its_checkpoint(plan, registries, context, reporter, monkeypatch):
-    import bench.task
+    import bench.run.task
 
-    monkeypatch.setattr(bench.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
     (cell,) = plan("static-only", overrides={"static-only": {"static_steps": "6", "static_batch": "4"}})
     whole = run_cell(cell, registries, dataclasses.replace(context, cache=context.cache / "other"), reporter)
     steps = []

@@ -16,16 +16,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bench.api import Geometry
+from bench.core.errors import BenchError
 from bench.data import leaks
 from bench.data.spec import parse_dataset
-from bench.errors import BenchError
-from bench.store import records, tested
-from bench.store.claims import me
-from bench.store.records import RecordStore, from_json
+from bench.results import records
+from bench.results import test_clips as tested
+from bench.results.claims import me
+from bench.results.records import RecordStore, from_json
 from bench.tables import formats
 from bench.tables.layouts import BY
 from bench.tables.published import read as read_published
-from tests.store.test_records import RECORD
+from tests.results.test_records import RECORD
 
 TIMES = int(os.environ.get("BENCH_FUZZ", "1"))
 FUZZ = settings(

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from bench.store.merge import differing, facts
-from bench.store.records import RecordStore
+from bench.results.merge import differing, facts
+from bench.results.records import RecordStore
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1800)]
 

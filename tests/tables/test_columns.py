@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from bench.probes import PROBES
+from bench.core.frame_order import PROBES
 from bench.report.content import content
 from bench.tables import columns, leaderboard, probes, remarks
 from bench.tables.columns import COLUMNS, ORDER, Column, Line, columns_of, values_of

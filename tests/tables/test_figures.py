@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from bench.store.records import PhaseCost, StoredTensor
+from bench.results.records import PhaseCost, StoredTensor
 from bench.tables.ddranking import relative_scores
 from bench.tables.remarks import (
     HOST,

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from bench.store.records import PhaseCost
+from bench.results.records import PhaseCost
 from bench.tables.bootstrap import bootstrap_interval
 from bench.tables.formats import FORMATS, render
 from bench.tables.layouts import BY

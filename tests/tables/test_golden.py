@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.store.records import Motion, PhaseCost
+from bench.results.records import Motion, PhaseCost
 from bench.tables.formats import FORMATS, render
 from bench.tables.layouts import BY
 from bench.tables.published import read

@@ -8,9 +8,9 @@ import json
 
 import pytest
 
-from bench import bits
-from bench.store import tested
-from bench.store.records import RecordStore, from_json
+from bench.core import bitstrings as bits
+from bench.results import test_clips as tested
+from bench.results.records import RecordStore, from_json
 from bench.tables.leaderboard import leaderboards
 from bench.tables.leaks import Leaks, accuracy_without
 

@@ -9,7 +9,7 @@ import statistics
 
 import pytest
 
-from bench.store.records import Motion
+from bench.results.records import Motion
 from bench.tables.bootstrap import bootstrap_interval
 from bench.tables.formats import render
 from bench.tables.leaderboard import leaderboards

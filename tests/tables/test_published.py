@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from bench.tables.published import COLUMNS, beside, parse, read
 
 SHIPPED = Path(__file__).parents[2] / "results" / "published.csv"

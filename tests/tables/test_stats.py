@@ -285,7 +285,7 @@ def test_range_quantile_agrees_with_scipy(count):
 def test_distributions_import_no_torch():
     """Parts of SciPy look for torch where it was deferred, and so import it."""
     script = (
-        "from bench import lazy; lazy.defer('torch')\n"
+        "from bench.core import lazy; lazy.defer('torch')\n"
         "from bench.tables.stats import chi_squared_tail, range_quantile, t_quantile, t_tail\n"
         "t_tail(2.0, 3), t_quantile(0.95, 3), chi_squared_tail(2.0, 3), range_quantile(0.95, 3)\n"
         "assert not lazy.is_loaded('torch')\n"

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench.api import ClipShape
-from bench.nets.classifier import Classifier
+from bench.core.classifier import Classifier
 from bench.nets.layers import initialise
 
 

@@ -8,8 +8,8 @@ from typing import final
 import torch
 
 from bench.api import Method, SyntheticSet, Task, Workload
-from bench.synthetic.choose import pixel_bytes
-from bench.synthetic.dense import DenseSet
+from bench.distill.real_start import pixel_bytes
+from bench.sets.dense import DenseSet
 from distill_example._draw import drawn
 
 

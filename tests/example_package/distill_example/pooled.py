@@ -9,7 +9,7 @@ import torch
 from bench.api import ClipShape, Network
 
 if TYPE_CHECKING:
-    from bench.nets.classifier import Classifier
+    from bench.core.classifier import Classifier
 
 WIDTH = 32
 

@@ -1,0 +1,88 @@
+"""Files that other processes may write, damage or wait for at the same time."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+SUFFIX = ".damaged"
+
+
+def set_aside(path: Path) -> Path:
+    """Renames a damaged file or folder to ``<name>.damaged`` beside it, in the place of an older one.
+
+    Returns:
+        Its new path; the old one if the folder cannot be written to.
+    """
+    target = path.with_name(path.name + SUFFIX)
+    with contextlib.suppress(OSError):
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        os.replace(path, target)
+        return target
+    return path
+
+
+@contextmanager
+def locked(folder: Path, wait: Callable[[str], None]) -> Iterator[None]:
+    """Keeps other processes from making the same folder at the same time.
+
+    Args:
+        folder: its name is ``name-key``; the lock lies beside it.
+        wait: called about once a second, with a line for the user, while another process has the lock; may raise.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    while True:
+        try:
+            lock.acquire(timeout=1.0)
+            break
+        except Timeout:
+            wait(f"waiting for another cell to make {folder.name.rpartition('-')[0]}")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling per value: sorted keys, no spaces."""
+    return _CANONICAL.encode(value)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Writes a file so that readers see either the old or the complete new one, even after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def sweep(path: Path) -> None:
+    """Removes what killed processes left beside a file that they were writing. Call it only while nobody else writes it."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()

@@ -1,0 +1,37 @@
+"""How a running computation tells the outside what happens, and learns that its time is up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.core.errors import OutOfTime
+
+
+@dataclass
+class Reporter:
+    """How a running cell tells the outside what happens.
+
+    Attributes:
+        step: called with (phase, step, total, loss).
+        log: called with a line for the user.
+        deadline: after which the cell stops, by ``time.monotonic``, or None.
+        late: what is said then.
+    """
+
+    step: Callable[[str, int, int, float | None], None]
+    log: Callable[[str], None]
+    deadline: float | None = None
+    late: str = "the run's time limit passed"
+
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def check_time(self) -> None:
+        """Raises:
+        OutOfTime: the deadline has passed.
+        """
+        if self.is_late():
+            raise OutOfTime(self.late)

@@ -1,0 +1,63 @@
+"""Sets made of real clips: which ones, and what of them is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from bench.api import SyntheticSet, Task, Workload
+from bench.sets.dense import DenseSet
+from bench.sets.keyframes import KeyframeSet, stored_frames
+
+
+def random_choice(task: Task) -> list[torch.Tensor]:
+    """IPC random training clips of each class (all of a class that has fewer).
+
+    The draw is that of `task.rng("choice")`, so the `random` baseline stores exactly the clips that learned methods of the
+    same distillation seed start from: their difference is what learning added.
+    """
+    rng = task.rng("choice")
+    chosen = []
+    for label in range(len(task.classes)):
+        own = task.indices(label)
+        chosen.append(own[torch.randperm(len(own), generator=rng)[: task.ipc]])
+    return chosen
+
+
+def labels_of(chosen: Sequence[torch.Tensor]) -> torch.Tensor:
+    """``(N,)`` int64 labels of a choice per class."""
+    return torch.cat([torch.full((len(index),), label) for label, index in enumerate(chosen)])
+
+
+def coreset(task: Task, chosen: Sequence[torch.Tensor]) -> SyntheticSet:
+    """A set of the chosen clips as they were decoded, uint8, middle window: the frames that the temporal setting stores."""
+    return _as_set(task, task.pixels(torch.cat(list(chosen))), chosen)
+
+
+def real_initialisation(task: Task) -> SyntheticSet:
+    """A set that starts from random real clips, in network units, ready to be learned: the frames that the setting stores."""
+    chosen = random_choice(task)
+    return _as_set(task, task.clips(torch.cat(chosen)), chosen)
+
+
+def _as_set(task: Task, clips: torch.Tensor, chosen: Sequence[torch.Tensor]) -> SyntheticSet:
+    setting, frames = task.setting, task.clip.frames
+    if setting.n_syn == frames or setting.interpolation == "adaptive":
+        return DenseSet(clips.contiguous(), labels_of(chosen))
+    kept = stored_frames(clips, setting.n_syn, setting.interpolation, setting.segments).contiguous()
+    return KeyframeSet(kept, labels_of(chosen), frames, setting.interpolation, setting.segments)
+
+
+def pixel_bytes(work: Workload, each: int) -> int:
+    """Bytes of the stored frames of IPC clips a class, ``each`` bytes a number; where learning places them, the most."""
+    if work.setting.interpolation == "adaptive":
+        return each * work.classes * work.ipc * work.clip.values() + work.classes * work.ipc * work.clip.frames
+    return each * work.classes * work.ipc * work.clip.values() // work.clip.frames * work.setting.n_syn
+
+
+def declines_adaptive(work: Workload, name: str) -> str | None:
+    """Why a method that learns nothing cannot place frames where learning asks for them."""
+    if work.setting.interpolation != "adaptive":
+        return None
+    return f"{name} learns nothing that could ask for more frames"

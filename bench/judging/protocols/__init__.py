@@ -1,0 +1,1 @@
+"""The protocols that users ask for by name."""

@@ -1,0 +1,252 @@
+"""The evaluation of the published code (github.com/yuz1wan/video_distillation), so that published figures have a neighbour.
+
+Its test is random (windows and flips are drawn) and depends on the batch (each is standardised by its own mean and standard
+deviation); what is the same here and what is not stands in docs/concepts.md. Figures of it and of `standard` never mix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, final
+
+import torch
+
+from bench.api import Checkpoints, Clips, Evaluation, Protocol, Recipe, SyntheticSet
+
+if TYPE_CHECKING:
+    from bench.core.classifier import Classifier
+    from bench.judging.training import Course, TestResult
+
+PASSES = 3
+"""Times that all test clips are classified, each time in newly drawn windows; the counts are pooled."""
+
+TEST_BATCH = 64
+"""Test clips that are standardised together."""
+
+CHECKPOINTS = 10
+"""Evenly spaced points of the training at which the network is tested, the last at its end."""
+
+EPOCHS, CUT = 501, 252
+"""Epochs for sets with class labels, and how many of them have the full learning rate."""
+
+SQUARED_EPOCHS, SQUARED_LR, SQUARED_WARMUP = 1001, 1e-4, 100
+"""For sets whose labels are targets of a squared error (FRePo): epochs, learning rate of AdamW, epochs of its linear rise."""
+
+
+@final
+class Wang2024(Protocol):
+    """SGD for 501 epochs on standardised batches, a tenth of the rate after 252; tested in random windows, three passes pooled.
+
+    A set with a learned rate is trained at it; a set whose labels are targets is trained by AdamW on the mean squared error
+    for 1,001 epochs, and its batches are not standardised.
+    """
+
+    name = "wang2024"
+    version = 1
+    networks = 5
+    recipe = Recipe(epochs=EPOCHS, batch=256, lr=0.01, milestones=(CUT / EPOCHS,))
+    fit_threshold = 0.9
+    frozen_training = False
+
+    def evaluate(
+        self,
+        train: SyntheticSet,
+        test: Clips,
+        classes: int,
+        build: Callable[[torch.Generator], Classifier],
+        network: int,
+        progress: Callable[[int, int, float], None],
+        probes: Mapping[str, Clips] | None = None,
+        saved: Checkpoints | None = None,
+    ) -> Evaluation:
+        """See `Protocol`. Confusion, top-5 and probes count each test clip three times."""
+        from bench.core.rng import generator
+        from bench.judging import training
+
+        squared = train.label_loss == "squared" and train.labels.is_floating_point()
+        built = build(generator("evaluation", "network", network))
+        classifier = built if squared else standardising(built)
+        rendering = generator("evaluation", "render", network)
+        order = generator("evaluation", "order", network)
+        epochs = SQUARED_EPOCHS if squared else EPOCHS
+        updates = epochs * -(-len(train) // self.recipe.batch)
+        due = {-(-epochs * point // CHECKPOINTS) for point in range(1, CHECKPOINTS + 1)}
+
+        def tested(clips: Clips, epoch: int) -> TestResult:
+            return pooled_test(classifier, clips, classes, generator("evaluation", "windows", network, epoch))
+
+        kept = None if saved is None else saved.resume()
+        checkpoints: list[int] = [] if kept is None else kept[1][_TESTED].tolist()
+        beside = (
+            None if saved is None else _Beside(saved, lambda: {_TESTED: torch.tensor(checkpoints, dtype=torch.int64)})
+        )
+        course = (_squared if squared else _sgd)(built, train, self.recipe)
+        for done, last in training.updates(built, train, course, order, rendering, beside):
+            if done * epochs % updates == 0 and (epoch := done * epochs // updates) in due:
+                classifier.eval()
+                result, loss = tested(test, epoch), float(last)
+                checkpoints.append(result.correct())
+                progress(done, updates, loss)
+        classifier.eval()
+        accuracy = training.training_accuracy(classifier, train, rendering)
+        return Evaluation(
+            network=network,
+            confusion=result.confusion,
+            top5=result.top5,
+            train_accuracy=accuracy,
+            fitted=accuracy >= self.fit_threshold,
+            loss=loss if math.isfinite(loss) else None,
+            updates=updates,
+            probes={name: tested(altered, epochs).correct() for name, altered in (probes or {}).items()},
+            correct_clips=result.correct_clips,
+            checkpoints=tuple(checkpoints),
+        )
+
+
+_TESTED = "tested"
+
+
+def standardising(network: Classifier) -> Classifier:
+    """The network with each batch's own mean and standard deviation (over all of its numbers) taken out before it."""
+    from bench.core.classifier import Classifier
+
+    class Standardising(Classifier):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def features(self, clips: torch.Tensor) -> torch.Tensor:
+            return self.network.features(_standardised(clips))
+
+        def embedding(self, clips: torch.Tensor) -> torch.Tensor:
+            return self.network.embedding(_standardised(clips))
+
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.network(_standardised(clips))
+            return logits
+
+    return Standardising()
+
+
+def _standardised(clips: torch.Tensor) -> torch.Tensor:
+    return (clips - clips.mean()) / clips.std()
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Training
+
+
+def _sgd(network: Classifier, data: SyntheticSet, recipe: Recipe) -> Course:
+    """SGD on the cross-entropy of standardised batches. After the cut, a tenth of the rate, and no momentum from before it."""
+    from bench.judging.training import Course
+
+    rate = recipe.lr if data.rate is None else float(data.rate)
+    optimiser = torch.optim.SGD(network.parameters(), rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    epoch = -(-len(data) // recipe.batch)
+
+    def before(update: int) -> None:
+        if update == CUT * epoch:  # the published code makes a new optimiser there
+            optimiser.state.clear()
+        optimiser.param_groups[0]["lr"] = rate if update < CUT * epoch else rate * recipe.decay
+
+    loss = torch.nn.functional.cross_entropy
+    return Course(recipe.batch, EPOCHS * epoch, optimiser, before, loss, _standardised)
+
+
+def _squared(network: Classifier, data: SyntheticSet, recipe: Recipe) -> Course:
+    """AdamW on the mean squared error, the rate rising, then falling along a cosine."""
+    from bench.judging.training import Course
+
+    optimiser = torch.optim.AdamW(network.parameters(), SQUARED_LR, weight_decay=recipe.weight_decay)
+    epoch = -(-len(data) // recipe.batch)
+    rates = _squared_rates()
+
+    def before(update: int) -> None:
+        optimiser.param_groups[0]["lr"] = rates[update // epoch]
+
+    return Course(recipe.batch, SQUARED_EPOCHS * epoch, optimiser, before, torch.nn.functional.mse_loss)
+
+
+def _squared_rates() -> list[float]:
+    """The rate of each epoch: known before training, so that a training that goes on need not count them again."""
+    optimiser = torch.optim.SGD([torch.zeros(1)], SQUARED_LR)
+    rise = torch.optim.lr_scheduler.LinearLR(optimiser, start_factor=0.01, total_iters=SQUARED_WARMUP)
+    fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, SQUARED_EPOCHS, eta_min=0.01 * SQUARED_LR)
+    schedule = torch.optim.lr_scheduler.ChainedScheduler([rise, fall])
+    rates = []
+    for _ in range(SQUARED_EPOCHS):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    return rates
+
+
+@final
+class _Beside(Checkpoints):
+    """Checkpoints that hold some tensors more.
+
+    Args:
+        saved: keeps them.
+        more: gives the tensors.
+    """
+
+    def __init__(self, saved: Checkpoints, more: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+        self.saved = saved
+        self.more = more
+
+    def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+        """See `Checkpoints`."""
+        self.saved.checkpoint(step, lambda: {**state(), **self.more()})
+
+    def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
+        """See `Checkpoints`."""
+        return self.saved.resume()
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Testing
+
+
+def pooled_test(network: Classifier, clips: Clips, classes: int, rng: torch.Generator) -> TestResult:
+    """Classifies every clip once a pass, in a window and with or without a flip drawn from ``rng``; all counts added up."""
+    from bench.core import bitstrings as bits
+    from bench.judging import training
+
+    results = [training.test(network, DrawnClips(clips, rng), classes, TEST_BATCH) for _ in range(PASSES)]
+    total = torch.tensor([result.confusion for result in results]).sum(dim=0)
+    correct = [flag for result in results for flag in bits.unpack(result.correct_clips, len(clips))]
+    top5 = [result.top5 for result in results if result.top5 is not None]
+    return training.TestResult(tuple(map(tuple, total.tolist())), sum(top5) if top5 else None, bits.pack(correct))
+
+
+@final
+class DrawnClips(Clips):
+    """Each clip in one of its stored windows, mirrored or not, both drawn once, with equal chances."""
+
+    def __init__(self, clips: Clips, rng: torch.Generator) -> None:
+        self.clips = clips
+        self.labels = clips.labels
+        self.window = torch.randint(clips.views(), (len(clips),), generator=rng)
+        self.mirrored = torch.rand(len(clips), generator=rng) < 0.5
+
+    def views(self) -> int:
+        """One: the drawn one."""
+        return 1
+
+    def streamed(self) -> bool:
+        """As the clips are."""
+        return self.clips.streamed()
+
+    def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
+        """See `Clips`."""
+        windows = self.window[index]
+        shown = torch.empty(0)
+        for number in sorted(set(windows.tolist())):
+            places = (windows == number).nonzero().flatten()
+            found = self.clips.batch(index[places], number)
+            if len(shown) == 0:
+                shown = found.new_empty(len(index), *found.shape[1:])
+            shown[places.to(found.device)] = found
+        mirrored = self.mirrored[index].to(shown.device).view(-1, 1, 1, 1, 1)
+        return torch.where(mirrored, shown.flip(-1), shown)

@@ -1,0 +1,1 @@
+"""The networks that users ask for by name: one module a family."""

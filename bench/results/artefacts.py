@@ -1,0 +1,133 @@
+"""Tensors on disk: distilled sets, checkpoints and upstream results, as safetensors. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+
+from bench.api import LabelLoss, SyntheticSet
+from bench.core.errors import BenchError
+from bench.core.files import canonical_json, write_atomic
+from bench.plugins import Registries
+from bench.results.migrations import current_cell
+
+TENSORS = "memory.safetensors"
+MANIFEST = "manifest.json"
+_LABELS = "labels"
+_RATE = "rate"
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
+    """Writes one file atomically; ``meta`` (JSON) goes into its header."""
+    from safetensors.torch import save
+
+    plain: dict[str, torch.Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        # safetensors refuses two tensors that share memory.
+        plain[name] = tensor.clone() if tensor.untyped_storage().data_ptr() in storages else tensor
+        storages.add(plain[name].untyped_storage().data_ptr())
+    write_atomic(path, save(plain, metadata={"meta": canonical_json(dict(meta))}))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """What `save_tensors` wrote, on the CPU; None if there is no such file or it is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta = json.loads((file.metadata() or {}).get("meta", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 (not a mapping)
+    except (OSError, SafetensorError, ValueError):
+        return None
+
+
+def load_meta(path: Path) -> dict[str, Any] | None:
+    """What `save_tensors` was told beside the tensors, without reading these; None if there is no such file, or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta: dict[str, Any] = json.loads((file.metadata() or {}).get("meta", "{}"))
+            return meta
+    except (OSError, SafetensorError, ValueError):
+        return None
+
+
+def save_set(folder: Path, synthetic: SyntheticSet, manifest: Mapping[str, Any]) -> None:
+    """Archives a set: ``memory.safetensors`` beside ``manifest.json``; the folder appears whole or not at all.
+
+    Args:
+        folder: replaced if it exists.
+        synthetic: the set.
+        manifest: what else a reader needs (the cell, class names, the dataset as the user wrote it).
+    """
+    tensors = {**synthetic.stored(), _LABELS: synthetic.labels}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(f".{glob.escape(folder.name[:16])}.*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:16]}."))
+    try:
+        save_tensors(temporary / TENSORS, tensors, {})
+        body = {
+            **manifest,
+            "kind": synthetic.name,
+            "options": synthetic.options(),
+            "label_loss": synthetic.label_loss,
+        }
+        write_atomic(temporary / MANIFEST, (json.dumps(body, indent=1, sort_keys=True) + "\n").encode())
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[str, Any]]:
+    """A set and its manifest.
+
+    Args:
+        folder: as `save_set` wrote it.
+        registries: to find the kind of set.
+
+    Raises:
+        BenchError: not such a folder, damaged, or of an unknown kind.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        kind, options = str(manifest["kind"]), dict(manifest["options"])
+        label_loss = manifest.get("label_loss", "cross-entropy")
+        if label_loss not in get_args(LabelLoss):
+            raise ValueError(f"no label loss {label_loss!r}")
+        if "cell" in manifest:
+            manifest["cell"] = current_cell(dict(manifest["cell"]))
+    except OSError as error:
+        raise BenchError(f"{folder}: no distilled set there: cannot read {MANIFEST} ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"{folder}: {MANIFEST} is damaged: {error}") from error
+    loaded = load_tensors(folder / TENSORS)
+    if loaded is None or _LABELS not in loaded[0]:
+        raise BenchError(f"{folder}: {TENSORS} is missing or damaged")
+    tensors = loaded[0]
+    labels, rate = tensors.pop(_LABELS), tensors.pop(_RATE, None)
+    try:
+        made = registries.sets.get(kind)
+    except BenchError as error:
+        raise BenchError(f"{folder}: {error}; if a plugin file defines it, give that file: --plugin FILE.py") from error
+    try:
+        synthetic = made.restore(tensors, labels, options)
+        synthetic.rate = rate
+        synthetic.label_loss = label_loss
+        return synthetic, manifest
+    except (KeyError, TypeError) as error:
+        raise BenchError(f"{folder}: {TENSORS} does not hold a set of kind '{kind}': {error}") from error

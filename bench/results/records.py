@@ -1,0 +1,403 @@
+"""The record of one cell: what was asked, what came out, what it cost. One JSON file each, written the moment the cell ends.
+
+Raw figures only; every mean, interval and share is derived from these by `bench.tables`. No torch is needed to read them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from bench.api import Evaluation
+from bench.core import bitstrings as bits
+from bench.core.errors import BenchError
+from bench.core.files import set_aside, write_atomic
+from bench.results.cells import SCHEMA, Cell, check_geometry, identity
+from bench.results.migrations import MIGRATIONS
+
+_ABANDONED_SECONDS = 3600.0
+
+Status = Literal["ok", "failed", "oom", "timeout", "skipped", "interrupted"]
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One entry of the byte count."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class SetReport:
+    """What the set stores.
+
+    Attributes:
+        kind: the representation.
+        clips: synthetic clips it renders.
+        storage_bytes: summed over tensors at their dtype; integer labels are not counted.
+        storage_bytes_fp32: the published way of counting, four bytes a number.
+        tensors: the breakdown.
+        artefact: file name of the stored set below ``artefacts/``, or None where nothing new is stored: the id of the cell's
+            distillation.
+    """
+
+    kind: str
+    clips: int
+    storage_bytes: int
+    storage_bytes_fp32: int
+    tensors: dict[str, StoredTensor]
+    artefact: str | None
+
+
+@dataclass(frozen=True)
+class PhaseCost:
+    """What one phase (tune, upstream, distil, evaluate, probe) took.
+
+    Attributes:
+        wall_seconds: elapsed; for a resumed cell summed over its parts.
+        device_seconds: CPU time of the process on a CPU, elapsed time between synchronisations on a GPU.
+        peak_device_bytes: most memory allocated on the GPU; 0 on a CPU.
+        peak_host_bytes: most resident memory of the process.
+        shared: True if the result came from the cache and the seconds are those of the run that made it.
+        stored_bytes: on disk for other cells to use (upstream artefacts); no part of the distilled set.
+    """
+
+    wall_seconds: float
+    device_seconds: float
+    peak_device_bytes: int
+    peak_host_bytes: int
+    shared: bool = False
+    stored_bytes: int = 0
+
+
+def total(costs: Sequence[PhaseCost]) -> PhaseCost:
+    """Several costs as one: seconds and stored bytes added, peaks the highest, shared if any is."""
+    return PhaseCost(
+        wall_seconds=sum(cost.wall_seconds for cost in costs),
+        device_seconds=sum(cost.device_seconds for cost in costs),
+        peak_device_bytes=max((cost.peak_device_bytes for cost in costs), default=0),
+        peak_host_bytes=max((cost.peak_host_bytes for cost in costs), default=0),
+        shared=any(cost.shared for cost in costs),
+        stored_bytes=sum(cost.stored_bytes for cost in costs),
+    )
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Motion energy (`bench.judging.motion`) by class; None for a class without clips.
+
+    Attributes:
+        set: of the rendered set.
+        real: of the real clips that the set was made from.
+    """
+
+    set: tuple[float | None, ...]
+    real: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished, failed or skipped cell.
+
+    Attributes:
+        cell: what was asked.
+        status, reason: how it ended; the reason is empty for ``ok``.
+        set: what is stored, or None if there is no set.
+        evaluations: one per network, raw.
+        costs: by phase name.
+        history: ``{"step": [...], "loss": [...]}`` of distillation, thinned.
+        data: ``classes``, ``train``, ``test`` counts, ``class_names`` in the order of the labels, ``digest`` of the decoded
+            clips, ``test_keys_digest`` of the names of the test clips in order (`bench.results.test_clips`), ``left_out`` as
+            ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by artefact (``costs["upstream"]`` is their sum),
+            ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units).
+        provenance: commit, versions, hardware, times.
+        motion: see `Motion`; None if it was not measured.
+        tuning: how `bench.run.tuning` chose the config, or None; no part of what was asked, hence not of the id.
+    """
+
+    cell: Cell
+    status: Status
+    reason: str = ""
+    set: SetReport | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+    costs: dict[str, PhaseCost] = field(default_factory=dict)
+    history: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    motion: Motion | None = None
+    tuning: dict[str, Any] | None = None
+
+    @functools.cached_property
+    def id(self) -> str:
+        """The cell's id."""
+        return self.cell.id()
+
+    def to_json(self) -> str:
+        """Indented JSON; accuracy, per-class accuracy and selection inflation are added for readers of the file, and ignored on reading."""
+        body = {"id": self.id, **dataclasses.asdict(self)}
+        for entry, evaluation in zip(body["evaluations"], self.evaluations, strict=True):
+            entry["accuracy"] = evaluation.accuracy()
+            entry["selection_inflation"] = evaluation.selection_inflation()
+            entry["per_class"] = [row[i] / max(1, sum(row)) for i, row in enumerate(evaluation.confusion)]
+        return json.dumps(_finite(body), indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
+
+
+class NewerSchema(ValueError):
+    """A record of a later version of the suite: whole, but not to be read here."""
+
+
+def from_json(text: str | bytes, history: bool = True) -> Record:
+    """Reads a record, of this or an older schema version.
+
+    Args:
+        text: as `Record.to_json` writes it; bytes are UTF-8.
+        history: False leaves the history out: of ten thousand records it takes most of the memory.
+
+    Raises:
+        ValueError: not a record, with what is wrong; `NewerSchema` for one of a later version.
+    """
+    return _parsed(text, history)[1]
+
+
+def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
+    """The id that a record was written under, and the record as of this schema version."""
+    import msgspec
+
+    try:
+        body = msgspec.json.decode(text)  # thrice as fast as json, which a table of ten thousand records feels
+        written = body.get("id")
+        body = _migrated(body)
+        Cell(**body["cell"])  # no field but these; their types are checked below, with all else
+        told = {name: body[name] for name in _FIELDS} | {name: body.get(name) for name in _LATER}
+        record = msgspec.convert(told, Record)
+        check_geometry(record.cell)
+        if history:  # a loss that was not finite is null in JSON
+            found: Any = msgspec.convert(body["history"], dict[str, list[float | None]])
+            record = dataclasses.replace(record, history=found)
+        if body["id"] != record.id:
+            raise ValueError("its id does not match its contents")
+        msgspec.convert([body["data"], body["provenance"]], tuple[_Data, _Provenance])
+        for evaluation in record.evaluations:
+            _check(evaluation)
+        return written, record
+    except msgspec.ValidationError as error:
+        raise ValueError(f"not a record: {error}") from error
+    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError, msgspec.DecodeError) as error:
+        raise ValueError(f"not a record: {type(error).__name__}: {error}") from error
+
+
+_FIELDS = ("cell", "status", "reason", "set", "evaluations", "costs", "data", "provenance")
+_LATER = ("motion", "tuning")  # records of before there were these lack them
+
+
+class _Data(TypedDict, total=False):
+    """What is known of ``Record.data``; there may be more."""
+
+    classes: int
+    train: int
+    test: int
+    digest: str
+    test_keys_digest: str
+    left_out: list[tuple[str, str]]
+    notes: list[str]
+    upstream: dict[str, PhaseCost]
+    storage_loss: dict[str, float | None]
+
+
+class _Provenance(TypedDict, total=False):
+    """What tables and reports read of ``Record.provenance``."""
+
+    started: str
+    ended: str
+    planned_flops: float | None
+
+
+def _migrated(body: dict[str, Any]) -> dict[str, Any]:
+    """A record's JSON, brought to this schema version step by step.
+
+    Raises:
+        ValueError: of a version without a way to this one, or its id does not match its contents as they were written.
+    """
+    version = body["cell"]["schema"]
+    if version == SCHEMA:
+        return {"id": None, **body}
+    if isinstance(version, int) and version > SCHEMA:
+        raise NewerSchema(f"schema {version}, this version of the suite reads up to {SCHEMA}")
+    if body.get("id") != identity(body["cell"]):
+        raise ValueError("its id does not match its contents")
+    while version != SCHEMA:
+        if version not in MIGRATIONS:
+            raise ValueError(f"schema {version!r}, from which there is no way to {SCHEMA}")
+        body = MIGRATIONS[version](body)
+        version += 1
+    cell = {**body["cell"], "schema": SCHEMA}
+    return {**body, "cell": cell, "id": identity(cell)}
+
+
+def _finite(value: Any) -> Any:
+    """The value with each number that JSON cannot hold (a diverged loss) as null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return value
+
+
+def _check(evaluation: Evaluation) -> None:
+    """Raises:
+    ValueError: its counts cannot be those of one test.
+    """
+    confusion = evaluation.confusion
+    if any(len(row) != len(confusion) for row in confusion):
+        raise ValueError("not a record: its confusion matrix is not square")
+    if min(map(min, confusion), default=0) < 0:
+        raise ValueError("not a record: its confusion matrix holds a negative count")
+    clips = evaluation.correct_clips
+    if clips and bits.count(clips, evaluation.tested()) != evaluation.correct():
+        raise ValueError("not a record: its test clips are not the ones that its confusion matrix counts")
+
+
+def _ended(record: Record) -> str:
+    """When the cell ended, in a form that sorts by time; the empty string where a record does not say."""
+    return str(record.provenance.get("ended", ""))
+
+
+class RecordStore:
+    """The folder of records, ``OUT/cells/<id>.json``."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.folder = out / "cells"
+
+    def path(self, cell_id: str) -> Path:
+        """Where the record of a cell lies."""
+        return self.folder / f"{cell_id}.json"
+
+    def write(self, record: Record) -> None:
+        """Writes (or replaces) a record atomically.
+
+        Raises:
+            BenchError: the folder cannot be written to.
+        """
+        try:
+            write_atomic(self.path(record.id), record.to_json().encode())
+        except OSError as error:
+            raise BenchError(f"--out {self.out}: cannot write the record {record.id[:12]}: {error.strerror}") from error
+
+    def read(self, cell_id: str) -> Record | None:
+        """The record of a cell; None if there is none or it cannot be trusted."""
+        try:
+            return self._load(self.path(cell_id))
+        except (OSError, ValueError):
+            return None
+
+    def all(self, on_bad: Any = None, history: bool = True) -> Iterator[Record]:
+        """Every readable record, in file-name order; unreadable ones go to ``on_bad(path, reason)`` and are left out.
+
+        Those of older schema versions come last. Where several of them have become one cell, the newest stands for it.
+
+        ``history``: see `from_json`.
+        """
+        older: dict[str, Record] = {}
+        for path in self._files():
+            try:
+                record = self._load(path, history)
+            except (OSError, ValueError) as error:
+                if on_bad is not None:
+                    on_bad(path, str(error))
+                continue
+            if path.stem == record.id:
+                yield record
+            elif record.id not in older or _ended(record) > _ended(older[record.id]):
+                older[record.id] = record
+        yield from (record for cell_id, record in older.items() if not self.path(cell_id).exists())
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.json"), key=lambda path: path.name) if self.folder.is_dir() else []
+
+    def repair(self, tell: Callable[[str], None]) -> None:
+        """Sets damaged records aside and rewrites those of older schema versions; for a run, before it begins.
+
+        Files that cannot be read or written, and records of later versions, stay where they are.
+
+        Args:
+            tell: called with a sentence for each file that is not as it should be.
+        """
+        if not self.folder.is_dir():
+            return
+        for left in self.folder.glob(".*.json.*"):  # half written by a process that was killed
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                    left.unlink()
+        older: list[tuple[Path, Record]] = []
+        for path in self._files():
+            try:
+                record = self._load(path)
+                if path.stem != record.id:
+                    older.append((path, record))
+            except (OSError, NewerSchema, BenchError) as error:
+                tell(f"record {path.name} is left out: {error}")
+            except ValueError as error:
+                tell(f"record {path.name} cannot be trusted ({error}); it is now {set_aside(path).name}")
+        for path, record in sorted(older, key=lambda pair: _ended(pair[1]), reverse=True):
+            try:
+                tell(self._bring_up(path, record))
+            except (OSError, BenchError) as error:
+                tell(f"record {path.name} is left out: {error}")
+
+    def _bring_up(self, path: Path, record: Record) -> str:
+        """Rewrites a record of an older schema version, its set with it; what was done, in a sentence.
+
+        Raises:
+            OSError, BenchError: a file cannot be written.
+        """
+        if self.path(record.id).exists():
+            path.replace(path.with_suffix(".json.older"))
+            return f"record {path.name}: a newer record of the same cell is there; it is now {path.stem}.json.older"
+        stored = json.loads(path.read_bytes())["set"]
+        if stored is not None and record.set is not None and record.set.artefact not in (None, stored["artefact"]):
+            folder = self.out / "artefacts" / str(stored["artefact"])
+            with contextlib.suppress(OSError):  # the set may be gone, or brought up with another record
+                folder.replace(folder.with_name(str(record.set.artefact)))
+        self.write(record)
+        path.unlink()
+        return f"record {path.name}: brought to schema {SCHEMA}, now {record.id}.json"
+
+    def _load(self, path: Path, history: bool = True) -> Record:
+        """The record in a file that is named after it.
+
+        Raises:
+            OSError, ValueError: it cannot be read, or not trusted.
+        """
+        written, record = _parsed(path.read_bytes(), history)
+        if written != path.stem:
+            raise ValueError("its file is not named after its id")
+        return record
+
+
+Resume = Literal["missing", "failed", "always", "never"]
+
+
+def to_run(status: Status | None, resume: Resume) -> bool:
+    """Whether a cell with this recorded status (None: no record) is run.
+
+    ``missing``: cells without a finished record. ``failed``: these and the failed ones. ``always``: all. ``never``: none.
+    """
+    if resume == "always":
+        return True
+    if resume == "never":
+        return False
+    unfinished: tuple[Status | None, ...] = (None, "interrupted", "timeout")
+    return status in unfinished or (resume == "failed" and status in ("failed", "oom"))

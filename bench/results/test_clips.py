@@ -1,0 +1,37 @@
+"""Which clips an evaluation tested, in order: kept once beside the records, named by its digest, which each record holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.core.files import canonical_json, write_atomic
+
+
+def digest(keys: Sequence[str]) -> str:
+    """SHA-256 of the keys in their order, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(list(keys)).encode()).hexdigest()
+
+
+def keep(out: Path, keys: Sequence[str]) -> str:
+    """Writes the keys into ``out`` unless they are there and whole; returns their digest."""
+    name = digest(keys)
+    if read(out, name) is None:
+        write_atomic(path(out, name), (json.dumps(list(keys), indent=0, ensure_ascii=False) + "\n").encode())
+    return name
+
+
+def read(out: Path, name: str) -> tuple[str, ...] | None:
+    """The keys of that digest; None if they are not there or not the ones."""
+    try:
+        keys = json.loads(path(out, name).read_text(encoding="utf-8"))
+        return tuple(keys) if digest(keys) == name else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def path(out: Path, name: str) -> Path:
+    """Where the keys of that digest lie."""
+    return out / "test-clips" / f"{name}.json"

@@ -1,0 +1,1 @@
+"""A grid: its plan, one cell, many cells."""

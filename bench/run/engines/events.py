@@ -1,0 +1,66 @@
+"""What an engine tells the display while a grid is under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.results.claims import Claim
+from bench.results.records import Record
+
+Phase = Literal["data", "upstream", "distil", "evaluate"]
+
+
+@dataclass(frozen=True)
+class CellStarted:
+    """A cell began."""
+
+    cell_id: str
+    title: str
+
+
+@dataclass(frozen=True)
+class CellProgress:
+    """A step of a cell is done.
+
+    Attributes:
+        phase: what the cell is doing.
+        step, total: of this phase (for ``evaluate``: updates over all networks).
+        loss: the current loss, or None where there is none.
+    """
+
+    cell_id: str
+    phase: Phase
+    step: int
+    total: int
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
+class CellLog:
+    """A line for the user."""
+
+    cell_id: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CellFinished:
+    """A cell ended, with whatever status; its record is written."""
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class CellHeld:
+    """A cell was not run: another process works on it. Engines keep this to themselves.
+
+    Attributes:
+        holder: who does; None if that ended meanwhile.
+    """
+
+    cell_id: str
+    holder: Claim | None
+
+
+Event = CellStarted | CellProgress | CellLog | CellFinished

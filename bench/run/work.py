@@ -1,0 +1,54 @@
+"""How many network passes a cell takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bench.api import Method, Protocol, Workload
+from bench.core.frame_order import PROBES
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Work:
+    """Network passes of single clips that a cell takes, or the floating-point operations of these.
+
+    Attributes:
+        real: of learning, what does not depend on how much is stored: passes of real clips, training on them. If a method has
+            upstream artefacts, they are this part.
+        learned: of learning, what grows with the clips that are stored.
+        judging: training and testing the protocol's networks, with the temporal probes.
+    """
+
+    real: float = 0.0
+    learned: float = 0.0
+    judging: float = 0.0
+
+    def total(self) -> float:
+        """All of it."""
+        return self.real + self.learned + self.judging
+
+    def times(self, learning: float, judging: float) -> Work:
+        """Operations from passes: each part times what one clip takes in the network of its own."""
+        return Work(self.real * learning, self.learned * learning, self.judging * judging)
+
+
+def passes(method: Method[Any], work: Workload, protocol: type[Protocol], test: int) -> Work:
+    """Clip passes of one cell; ``test`` is the number of clips that its networks are tested on.
+
+    A method tells only how many there are in all; what is left of them without any stored clip is extrapolated from one and
+    two clips a class.
+    """
+    whole = method.clip_passes(work)
+    one, two = (method.clip_passes(replace(work, ipc=ipc)) for ipc in (1, 2))
+    real = min(max(0.0, 2 * one - two), whole)
+    in_set = work.classes * work.ipc if method.uses_ipc else work.train
+    tested = test * work.views
+    updates = protocol.recipe.updates(in_set)
+    training = 3.0 * updates * min(in_set, protocol.recipe.batch) + tested + in_set
+    frozen = training + tested if protocol.frozen_training else 0.0  # tested on clips as they are, and frozen
+    judging = protocol.networks * (training + len(PROBES) * tested + frozen)
+    return Work(real, whole - real, judging)

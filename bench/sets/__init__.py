@@ -1,0 +1,1 @@
+"""What can be stored: kinds of synthetic sets."""

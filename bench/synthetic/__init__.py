@@ -1,1 +1,0 @@
-"""What can be stored: kinds of synthetic sets, and their archive."""

@@ -1,0 +1,84 @@
+"""``python -m bench report``: what it writes, from what, and what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import pytest
+
+from bench.results.records import RecordStore
+
+
+def data_of(file):
+    found = re.search(
+        r'<script id="data" type="application/json">(.*?)</script>', file.read_text(encoding="utf-8"), re.DOTALL
+    )
+    return json.loads(found[1])
+
+
+def clips_of(body):
+    return {row["method"]: [clip["label"] for clip in row["clips"]] for row in body["rows"] if row["clips"]}
+
+
+@pytest.fixture
+def out(finished, tmp_path):
+    """A copy of a finished run's results."""
+    shutil.copytree(finished[0], tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_it_shows_stored_clips_beside_real_ones(bench_main, out, tiny_plugin):
+    outcome = bench_main("report", "--out", out, "--plugin", tiny_plugin, "--clips", "2")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err == ""
+    assert re.search(r"report.html: 4 records; clips of 3 sets, real ones beside them, 0\.\d MiB", outcome.out)
+    body = data_of(out / "report.html")
+    assert clips_of(body) == {"random": [0, 1], "herding": [0, 1], "tiny-walk": [0, 1]}
+    (group,) = body["groups"]
+    assert group["classes"] == ["amber", "blue", "coral"]
+    assert [clip["label"] for clip in group["real"]] == [0, 1]
+    assert all(clip["image"].startswith("data:image/png;base64,") and clip["frames"] == 4 for clip in group["real"])
+    accuracies = {row["method"]: row["accuracy"] for row in body["rows"]}
+    for record in RecordStore(out).all():
+        mean = sum(entry.accuracy() for entry in record.evaluations) / len(record.evaluations)
+        assert accuracies[record.cell.method] == pytest.approx(mean)
+
+
+def test_it_works_without_artefacts_and_without_the_cache(bench_main, out, tiny_plugin, tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "empty"))
+    assert bench_main("report", "--out", out, "--plugin", tiny_plugin).code == 0
+    assert data_of(out / "report.html")["groups"][0]["real"] == []
+    shutil.rmtree(out / "artefacts")
+    assert bench_main("report", "--out", out, "--to", tmp_path / "other.html").code == 0
+    body = data_of(tmp_path / "other.html")
+    assert clips_of(body) == {}
+    assert body["groups"][0]["classes"] == ["amber", "blue", "coral"]  # the records know them
+    assert not (tmp_path / "empty").exists()
+
+
+def test_a_damaged_set_or_record_is_named_and_the_rest_shown(bench_main, out, tiny_plugin):
+    records = {record.cell.method: record for record in RecordStore(out).all()}
+    (out / "artefacts" / records["random"].id / "memory.safetensors").write_bytes(b"x")
+    (out / "cells" / f"{records['herding'].id}.json").write_text("{}")
+    outcome = bench_main("report", "--out", out, "--plugin", tiny_plugin)
+    assert outcome.code == 0
+    assert "record left out" in outcome.err
+    assert "memory.safetensors is missing or damaged" in outcome.err
+    assert sorted(clips_of(data_of(out / "report.html"))) == ["tiny-walk"]
+
+
+def test_the_same_records_give_the_same_file(bench_main, out, tiny_plugin):
+    files = [out / "a.html", out / "b.html"]
+    for file in files:
+        bench_main("report", "--out", out, "--plugin", tiny_plugin, "--to", file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_nothing_to_report_is_one_sentence(bench_main, tmp_path):
+    outcome = bench_main("report", "--out", tmp_path)
+    assert outcome.code == 2
+    assert "no records in" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+    assert "--clips: -1" in bench_main("report", "--clips", "-1").err
