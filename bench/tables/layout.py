@@ -48,7 +48,7 @@ class Layout:
         heading: of the Markdown file.
         tables: the tables that people read.
         legend: sentences below them.
-        lines: the rows as CSV and JSON order them; those that the tables leave out and that are holes come last, if at all.
+        lines: the rows in the order of CSV and JSON.
         nothing: the sentence in the place of the tables where there is none.
         file: name of its file in ``DIR/tables``, without suffix; "": it is not written.
         worth_a_file: whether these leaderboards fill it.
