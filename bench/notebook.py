@@ -15,9 +15,12 @@ from bench.cli import experiment
 from bench.cli import run as command
 from bench.core.errors import BenchError
 from bench.results.records import Record, RecordStore
-from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, render
-from bench.tables.leaderboard import setting_label
+from bench.tables.columns import EXTRAS
+from bench.tables.formats import FORMATS, render
+from bench.tables.intervals import INTERVALS
+from bench.tables.layouts import BY
 from bench.tables.published import read
+from bench.tables.rows import setting_label
 
 if TYPE_CHECKING:
     import pandas

@@ -16,7 +16,7 @@ from bench.run import tuning
 from bench.run.estimate import elapsed
 from bench.run.plan import PlannedCell
 from bench.run.tuning import Search, State
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 
 @dataclass(frozen=True)

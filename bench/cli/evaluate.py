@@ -21,7 +21,7 @@ from bench.core.errors import BenchError
 from bench.core.precision import FULL, computing, require
 from bench.results.cells import read_cell
 from bench.run.plan import check_tested
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
     from bench.plugins import Registries

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO, final
 
 from bench.results.records import Record
 from bench.run.engines.events import CellLog, CellProgress, CellStarted, Event
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -41,7 +41,7 @@ from bench.run import tuning
 from bench.run.estimate import Experience
 from bench.tables import formats
 from bench.tables.published import Reported, read
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
     from bench.cli.progress import Display

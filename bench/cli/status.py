@@ -19,7 +19,7 @@ from bench.core.text import duration
 from bench.results import under_way as grids
 from bench.results.claims import Claim, Claims, Owner
 from bench.results.records import Record, RecordStore, to_run
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 SUMMARY = "show a grid under way: done, running (who, since when, how far), failed, waiting"
 
