@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, final
 
 import torch
+from typing_extensions import override
 
 from bench.api import Artefact, Task, Upstream, Workload
 from bench.core.errors import BenchError
-from bench.distill.learner import Learner
 from bench.distill.real_start import real_initialisation
 from bench.distill.single_frames import FrameTask
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
-from methods.dc import DCMatching, RealGradients, match_gradients, unchanged
+from methods.dc import DC, DCConfig, RealGradients, unchanged
 
 if TYPE_CHECKING:
     from bench.core.config import Value
@@ -67,54 +67,54 @@ class MemoryConfig(StaticConfig):
 
 
 @final
-@dataclass(frozen=True)
 class StaticMemory(Upstream):
     """``images`` ``(classes * spc, 3, H, W)``, class after class, learned by DC on single random frames.
 
-    Attributes:
+    Args:
         spc: images of each class.
-        matching, lr: of DC.
-        real: the gradients of its real frames: most of the work, and the same for every ``spc``.
+        dc: of DC.
+        real_gradients: those of its real frames: most of the work, and the same for every ``spc``.
     """
-
-    spc: int
-    matching: DCMatching
-    lr: float
-    real: Artefact
 
     name = "static-memory"
     of_frames = True
     parts = 1
 
-    def key(self) -> Mapping[str, Value]:
-        """All but the real gradients, which follow from it."""
-        return {"spc": self.spc, "lr": self.lr, **asdict(self.matching)}
+    def __init__(self, spc: int, dc: DCConfig, real_gradients: Artefact) -> None:
+        self._spc = spc
+        self._dc = dc
+        self._real_gradients = real_gradients
 
+    @override
+    def key(self) -> Mapping[str, Value]:  # without the real gradients, which follow from it
+        return {"spc": self._spc, **asdict(self._dc)}
+
+    @override
     def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
-        """Stage one."""
-        frames = FrameTask(task, self.spc, self.real)
-        learner = Learner(real_initialisation(frames), {"clips": self.lr}, self.matching.momentum)
-        match_gradients(frames, learner, self.matching, unchanged)
-        counts = torch.bincount(learner.synthetic.labels, minlength=len(task.classes))
-        if int(counts.min()) < self.spc:
+        frames = FrameTask(task, self._spc, self._real_gradients)
+        images = real_initialisation(frames)
+        DC(self._dc).match(frames, images, {"clips": self._dc.lr})
+        counts = torch.bincount(images.labels, minlength=len(task.classes))
+        if int(counts.min()) < self._spc:
             short = task.classes[int(counts.argmin())]
-            raise BenchError(f"class '{short}' has only {int(counts.min())} frames; spc={self.spc} needs as many")
-        return {"images": learner.learned["clips"].squeeze(2)}
+            raise BenchError(f"class '{short}' has only {int(counts.min())} frames; spc={self._spc} needs as many")
+        return {"images": images.tensors()["clips"].squeeze(2)}
 
 
 def static_memory(task: Task, config: StaticConfig) -> torch.Tensor:
     """The static memories of each synthetic clip, ``(N, s, 3, H, W)``, N = classes * IPC."""
-    spc = config.spc if config.spc is not None else config.per_clip * task.ipc
-    loops = DCMatching(
+    spc = images_per_class(config, task.ipc)
+    each = per_clip(spc, task.ipc, "spc")
+    dc = DCConfig(
         steps=config.static_steps,
+        lr=config.static_lr,
+        batch_real=config.static_batch,
         outer_loops=config.static_outer,
         inner_loops=config.static_inner,
-        batch_real=config.static_batch,
     )
-    each = per_clip(spc, task.ipc, "spc")
     frames = FrameTask(task, spc)
-    real = frames.upstream(RealGradients(loops.steps, loops.outer_loops, loops.batch_real, unchanged, frames))
-    images = task.upstream(StaticMemory(spc, loops, config.static_lr, real)).part(0)["images"].to(task.device)
+    real_gradients = frames.upstream(RealGradients(frames, dc, unchanged))
+    images = task.upstream(StaticMemory(spc, dc, real_gradients)).part(0)["images"].to(task.device)
     return images.view(-1, each, *images.shape[1:])
 
 
@@ -127,7 +127,7 @@ def memory(task: Task, config: MemoryConfig, static: bool = True, hallucinator: 
         static: False leaves out the static memory: the hallucinator then reads the dynamic one alone.
         hallucinator: False leaves it out: the clip is then the sum of the two memories.
     """
-    dpc = config.dpc if config.dpc is not None else config.per_clip * task.ipc
+    dpc = motions_per_class(config, task.ipc)
     labels = memory_labels(task)
     _, frames, height, width = task.clip.dims()
     shape = (len(labels), per_clip(dpc, task.ipc, "dpc"), 1, task.setting.n_syn, height, width)
@@ -179,6 +179,16 @@ def memory_rates(learned: StaticDynamicSet, config: MemoryConfig) -> dict[str, f
     return {name: rates[name] for name in learned.tensors() if name not in frozen}
 
 
+def images_per_class(config: StaticConfig, ipc: int) -> int:
+    """Static memories of each class."""
+    return config.spc if config.spc is not None else config.per_clip * ipc
+
+
+def motions_per_class(config: MemoryConfig, ipc: int) -> int:
+    """Dynamic memories of each class."""
+    return config.dpc if config.dpc is not None else config.per_clip * ipc
+
+
 def per_clip(per_class: int, ipc: int, name: str) -> int:
     """Memories that each of a class's synthetic clips owns.
 
@@ -202,20 +212,18 @@ def declines_memory(work: Workload, name: str) -> str | None:
 def memory_bytes(work: Workload, config: MemoryConfig, static: bool = True, hallucinator: bool = True) -> int:
     """Bytes of `memory`, float32."""
     pixels = work.clip.height * work.clip.width
-    dpc = config.dpc if config.dpc is not None else config.per_clip * work.ipc
-    numbers = work.classes * dpc * work.setting.n_syn * pixels
+    numbers = work.classes * motions_per_class(config, work.ipc) * work.setting.n_syn * pixels
     numbers += 81 * hallucinator_channels(config, static) + 3 if hallucinator else 0
     return 4 * numbers + (static_bytes(work, config) if static else 0)
 
 
 def static_bytes(work: Workload, config: StaticConfig) -> int:
     """Bytes of the static memory, float32."""
-    spc = config.spc if config.spc is not None else config.per_clip * work.ipc
-    return 4 * work.classes * spc * 3 * work.clip.height * work.clip.width
+    return 4 * work.classes * images_per_class(config, work.ipc) * 3 * work.clip.height * work.clip.width
 
 
 def static_passes(work: Workload, config: StaticConfig) -> float:
     """Clip passes of stage one, a frame counting as 1/T of a clip."""
-    spc = config.spc if config.spc is not None else config.per_clip * work.ipc
+    spc = images_per_class(config, work.ipc)
     frames = config.static_steps * config.static_outer * work.classes * (3 * config.static_batch + 9 * spc)
     return frames / work.clip.frames
