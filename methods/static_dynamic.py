@@ -1,120 +1,33 @@
 """The static + dynamic memory method (Wang et al., "Dancing with still images: video distillation via static-dynamic
 disentanglement", CVPR 2024) with each matching objective, and its ablations.
 
-Stage one learns still images (`methods._memory`), which are then frozen. Stage two learns a dynamic memory and a shared
-hallucinator by any objective, through the same `match` that learns whole clips.
+Stage one learns still images (`methods._stage_one`), which are then frozen. Stage two learns a dynamic memory and a shared
+hallucinator by any objective (`methods._memory`), through the same `match` that learns whole clips.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast, final
+from typing import final
 
 from typing_extensions import override
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
-from bench.distill.matching import Objective
 from bench.sets.static_dynamic import StaticDynamicSet
 from methods import frepo, mtt
-from methods._memory import (
-    STATIC_SHARES,
-    MemoryConfig,
-    StaticConfig,
-    declines_memory,
-    memory,
-    memory_bytes,
-    memory_labels,
-    memory_rates,
-    static_bytes,
-    static_memory,
-    static_passes,
-)
+from methods._memory import PAPER, MemoryConfig, with_memories
 from methods._presets import Values, main_job, quick, released
+from methods._stage_one import STATIC_SHARES, StaticConfig, memory_labels, static_bytes, static_memory, static_passes
 from methods.dc import DC, DCMatching
 from methods.dm import DM, DMMatching
 from methods.frepo import FRePo, FRePoMatching
 from methods.mtt import MTT, MTTMatching
 
-PAPER = "Wang et al., CVPR 2024"
 LOOPS: Values = {"static_outer": 10, "static_inner": 50}  # of DC with ten images a class, as its paper has them
 STATIC_QUICK: Values = {"static_steps": 40, "static_batch": 32}
 STATIC_MAIN_JOB: Values = {"static_steps": 20}
 SD_QUICK: Values = {"start": "identity", **STATIC_QUICK}
 MTT_RELEASE: Values = {"lr_dynamic": 1e4, "lr_hallucinator": 1e-3, "steps": 10000, "max_start_epoch": 10, "experts": 30}
-
-
-class WithMemories(Method[MemoryConfig]):
-    """Stage one, then stage two by a matching objective; see `with_memories`."""
-
-    paper = PAPER
-    tuned = ("lr_dynamic",)
-    static: ClassVar[bool]
-    hallucinator: ClassVar[bool]
-
-    @staticmethod
-    @abstractmethod
-    def objective(config: Any) -> Objective[Any]:
-        """The objective; of ``config`` it reads the matching's own hyper-parameters."""
-
-    @final
-    @override
-    def distill(self, task: Task) -> SyntheticSet:
-        learned = memory(task, self.config, self.static, self.hallucinator)
-        self.objective(self.config).match(task, learned, memory_rates(learned, self.config))
-        return learned
-
-    @final
-    @override
-    def stored_bytes(self, work: Workload) -> int:
-        extra = self.objective(self.config).extra_bytes(work)
-        return memory_bytes(work, self.config, self.static, self.hallucinator) + extra
-
-    @final
-    @override
-    def clip_passes(self, work: Workload) -> float:
-        stage_one = static_passes(work, self.config) if self.static else 0.0
-        return stage_one + self.objective(self.config).clip_passes(work)
-
-    @final
-    @override
-    def declines(self, work: Workload) -> str | None:
-        return declines_memory(work, self.name)
-
-
-def with_memories(
-    objective: type[Objective[Any]],
-    config: type[MemoryConfig],
-    summary: str,
-    presets: tuple[Preset, ...],
-    kind: str = "sd",
-    static: bool = True,
-    hallucinator: bool = True,
-) -> type[WithMemories]:
-    """The method ``<objective>+<kind>``, a final class of the module that defines its config.
-
-    Args:
-        objective: what stage two descends.
-        config: hyper-parameters of the memories, and of the objective's matching.
-        summary: its docstring.
-        presets: see `Method`.
-        kind: ``sd``, or the ablation that it is.
-        static, hallucinator: whether it has these; see `methods._memory.memory`.
-    """
-    described = {
-        "__doc__": summary,
-        "__module__": config.__module__,
-        "name": f"{objective.name}+{kind}",
-        "Config": config,
-        "shares": (*objective.shares, *(STATIC_SHARES if static else ())),
-        "presets": presets,
-        "in_all": kind == "sd",
-        "objective": objective,
-        "static": static,
-        "hallucinator": hallucinator,
-    }
-    suffix = "SD" if kind == "sd" else kind.title().replace("-", "")
-    return cast("type[WithMemories]", final(type(objective.__name__ + suffix, (WithMemories,), described)))
 
 
 @dataclass(frozen=True)
