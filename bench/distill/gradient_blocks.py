@@ -18,7 +18,6 @@ import torch
 
 from bench.core.repeated_frames import rows
 
-
 _MOST_CLIPS = 64
 
 
