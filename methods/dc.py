@@ -46,9 +46,8 @@ class DCConfig(DCMatching):
     """Hyper-parameters of DC on pixels; the defaults are the image paper's, there being no released ones for video."""
 
     lr: float = 0.1  # step size on pixels, in network units
-    match: Literal["clips", "frames"] = (
-        "clips"  # whole clips, or single random frames: the set is then one image a clip
-    )
+    # Whole clips, or single random frames: the set is then one still image a clip.
+    match: Literal["clips", "frames"] = "clips"
 
 
 class GradientMatching(Objective[DCConfig]):
@@ -209,7 +208,7 @@ class RealGradients(PerStep):
     @override
     def of_step(self, task: Task, step: int) -> torch.Tensor:
         network = task.network(task.rng("network", step))
-        return real_gradients(task, network, self.batch_real, self._augment, step * self._outer_loops)
+        return real_gradients(task, network, self.batch_real, self._augment, step * self._outer_loops).cpu()
 
     @override
     def step_bytes(self, task: Task) -> int:

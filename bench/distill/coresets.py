@@ -10,7 +10,7 @@ import torch
 from typing_extensions import override
 
 from bench.api import Method, SyntheticSet, Task, Workload
-from bench.distill.real_start import coreset, declines_adaptive, pixel_bytes
+from bench.distill.real_start import coreset, pixel_bytes
 
 C = TypeVar("C")
 
@@ -40,4 +40,6 @@ class Coreset(Method[C]):
     @final
     @override
     def declines(self, work: Workload) -> str | None:
-        return declines_adaptive(work, self.name)
+        if work.setting.interpolation != "adaptive":
+            return None
+        return f"{self.name} learns nothing that could ask for more frames"

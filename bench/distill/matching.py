@@ -115,7 +115,7 @@ class PerStep(Upstream):
 
     @abstractmethod
     def of_step(self, task: Task, step: int) -> torch.Tensor:
-        """Makes one step's tensor."""
+        """Makes one step's tensor: on the device or, where a block of them is too much for it, on the CPU."""
 
     def step_bytes(self, task: Task) -> int:
         """Bytes of one step's tensor. Default: those of one feature vector a class."""
@@ -140,9 +140,9 @@ class PerStep(Upstream):
     def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
         made = []
         for step in range(part * self.block, (part + 1) * self.block):
-            made.append(self.of_step(task, step).cpu())
+            made.append(self.of_step(task, step))
             task.progress(step + 1, self.parts * self.block)
-        return {"steps": torch.stack(made)}
+        return {"steps": torch.stack(made).cpu()}
 
     @final
     def shared(self, task: Task) -> Callable[[int], torch.Tensor]:

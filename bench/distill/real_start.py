@@ -58,10 +58,3 @@ def pixel_bytes(work: Workload, each: int) -> int:
     if work.setting.interpolation == "adaptive":
         return each * clips * work.clip.values() + clips * work.clip.frames  # a byte a frame says whether it is stored
     return each * clips * work.clip.values() // work.clip.frames * work.setting.n_syn
-
-
-def declines_adaptive(work: Workload, name: str) -> str | None:
-    """Why a method that learns nothing cannot place frames where learning asks for them."""
-    if work.setting.interpolation != "adaptive":
-        return None
-    return f"{name} learns nothing that could ask for more frames"
