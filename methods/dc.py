@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ import torch
 from typing_extensions import override
 
 from bench.api import Preset, SyntheticSet, Task, Workload
+from bench.core.source import code_identity
 from bench.distill.gradient_blocks import accumulated
 from bench.distill.learner import Learner
 from bench.distill.matching import Objective, PerStep
 from bench.distill.real_start import pixel_bytes
 from bench.distill.single_frames import FrameTask
-from bench.plugins import source_hash
 from bench.sets.keyframes import KeyframeSet
 from methods._presets import main_job, quick
 
@@ -217,8 +216,8 @@ class RealGradients(PerStep):
 
     @override
     def settings(self) -> Mapping[str, Value]:
-        source = source_hash(sys.modules[self._augment.__module__])
-        return {"outer_loops": self._outer_loops, "augment": self._augment.__name__, "source of it": source}
+        transform = {"augment": self._augment.__name__, **code_identity(self._augment)}
+        return {"outer_loops": self._outer_loops, **transform}
 
 
 def train_network(

@@ -5,12 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.core.errors import OutOfTime
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass

@@ -167,8 +167,8 @@ def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
         raise _Damaged(f"cannot be read: {error}") from error
     if not all(0 <= i < len(index.clips) for i in stored["positions"]):
         raise _Damaged(f"{_INDEX} is of other data")
-    kept = _kept(index, stored["positions"])
-    shape = (len(kept), *_clip_shape(geometry))
+    refs = _usable(index, stored["positions"])
+    shape = (len(refs), *_clip_shape(geometry))
     if clips.shape != shape or clips.dtype != np.uint8:
         raise _Damaged(f"{_PIXELS} holds {clips.dtype} {clips.shape} instead of uint8 {shape}")
     if _sample(clips) != stored["sample"]:
@@ -176,13 +176,13 @@ def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
     return ClipStore(
         classes=index.classes,
         clips=clips,
-        refs=kept,
+        refs=refs,
         left_out=tuple((key, reason) for key, reason in stored["left_out"]),
         digest=stored["digest"],
     )
 
 
-def _kept(index: ClipIndex, positions: Sequence[int]) -> ClipTable:
+def _usable(index: ClipIndex, positions: Sequence[int]) -> ClipTable:
     """The clips at some positions of an index; where they are all of its clips, its own table."""
     table = as_table(index.clips)
     return table if len(positions) == len(table) else table.take(positions)
@@ -227,17 +227,17 @@ def _build(
         reasons: list[str | None] = processes.run(
             job, _Rows(index.clips), workers, CRASHED, progress, stop, digest.arrived
         )
-        kept = [i for i, reason in enumerate(reasons) if reason is None]
+        positions = [i for i, reason in enumerate(reasons) if reason is None]
         left_out = [(clip.key, reason) for clip, reason in zip(index.clips, reasons, strict=True) if reason is not None]
-        _check_enough(index, kept, left_out)
+        _check_enough(index, positions, left_out)
         with _writing(folder.parent, needed):
-            clips = _compact(pixels, kept)
+            clips = _compact(pixels, positions)
             stored = {
                 "dataset": index.dataset,
                 "geometry": dataclasses.asdict(geometry),
-                "positions": kept,
+                "positions": positions,
                 "left_out": left_out,
-                "digest": digest.of(_kept(index, kept)),
+                "digest": digest.of(_usable(index, positions)),
                 "sample": _sample(clips),
             }
             body = {"store": stored, "sha256": hashlib.sha256(canonical_json(stored).encode()).hexdigest()}
@@ -275,12 +275,12 @@ def _read_clips(
     return reasons
 
 
-def _compact(pixels: Path, kept: Sequence[int]) -> NDArray[np.uint8]:
+def _compact(pixels: Path, positions: Sequence[int]) -> NDArray[np.uint8]:
     """Moves the rows of usable clips together, cuts the file after them, and maps it read-only."""
     rows = np.load(pixels, mmap_mode="r+")
-    shape = (len(kept), *rows.shape[1:])
+    shape = (len(positions), *rows.shape[1:])
     if shape != rows.shape:
-        for row, position in enumerate(kept):
+        for row, position in enumerate(positions):
             if row != position:
                 rows[row] = rows[position]
         rows.flush()
@@ -335,12 +335,12 @@ class _Digest:
                 self._sum.update(self._rows[self._next].data)
             self._next += 1
 
-    def of(self, kept: ClipTable) -> str:
-        """The digest, once all rows arrived; ``kept`` are the clips that are usable."""
-        whole = self._sum.copy()
-        rows = (f'[{label},"{kept.split(place)}"]' for place, label in enumerate(kept.labels))
-        whole.update(f"[{','.join(rows)}]".encode())
-        return whole.hexdigest()
+    def of(self, usable: ClipTable) -> str:
+        """The digest, once all rows arrived, of the usable clips."""
+        digest = self._sum.copy()
+        rows = (f'[{label},"{usable.split(place)}"]' for place, label in enumerate(usable.labels))
+        digest.update(f"[{','.join(rows)}]".encode())
+        return digest.hexdigest()
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -364,10 +364,10 @@ def _check_space(folder: Path, needed: int) -> None:
         )
 
 
-def _check_enough(index: ClipIndex, kept: Sequence[int], left_out: Sequence[tuple[str, str]]) -> None:
+def _check_enough(index: ClipIndex, positions: Sequence[int], left_out: Sequence[tuple[str, str]]) -> None:
     """Every class must have a training clip left, and the test split a clip, if they had any."""
 
-    usable = _kept(index, kept)
+    usable = _usable(index, positions)
     why = "; ".join(f"{name}: {reason}" for name, reason in left_out[:3])
     lost = sorted(set(per_class(index.clips, "train")) - set(usable.per_class("train")))
     if lost:

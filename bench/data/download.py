@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
-from bench.data.sources.video_files import some
+from bench.core.text import first_few
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0
@@ -102,8 +102,10 @@ def download(
             arrived = arrived or _length(part) > before
             failures = 1 if _length(part) > before else failures + 1
             if failures > len(pauses):
-                kept = f"{_length(part):,} bytes are kept: give the same command to go on; or " if _length(part) else ""
-                raise BenchError(f"{url}: {reason}; {kept}{by_hand}")
+                resumable = (
+                    f"{_length(part):,} bytes are kept: give the same command to go on; or " if _length(part) else ""
+                )
+                raise BenchError(f"{url}: {reason}; {resumable}{by_hand}")
             time.sleep(pauses[failures - 1])
     return target
 
@@ -234,7 +236,7 @@ def unpack(archive: Path, root: Path, folder: str) -> None:
     with _unpacked(archive, root, root / folder) as fresh:
         if not (fresh / folder).is_dir():
             raise BenchError(
-                f"{archive} holds no folder '{folder}' but {some(sorted(p.name for p in fresh.iterdir()))}"
+                f"{archive} holds no folder '{folder}' but {first_few(sorted(p.name for p in fresh.iterdir()))}"
             )
         _merge(fresh / folder, root / folder)
 

@@ -67,9 +67,9 @@ def run(
     size = max(1, min(CHUNK, len(items) // (4 * workers)))
     chunks = [range(start, min(start + size, len(items))) for start in range(0, len(items), size)]
 
-    def done(chunk: range, found: Sequence[R]) -> None:
-        results.update(zip(chunk, found, strict=True))
-        for place, result in zip(chunk, found, strict=True):
+    def done(chunk: range, chunk_results: Sequence[R]) -> None:
+        results.update(zip(chunk, chunk_results, strict=True))
+        for place, result in zip(chunk, chunk_results, strict=True):
             arrived(place, result)
         if progress is not None:
             progress(len(results), len(items))
@@ -118,19 +118,19 @@ def _run_singly(
 ) -> None:
     """Runs chunks item by item in one process at a time, so that it is known which item kills it."""
     for chunk in chunks:
-        found: list[R] = []
-        while len(found) < len(chunk):
+        results: list[R] = []
+        while len(results) < len(chunk):
             with _pool(1, stop) as pool:
                 try:
                     pool.submit(_nothing).result()
                 except BrokenProcessPool as error:
                     raise BenchError(UNGUARDED) from error
                 try:
-                    while len(found) < len(chunk):
-                        found += pool.submit(job, [items[chunk[len(found)]]]).result()
+                    while len(results) < len(chunk):
+                        results += pool.submit(job, [items[chunk[len(results)]]]).result()
                 except BrokenProcessPool:
-                    found.append(crashed)
-        done(chunk, found)
+                    results.append(crashed)
+        done(chunk, results)
 
 
 @contextlib.contextmanager
@@ -184,8 +184,8 @@ class Portable(Generic[T]):
         from bench.plugins import PLUGIN_FILE_PREFIX  # not in workers: it would load torch there
 
         names = [name for name in sys.modules if name.startswith(PLUGIN_FILE_PREFIX)]
-        found = {name: getattr(sys.modules[name], "__file__", None) for name in [*names, type(value).__module__]}
-        return cls({name: file for name, file in found.items() if file is not None}, pickle.dumps(value))
+        files = {name: getattr(sys.modules[name], "__file__", None) for name in [*names, type(value).__module__]}
+        return cls({name: file for name, file in files.items() if file is not None}, pickle.dumps(value))
 
     def load(self) -> T:
         """The object. Only those files are imported that it needs: others may need what a worker does not have."""

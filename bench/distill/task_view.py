@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, final
@@ -11,8 +10,8 @@ import torch
 from typing_extensions import override
 
 from bench.api import Artefact, ClipShape, Metric, SyntheticSet, Task, Upstream
+from bench.core.source import code_identity
 from bench.core.temporal import TemporalSetting
-from bench.plugins import source_hash
 
 if TYPE_CHECKING:
     from bench.core.classifier import Classifier
@@ -133,8 +132,7 @@ class _Seen(Upstream):
 
     @override
     def key(self) -> Mapping[str, Value]:
-        source = source_hash(sys.modules[type(self._what).__module__])
-        return {**self._what.key(), "source of it": source, **self._view.key()}
+        return {**self._what.key(), **code_identity(type(self._what)), **self._view.key()}
 
     @override
     def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:

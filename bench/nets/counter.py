@@ -28,13 +28,13 @@ def symmetric(key: int, count: int, device: torch.device) -> torch.Tensor:
 
     Two come from each 64-bit word, its lower half first.
     """
-    found = torch.empty(count + count % 2, device=device)
+    numbers = torch.empty(count + count % 2, device=device)
     piece = _PIECE if device.type == "cpu" else max(count, 1)
     for start in range(0, count, 2 * piece):
-        numbers = found[start : start + 2 * piece]
-        halves = words(key, start // 2, len(numbers) // 2, device).view(torch.int32)
-        numbers.copy_(halves.bitwise_right_shift_(8)).mul_(2.0**-23)  # the upper 24 bits, with their sign: exact
-    return found[:count]
+        piece_numbers = numbers[start : start + 2 * piece]
+        halves = words(key, start // 2, len(piece_numbers) // 2, device).view(torch.int32)
+        piece_numbers.copy_(halves.bitwise_right_shift_(8)).mul_(2.0**-23)  # the upper 24 bits, with their sign: exact
+    return numbers[:count]
 
 
 def words(key: int, first: int, count: int, device: torch.device) -> torch.Tensor:

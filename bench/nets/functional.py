@@ -55,7 +55,7 @@ class FlatNetwork:
         parts = [
             part.view(shape) for part, shape in zip(torch.split(theta, self._sizes), self._shapes, strict=True)
         ]  # fmt: skip
-        found: torch.Tensor = torch.func.functional_call(
+        logits: torch.Tensor = torch.func.functional_call(
             self.network, dict(zip(self._names, parts, strict=True)), (clips,)
         )
-        return found
+        return logits

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from bench.nets import counter
 
@@ -26,7 +27,7 @@ class _Undrawn:
     """A layer whose weights are left as memory has them until `initialise` draws them: PyTorch would take its global generator."""
 
     def reset_parameters(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 class Conv2d(_Undrawn, nn.Conv2d):
@@ -59,6 +60,7 @@ class SeededDropout(nn.Module):
         self.p = p
         self.rng = rng
 
+    @override
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Zeroes each value with probability ``p`` and scales the rest by ``1 / (1 - p)``; identity in evaluation."""
         if not self.training or self.p == 0:
@@ -79,6 +81,7 @@ class HalvingMaxPool(nn.Module):
         super().__init__()
         self.window = (time, 2, 2)
 
+    @override
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The largest value of each window."""
         if x.device.type != "cpu" or not x.is_contiguous():

@@ -33,16 +33,16 @@ MICRO_BATCH = 32
 def room_on(device: torch.device) -> int:
     """Bytes that a pass may keep there, of the memory that the device has, be it free or not."""
     on_gpu = device.type == "cuda"
-    whole = torch.cuda.get_device_properties(device).total_memory if on_gpu else psutil.virtual_memory().total
-    return min(PASS_BYTES, int(SHARE * whole))
+    memory = torch.cuda.get_device_properties(device).total_memory if on_gpu else psutil.virtual_memory().total
+    return min(PASS_BYTES, int(SHARE * memory))
 
 
-def most_that_fit(each: int, room: int) -> int:
+def clips_that_fit(each: int, room: int) -> int:
     """How many clips that keep ``each`` bytes have room; one at least."""
     return max(1, room // each)
 
 
-def kept_a_clip(network: Classifier, clip: ClipShape, device: torch.device) -> int:
+def bytes_per_clip(network: Classifier, clip: ClipShape, device: torch.device) -> int:
     """Bytes that a training pass keeps of each clip until its gradient is taken, the clip itself included; measured on two clips.
 
     Args:
@@ -50,13 +50,13 @@ def kept_a_clip(network: Classifier, clip: ClipShape, device: torch.device) -> i
         clip: shape of the clips.
         device: where the network is.
     """
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
-    kept: dict[int, int] = {}
+    own_storages = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+    sizes: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in own_storages:
+            sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     clips = torch.zeros(2, *clip.dims(), device=device)
@@ -66,7 +66,7 @@ def kept_a_clip(network: Classifier, clip: ClipShape, device: torch.device) -> i
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         logits = network(clips)
     del logits
-    return -(-sum(kept.values()) // 2)
+    return -(-sum(sizes.values()) // 2)
 
 
 def limit(network: Classifier, most: int | None) -> Classifier:
@@ -93,18 +93,16 @@ def parts(network: Classifier, clips: int) -> int:
     return clips if most is None or clips <= most or _mixes(network) else most
 
 
-def _in_parts(network: Classifier, whole: Callable[[torch.Tensor], torch.Tensor], clips: torch.Tensor) -> torch.Tensor:
+def _in_parts(network: Classifier, run: Callable[[torch.Tensor], torch.Tensor], clips: torch.Tensor) -> torch.Tensor:
     size = parts(network, len(clips))
     if size == len(clips):
-        return whole(clips)
+        return run(clips)
     portions = clips.split(size)  # type: ignore[no-untyped-call]
     if not torch.is_grad_enabled():
-        return torch.cat([whole(portion) for portion in portions])
+        return torch.cat([run(portion) for portion in portions])
     if not clips.requires_grad or _learns(network) or _draws(network):
-        return whole(clips)
-    return torch.cat(
-        [checkpoint(whole, portion, use_reentrant=False, preserve_rng_state=False) for portion in portions]
-    )
+        return run(clips)
+    return torch.cat([checkpoint(run, portion, use_reentrant=False, preserve_rng_state=False) for portion in portions])
 
 
 def _learns(network: Classifier) -> bool:

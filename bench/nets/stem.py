@@ -12,6 +12,7 @@ from typing import Any, final
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from bench.nets.layers import Conv3d
 
@@ -26,15 +27,15 @@ class Stem(Conv3d):
         time, height, across = kernel
         super().__init__(channels, width, kernel, _STRIDE, (time // 2, height // 2, across // 2))
 
+    @override
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        """See ``nn.Conv3d``."""
         even = clips.shape[3] % 2 == 0 and clips.shape[4] % 2 == 0
         elsewhere = clips.device.type != "cpu" or clips.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
         # Where weights are followed, too, gradients are differentiated again: there PyTorch's own are the faster ones.
         if elsewhere or not even or not clips.requires_grad or self.weight.requires_grad:
             return super().forward(clips)
-        found: torch.Tensor = _Convolution.apply(clips, self.weight, self.bias)  # type: ignore[no-untyped-call]
-        return found
+        maps: torch.Tensor = _Convolution.apply(clips, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return maps
 
 
 class _Convolution(torch.autograd.Function):

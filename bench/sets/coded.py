@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
@@ -58,26 +59,28 @@ class CodedSet(SyntheticSet):
         self.inner = kind.restore(decoded, self.labels, options)
 
     @classmethod
+    @override
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
-        """See `SyntheticSet`."""
         kinds = {kind.name: kind for kind in SyntheticSet.__subclasses__() if hasattr(kind, "name")}
         rest = {name.removeprefix(_INNER): value for name, value in options.items() if name.startswith(_INNER)}
         coded = {name.removeprefix(_INNER): tensor for name, tensor in tensors.items()}
         return cls(coded, labels, kinds[str(options["kind"])], rest, options["storage"])  # type: ignore[arg-type]  # checked there
 
+    @override
     def options(self) -> dict[str, Value]:
         """The codec, the kind of the inner set, and its options."""
         inner = {_INNER + name: value for name, value in self._options.items()}
         return {"storage": self.storage, "kind": self.inner.name, **inner}
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
         """The coded tensors, and of uint8 ones scale and offset, ``(2,)`` float32."""
         return self._coded
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """What the inner set renders."""
         return self.inner.render(index, rng)
 
 
@@ -139,8 +142,10 @@ def loss_of(plain: SyntheticSet, stored: SyntheticSet, batch: int = 64) -> dict[
     with torch.no_grad():
         for number, start in enumerate(range(0, len(plain), batch)):
             index = torch.arange(start, min(start + batch, len(plain)))
-            one, other = (each.render(index, generator("storage loss", number)) for each in (plain, stored))
-            apart = (one - other).double()
+            plain_clips, stored_clips = (
+                each.render(index, generator("storage loss", number)) for each in (plain, stored)
+            )
+            apart = (plain_clips - stored_clips).double()
             most = max(most, float(apart.abs().max()))
             squares += float(apart.square().sum())
             count += apart.numel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
@@ -17,6 +18,7 @@ class UnarchivedSet(SyntheticSet):
     archived = False
 
     @classmethod
+    @override
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
