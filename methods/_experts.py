@@ -9,7 +9,7 @@ import torch
 from typing_extensions import override
 
 from bench.api import Task, Upstream
-from bench.nets.functional import flatten, use_masks
+from bench.distill.functional import flatten, use_masks
 
 if TYPE_CHECKING:
     from bench.core.config import Value

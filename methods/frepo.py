@@ -12,10 +12,10 @@ import torch
 from typing_extensions import override
 
 from bench.api import SyntheticSet, Task, Workload
+from bench.distill.functional import use_masks
 from bench.distill.learner import Descent, Learner
 from bench.distill.matching import Matching
 from bench.distill.real_start import labels_of
-from bench.nets.functional import use_masks
 from methods._presets import Values, main_job, quick
 
 if TYPE_CHECKING:

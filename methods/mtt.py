@@ -14,9 +14,9 @@ import torch
 from typing_extensions import override
 
 from bench.api import Artefact, SyntheticSet, Task, Workload
+from bench.distill.functional import FlatNetwork
 from bench.distill.learner import Learner
 from bench.distill.matching import Matching
-from bench.nets.functional import FlatNetwork
 from methods._experts import Experts
 from methods._presets import Values, main_job, quick, released
 from methods._unroll import BACKWARD, InnerLoss
