@@ -104,16 +104,18 @@ def with_memories(
     kind: str = "sd",
     static: bool = True,
     hallucinator: bool = True,
+    version: int = 1,
 ) -> type[WithMemories]:
-    """The method ``<objective>+<kind>``, a final class of the module that defines its config.
+    """The method that learns memories by an objective: a final class, and one of the module that defines its config.
 
     Args:
         objective: what stage two descends.
         config: hyper-parameters of the memories, and of the objective's matching.
-        summary: its docstring.
+        summary: the method's docstring.
         presets: see `Method`.
-        kind: ``sd``, or the ablation that it is.
-        static, hallucinator: whether it has these; see `methods._memory.memory`.
+        kind: ``sd``, or which ablation it is; the method is called ``<objective>+<kind>``.
+        static, hallucinator: whether it has these; see `memory`.
+        version: see `Method`.
     """
     described = {
         "__doc__": summary,
@@ -126,6 +128,7 @@ def with_memories(
         "objective": objective,
         "static": static,
         "hallucinator": hallucinator,
+        "version": version,
     }
     suffix = "SD" if kind == "sd" else kind.title().replace("-", "")
     return cast("type[WithMemories]", final(type(objective.__name__ + suffix, (WithMemories,), described)))

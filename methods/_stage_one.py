@@ -52,7 +52,7 @@ class StaticMemory(Upstream):
 
     Args:
         spc: images of each class.
-        dc: of DC.
+        dc: hyper-parameters of DC.
         real_gradients: those of its real frames: most of the work, and the same for every ``spc``.
     """
 

@@ -56,9 +56,7 @@ class GradientMatching(Objective[DCConfig]):
     tuned = ("lr",)
     shares = ("real-gradients",)
     presets = (
-        Preset(
-            {"outer_loops": 10, "inner_loops": 50}, source="Zhao et al., ICLR 2021, appendix: images, IPC 10", ipc=10
-        ),
+        Preset({"outer_loops": 10, "inner_loops": 50}, "Zhao et al., ICLR 2021, appendix: images, IPC 10", ipc=10),
         quick({"steps": 250, "lr": 0.2, "batch_real": 16}),
         main_job({"steps": 20}),
     )
@@ -72,12 +70,12 @@ class GradientMatching(Objective[DCConfig]):
     def match(self, task: Task, synthetic: SyntheticSet, rates: Mapping[str, float]) -> None:  # Algorithm 1
         config, augment = self.config, self.augment()
         learner = Learner(synthetic, rates, config.momentum)
-        first = RealGradients(task, config, augment).shared(task)
+        untrained = RealGradients(task, config, augment).shared(task)
         for step in learner.steps(task, config.steps, updates=config.outer_loops):
             network = task.network(task.rng("network", step))
             for loop in range(config.outer_loops):
                 draw = step * config.outer_loops + loop
-                real = first(step) if loop == 0 else real_gradients(task, network, config.batch_real, augment, draw)
+                real = untrained(step) if loop == 0 else real_gradients(task, network, config.batch_real, augment, draw)
                 losses = matching_losses(task, network, learner, real, augment, draw)
                 loss, gradients = accumulated(losses, list(learner.learned.values()))
                 learner.apply(gradients, loss=loss / len(task.classes))
@@ -194,7 +192,7 @@ def _weights(network: Classifier) -> list[torch.nn.Parameter]:
 
 @final
 class RealGradients(PerStep):
-    """The `real_gradients` of each step's new network, ``(classes, P)``: of the first of its matchings."""
+    """The `real_gradients` of the first matching of each step, ``(classes, P)``: its network is not trained yet."""
 
     name = "real-gradients"
     block = 10

@@ -32,16 +32,15 @@ class MTTMatching:
     max_start_epoch: int = 10  # starts are drawn from the expert epochs before this one
     batch_syn: int = 0  # synthetic clips per student step; 0 takes the whole set
     momentum: float = 0.5  # of SGD on what is learned
-    backward: Literal["unrolled", "stepwise", "tesla"] = (
-        "unrolled"  # how the gradient is computed, see `methods._unroll`
-    )
+    # How the gradient is computed, see `methods._unroll`.
+    backward: Literal["unrolled", "stepwise", "tesla"] = "unrolled"
     learn_rate: bool = True  # whether the student's learning rate is learned, and stored
     rate: float = 0.01  # the student's learning rate at the start: the experts'
     lr_rate: float = 1e-5  # step size on it; it is kept above 0.001
-    # Soft: each clip's class probabilities in an expert after its last epoch (TESLA), stored.
+    # Soft: each clip's class probabilities in an expert after its last epoch (TESLA); they are stored.
     labels: Literal["hard", "soft"] = "hard"
-    experts: int = 30  # how many, and their learning rate and batch
-    expert_lr: float = 0.01
+    experts: int = 30  # how many
+    expert_lr: float = 0.01  # of their SGD
     expert_batch: int = 256
 
     def __post_init__(self) -> None:
