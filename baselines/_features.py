@@ -1,13 +1,18 @@
-"""Features in which coresets compare clips, and the cost of computing them."""
+"""Coresets that compare clips by their features in a network."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, TypeVar, final
 
 import torch
+from typing_extensions import override
 
 from bench.api import Task, Workload
+from bench.distill.coresets import Coreset
+from bench.distill.features import real_features
 
 Network = Literal["trained", "untrained"]
 """``trained`` on the training split (its cost is charged as upstream), or newly initialised."""
@@ -15,7 +20,50 @@ Network = Literal["trained", "untrained"]
 Layer = Literal["maps", "embedding"]
 """``maps``: the flattened output of the convolutional stack. ``embedding``: the penultimate activations."""
 
-_BATCH = 64
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """Which features are compared.
+
+    Attributes:
+        network: whose: a network ``trained`` on the training split (its cost is charged), or an ``untrained`` one.
+        layer: which: the convolutional ``maps`` or the penultimate ``embedding``.
+    """
+
+    network: Network = "trained"
+    layer: Layer = "maps"
+
+
+C = TypeVar("C", bound=FeatureConfig)
+
+
+class FeatureCoreset(Coreset[C]):
+    """A coreset that picks the clips of each class by their features alone."""
+
+    shares = ("trained-network",)
+
+    @abstractmethod
+    def pick(self, features: torch.Tensor, count: int) -> torch.Tensor:
+        """Which clips of a class to take.
+
+        Args:
+            features: ``(n, F)``, float64 on the CPU.
+            count: how many; all of them if ``n`` is smaller.
+
+        Returns:
+            ``(min(count, n),)`` int64, in the order picked.
+        """
+
+    @final
+    @override
+    def choose(self, task: Task) -> Iterator[torch.Tensor]:
+        for index, features in class_features(task, self.config.network, self.config.layer):
+            yield index[self.pick(features, task.ipc)]
+
+    @final
+    @override
+    def clip_passes(self, work: Workload) -> float:
+        return feature_passes(work, self.config.network)
 
 
 def class_features(task: Task, which: Network, layer: Layer) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -25,10 +73,9 @@ def class_features(task: Task, which: Network, layer: Layer) -> Iterator[tuple[t
     read = network.features if layer == "maps" else network.embedding
     for label in range(len(task.classes)):
         index = task.indices(label)
-        with torch.no_grad():
-            parts = [read(task.clips(index[start : start + _BATCH])) for start in range(0, len(index), _BATCH)]
+        features = real_features(task, read, index)
         task.progress(label + 1, len(task.classes))
-        yield index, torch.cat(parts).double().cpu()
+        yield index, features.double().cpu()
 
 
 def feature_passes(work: Workload, which: Network) -> float:

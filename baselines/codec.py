@@ -7,101 +7,111 @@ of nine classes of UCF101 (8 frames of 32x32; mean over 16, 64 and 256 KiB); doc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, final
 
 import torch
+from typing_extensions import override
 
 from baselines._features import class_features, feature_passes
 from baselines.herding import herd
 from bench.api import Method, SyntheticSet, Task, Workload
 from bench.core.errors import DoesNotFit
 from bench.distill.fitting import does_not_fit, largest
-from bench.distill.real_start import labels_of, random_choice
+from bench.distill.real_start import Choice, labels_of, random_choice
 from bench.sets.video_file import Codec, VideoFileSet, encoded
 
 Chosen = Literal["random", "herding"]
 
 _CRF: dict[Codec, tuple[int, int]] = {"h264": (0, 51), "av1": (1, 63)}
+"""The best and the coarsest quality of each."""
 
 
 @dataclass(frozen=True)
-class H264Config:
-    """Options of coding by H.264.
+class CodecConfig:
+    """Options of coding.
 
     Attributes:
-        crf: quality, 0 (best) to 51; in a budget the coarsest that is used. The encoder's default is 23.
+        crf: quality, the lower the better; in a budget the coarsest that is used.
         chosen: which clips: those of ``random``, or those of ``herding`` in the maps of a trained network (its cost is charged).
     """
 
-    crf: int = 35
+    crf: int
     chosen: Chosen = "random"
+
+
+@dataclass(frozen=True)
+class H264Config(CodecConfig):
+    """Options of coding by H.264. Its ``crf`` runs from 0 (best) to 51; the encoder's default is 23."""
+
+    crf: int = 35
 
     def __post_init__(self) -> None:
         _check_crf(self.crf, "h264")
 
 
 @dataclass(frozen=True)
-class AV1Config:
-    """Options of coding by AV1.
-
-    Attributes:
-        crf: quality, 1 (best) to 63; in a budget the coarsest that is used. The encoder's default is 35.
-        chosen: as for H.264.
-    """
+class AV1Config(CodecConfig):
+    """Options of coding by AV1. Its ``crf`` runs from 1 (best) to 63; the encoder's default is 35."""
 
     crf: int = 59
-    chosen: Chosen = "random"
 
     def __post_init__(self) -> None:
         _check_crf(self.crf, "av1")
 
 
+class CodedClips(Method[CodecConfig]):
+    """Real clips in one coded file, as many as fit."""
+
+    in_all = False
+    fills_budget = True
+    tuned = ("crf",)
+
+    @abstractmethod
+    def codec(self) -> Codec:
+        """By which they are coded."""
+
+    @final
+    @override
+    def distill(self, task: Task) -> SyntheticSet:
+        return coded_clips(task, self.codec(), self.config.crf, self.config.chosen)
+
+    @final
+    @override
+    def stored_bytes(self, work: Workload) -> int:
+        # A guess, as what clips take depends on what they show: about what crf 35 of H.264 takes of clips of 32 lines.
+        return max(1, work.classes * work.ipc * work.clip.values() // 100)
+
+    @final
+    @override
+    def clip_passes(self, work: Workload) -> float:
+        return feature_passes(work, "trained") if self.config.chosen == "herding" else 0.0
+
+
 @final
-class CodecH264(Method[H264Config]):
+class CodecH264(CodedClips):
     """Real clips coded by H.264 (x264), as many as fit."""
 
     name = "codec-h264"
     Config = H264Config
-    in_all = False
-    fills_budget = True
-    tuned = ("crf",)
 
-    def distill(self, task: Task) -> SyntheticSet:
-        """See `Method`."""
-        return coded_clips(task, "h264", self.config.crf, self.config.chosen)
-
-    def stored_bytes(self, work: Workload) -> int:
-        """A guess: what clips take depends on what they show."""
-        return guessed_bytes(work)
-
-    def clip_passes(self, work: Workload) -> float:
-        """See `Method`."""
-        return feature_passes(work, "trained") if self.config.chosen == "herding" else 0.0
+    @override
+    def codec(self) -> Codec:
+        return "h264"
 
 
 @final
-class CodecAV1(Method[AV1Config]):
+class CodecAV1(CodedClips):
     """Real clips coded by AV1 (SVT-AV1), as many as fit."""
 
     name = "codec-av1"
     Config = AV1Config
-    in_all = False
-    fills_budget = True
-    tuned = ("crf",)
 
-    def distill(self, task: Task) -> SyntheticSet:
-        """See `Method`."""
-        return coded_clips(task, "av1", self.config.crf, self.config.chosen)
-
-    def stored_bytes(self, work: Workload) -> int:
-        """A guess: what clips take depends on what they show."""
-        return guessed_bytes(work)
-
-    def clip_passes(self, work: Workload) -> float:
-        """See `Method`."""
-        return feature_passes(work, "trained") if self.config.chosen == "herding" else 0.0
+    @override
+    def codec(self) -> Codec:
+        return "av1"
 
 
 def coded_clips(task: Task, codec: Codec, crf: int, chosen: Chosen) -> SyntheticSet:
@@ -130,11 +140,11 @@ def coded_clips(task: Task, codec: Codec, crf: int, chosen: Chosen) -> Synthetic
     return VideoFileSet(file, labels_of([own[:count] for own in order]), (frames, height, width), codec)
 
 
-def _order(task: Task, chosen: Chosen) -> Sequence[torch.Tensor]:
+def _order(task: Task, chosen: Chosen) -> Choice:
     """For each class the first IPC of its clips, in the order in which they are taken."""
     if chosen == "random":
         return random_choice(task)
-    return [index[herd(found, task.ipc)] for index, found in class_features(task, "trained", "maps")]
+    return [index[herd(features, task.ipc)] for index, features in class_features(task, "trained", "maps")]
 
 
 def _most(file_of: Callable[[int], bytes], most: int, budget: int) -> tuple[int, bytes]:
@@ -147,13 +157,8 @@ def _most(file_of: Callable[[int], bytes], most: int, budget: int) -> tuple[int,
             files[number] = data
         return len(data) <= budget
 
-    found = largest(most, fits)
-    return found, files.get(found or 1, b"")
-
-
-def guessed_bytes(work: Workload) -> int:
-    """A hundredth of the pixels, about what crf 35 of H.264 takes of clips of 32 lines."""
-    return max(1, work.classes * work.ipc * work.clip.values() // 100)
+    fitting = largest(most, fits)
+    return fitting, files.get(fitting or 1, b"")
 
 
 def _check_crf(crf: int, codec: Codec) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import final
 
+from typing_extensions import override
+
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
 
 
@@ -15,18 +17,18 @@ class Full(Method[NoOptions]):
     uses_ipc = False
     uses_seed = False
 
+    @override
     def distill(self, task: Task) -> SyntheticSet:
-        """See `Method`."""
         return task.real_set()
 
+    @override
     def stored_bytes(self, work: Workload) -> int:
-        """See `Method`."""
         return work.train * work.views * work.clip.values()
 
+    @override
     def clip_passes(self, work: Workload) -> float:
-        """See `Method`."""
         return 0.0
 
-    def declines(self, work: Workload) -> str | None:
-        """Never: it does not depend on the setting."""
+    @override
+    def declines(self, work: Workload) -> str | None:  # it does not depend on the setting
         return None

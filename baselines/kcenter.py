@@ -6,51 +6,29 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
+from typing_extensions import override
 
-from baselines._features import Layer, Network, class_features, feature_passes
-from bench.api import Method, SyntheticSet, Task, Workload
-from bench.distill.real_start import coreset, declines_adaptive, pixel_bytes
+from baselines._features import FeatureConfig, FeatureCoreset, Layer
 
 
 @dataclass(frozen=True)
-class KCenterConfig:
-    """Options of k-center.
+class KCenterConfig(FeatureConfig):
+    """Options of k-center: the embedding by default, as in the paper; in the wide maps the farthest clips are outliers."""
 
-    Attributes:
-        network: whose features: one ``trained`` on the training split (its cost is charged), or an ``untrained`` one.
-        layer: which features: the convolutional ``maps`` or the penultimate ``embedding``; the default is
-            as in the paper; in the wide maps the farthest clips are outliers.
-    """
-
-    network: Network = "trained"
     layer: Layer = "embedding"
 
 
 @final
-class KCenter(Method[KCenterConfig]):
+class KCenter(FeatureCoreset[KCenterConfig]):
     """Real clips that leave no clip of their class far from a chosen one in feature space."""
 
     name = "kcenter"
     Config = KCenterConfig
     paper = "Sener & Savarese, ICLR 2018"
-    shares = ("trained-network",)
 
-    def distill(self, task: Task) -> SyntheticSet:
-        """See `Method`."""
-        features = class_features(task, self.config.network, self.config.layer)
-        return coreset(task, [index[k_center(found, task.ipc)] for index, found in features])
-
-    def stored_bytes(self, work: Workload) -> int:
-        """See `Method`."""
-        return pixel_bytes(work, 1)
-
-    def clip_passes(self, work: Workload) -> float:
-        """See `Method`."""
-        return feature_passes(work, self.config.network)
-
-    def declines(self, work: Workload) -> str | None:
-        """Only what would have to be learned."""
-        return declines_adaptive(work, self.name)
+    @override
+    def pick(self, features: torch.Tensor, count: int) -> torch.Tensor:
+        return k_center(features, count)
 
 
 def k_center(features: torch.Tensor, count: int) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
 from bench.distill.real_start import labels_of, random_choice
@@ -18,23 +19,23 @@ class RandomFrozen(Method[NoOptions]):
     name = "random-frozen"
     in_all = False
 
+    @override
     def distill(self, task: Task) -> SyntheticSet:
-        """See `Method`."""
         chosen = random_choice(task)
         middle = task.clip.frames // 2
         frames = task.pixels(torch.cat(chosen))[:, :, middle : middle + 1].contiguous()
         return KeyframeSet(frames, labels_of(chosen), task.clip.frames, "nearest")
 
+    @override
     def stored_bytes(self, work: Workload) -> int:
-        """See `Method`."""
         return work.classes * work.ipc * work.clip.values() // work.clip.frames
 
+    @override
     def clip_passes(self, work: Workload) -> float:
-        """See `Method`."""
         return 0.0
 
+    @override
     def declines(self, work: Workload) -> str | None:
-        """A control of whole clips, so it stands beside them."""
         if work.setting.is_dense(work.clip.frames):
             return None
         return f"{self.name} is a control of whole clips; it stands in the setting dense"

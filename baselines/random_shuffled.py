@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
 from bench.core.frame_order import rearrange, shuffled_order
@@ -19,18 +20,18 @@ class RandomShuffled(Method[NoOptions]):
     name = "random-shuffled"
     in_all = False
 
+    @override
     def distill(self, task: Task) -> SyntheticSet:
-        """See `Method`."""
         chosen = random_choice(task)
         rng = task.rng("shuffle")
         pixels = task.pixels(torch.cat(chosen)).contiguous()
         clips = [rearrange(clip[None], shuffled_order(task.clip.frames, rng)) for clip in pixels]
         return DenseSet(torch.cat(clips), labels_of(chosen))
 
+    @override
     def stored_bytes(self, work: Workload) -> int:
-        """See `Method`."""
         return work.classes * work.ipc * work.clip.values()
 
+    @override
     def clip_passes(self, work: Workload) -> float:
-        """See `Method`."""
         return 0.0

@@ -16,9 +16,12 @@ from bench.run import experiment as experiment_file
 from bench.run.display import console
 from bench.run.options import OPTIONS, EngineName, JudgedOn, joined
 from bench.run.session import Session
-from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, render
-from bench.tables.leaderboard import setting_label
+from bench.tables.columns import EXTRAS
+from bench.tables.formats import FORMATS, render
+from bench.tables.intervals import INTERVALS
+from bench.tables.layouts import BY
 from bench.tables.published import read
+from bench.tables.rows import setting_label
 
 if TYPE_CHECKING:
     import pandas

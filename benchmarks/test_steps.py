@@ -9,9 +9,8 @@ from bench.api import ClipShape, Workload
 from benchmarks.conftest import QUICK
 from benchmarks.plain import dm_step
 from benchmarks.task import BenchTask
-from methods import dc, dm
-from methods.dc import RealGradients, unchanged
-from methods.dm import RealMeans
+from methods.dc import DCConfig, RealGradients, unchanged
+from methods.dm import DM, DMConfig, RealMeans
 
 STEPS = 2
 STATIC = {"static_steps": 1, "static_batch": 8, "static_outer": 1, "static_inner": 1}
@@ -70,14 +69,14 @@ def whole_step(registries, geometry):
 
     def steps():
         task.made.clear()
-        dm.DM(dm.DMConfig(steps=STEPS, batch_real=batch)).distill(task)
+        DM(DMConfig(steps=STEPS, batch_real=batch)).distill(task)
 
     return task, batch, steps
 
 
 @pytest.mark.parametrize("geometry", WHOLE)
 def test_whole_step_of_dm(against, make_bare, registries, monkeypatch, geometry):
-    monkeypatch.setattr(dm, "BLOCK", STEPS)  # no more real sides than steps
+    monkeypatch.setattr(RealMeans, "block", STEPS)  # no more real sides than steps
     _, batch, steps = whole_step(registries, geometry)
     name, shape, classes, _ = WHOLE[geometry]
     bare = make_bare(shape, name, batch=min(32, classes * batch), classes=classes)
@@ -87,7 +86,7 @@ def test_whole_step_of_dm(against, make_bare, registries, monkeypatch, geometry)
 @pytest.mark.parametrize("geometry", WHOLE)
 def test_dm_written_plainly(beside, registries, monkeypatch, geometry):
     """Its share is what the suite's step takes of it: below 80 % the suite's is 1.25 times as fast."""
-    monkeypatch.setattr(dm, "BLOCK", STEPS)
+    monkeypatch.setattr(RealMeans, "block", STEPS)
     task, batch, steps = whole_step(registries, geometry)
     name, shape, classes, _ = WHOLE[geometry]
     learned = torch.randn(classes, 1, *shape.dims(), requires_grad=True)
@@ -118,13 +117,14 @@ def real_side(against, make_bare, name, classes, frames, size, batch_real):
     task = BenchTask(classes, max(40, batch_real), 1, shape)
     clips = classes * batch_real
     if name == "dm":
-        what, steps, work = RealMeans(dm.BLOCK, batch_real, 0), dm.BLOCK, {"forwards": clips}
+        what, work = RealMeans(task, RealMeans.block, batch_real), {"forwards": clips}
     else:
-        what, steps, work = RealGradients(dc.BLOCK, 1, batch_real, unchanged, task), dc.BLOCK, {"trainings": clips}
+        config = DCConfig(steps=RealGradients.block, batch_real=batch_real)
+        what, work = RealGradients(task, config, unchanged), {"trainings": clips}
     against(
         lambda: what.make(task, 0),
         make_bare(shape, batch=32, classes=classes),
-        scale=steps,
+        scale=what.block,
         method=f"{name}, real",
         **work,
     )

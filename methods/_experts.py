@@ -3,50 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 import torch
+from typing_extensions import override
 
 from bench.api import Task, Upstream
-from bench.nets.functional import flatten, use_masks
+from bench.distill.functional import flatten, use_masks
 
 if TYPE_CHECKING:
     from bench.core.config import Value
 
 
 @final
-@dataclass(frozen=True)
 class Experts(Upstream):
     """Networks trained on all training clips by plain SGD (no momentum, no decay); one part an expert.
 
     A part holds ``theta`` ``(epochs + 1, P)`` float32: the flat parameters at the start and after each epoch.
 
-    Attributes:
+    Args:
         count: experts.
         epochs: of training. Only epochs that matching can reach need be trained: the rate is constant, so later ones
             change nothing before them.
         lr, batch: of SGD.
     """
 
-    count: int
-    epochs: int
-    lr: float
-    batch: int
-
     name = "experts"
 
-    @property
-    def parts(self) -> int:  # type: ignore[override]
-        """One an expert."""
-        return self.count
+    def __init__(self, count: int, epochs: int, lr: float, batch: int) -> None:
+        self.parts = count
+        self.epochs = epochs
+        self.lr = lr
+        self.batch = batch
 
-    def key(self) -> Mapping[str, Value]:
-        """All but the number of experts: asking for more of them makes only the new ones."""
+    @override
+    def key(
+        self,
+    ) -> Mapping[str, Value]:  # without the number of experts: asking for more of them makes only the new ones
         return {"epochs": self.epochs, "lr": self.lr, "batch": self.batch}
 
+    @override
     def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
-        """One expert."""
         network = task.network(task.rng("expert network", part)).train()
         use_masks(network, task.rng("expert masks", part))
         rng = task.rng("expert order", part)
@@ -64,5 +61,5 @@ class Experts(Upstream):
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
             thetas.append(flatten(network.parameters()).detach().cpu())
-            task.progress(part * self.epochs + epoch + 1, self.count * self.epochs, loss=float(loss.detach()))
+            task.progress(part * self.epochs + epoch + 1, self.parts * self.epochs, loss=float(loss.detach()))
         return {"theta": torch.stack(thetas)}

@@ -1,48 +1,29 @@
-"""Static and dynamic memories (Wang et al., "Dancing with still images", CVPR 2024): stage one, and the set that stage two learns."""
+"""Stage two of static + dynamic memories (Wang et al., "Dancing with still images", CVPR 2024), with any matching objective."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal, final
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, cast, final
 
 import torch
+from typing_extensions import override
 
-from bench.api import Artefact, Task, Upstream, Workload
-from bench.core.errors import BenchError
-from bench.distill.learner import Learner
-from bench.distill.real_start import real_initialisation
-from bench.distill.single_frames import FrameTask
+from bench.api import Method, Preset, SyntheticSet, Task, Workload
+from bench.distill.matching import Objective
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
-from methods.dc import DCMatching, RealGradients, match_gradients, unchanged
+from methods._stage_one import (
+    STATIC_SHARES,
+    StaticConfig,
+    memory_labels,
+    per_clip,
+    static_bytes,
+    static_memory,
+    static_passes,
+)
 
-if TYPE_CHECKING:
-    from bench.core.config import Value
-
-
-STATIC_SHARES = ("real-gradients-of-frames", "static-memory")
-"""What cells share of stage one."""
-
-
-@dataclass(frozen=True)
-class StaticConfig:
-    """Hyper-parameters of stage one: still images learned by DC on single random frames, with the image paper's settings.
-
-    Attributes:
-        spc: static memories per class; None takes ``per_clip`` times IPC.
-        per_clip: memories of a kind that each synthetic clip owns.
-        static_steps, static_lr, static_batch: newly initialised networks, step size and real frames per class of DC.
-        static_outer, static_inner: its loops; 10 and 50 for ten images a class.
-    """
-
-    spc: int | None = None
-    per_clip: int = 2
-    static_steps: int = 1000
-    static_lr: float = 0.1
-    static_batch: int = 256
-    static_outer: int = 1
-    static_inner: int = 1
+PAPER = "Wang et al., CVPR 2024"
 
 
 @dataclass(frozen=True)
@@ -65,57 +46,92 @@ class MemoryConfig(StaticConfig):
     lr_hallucinator: float = 1e-5
     lr_static: float = 0.0
 
+    def motions(self, ipc: int) -> int:
+        """Dynamic memories of each class."""
+        return self.dpc if self.dpc is not None else self.per_clip * ipc
 
-@final
-@dataclass(frozen=True)
-class StaticMemory(Upstream):
-    """``images`` ``(classes * spc, 3, H, W)``, class after class, learned by DC on single random frames.
 
-    Attributes:
-        spc: images of each class.
-        matching, lr: of DC.
-        real: the gradients of its real frames: most of the work, and the same for every ``spc``.
+class WithMemories(Method[MemoryConfig]):
+    """Stage one, then stage two by a matching objective; see `with_memories`."""
+
+    paper = PAPER
+    tuned = ("lr_dynamic",)
+    static: ClassVar[bool]
+    hallucinator: ClassVar[bool]
+
+    @staticmethod
+    @abstractmethod
+    def objective(config: Any) -> Objective[Any]:
+        """The objective; of ``config`` it reads the matching's own hyper-parameters."""
+
+    @final
+    @override
+    def distill(self, task: Task) -> SyntheticSet:
+        learned = memory(task, self.config, self.static, self.hallucinator)
+        self.objective(self.config).match(task, learned, memory_rates(learned, self.config))
+        return learned
+
+    @final
+    @override
+    def stored_bytes(self, work: Workload) -> int:
+        numbers = work.classes * self.config.motions(work.ipc) * work.setting.n_syn * work.clip.height * work.clip.width
+        if self.hallucinator:
+            numbers += 81 * hallucinator_channels(self.config, self.static) + 3
+        images = static_bytes(work, self.config) if self.static else 0
+        return 4 * numbers + images + self.objective(self.config).extra_bytes(work)
+
+    @final
+    @override
+    def clip_passes(self, work: Workload) -> float:
+        stage_one = static_passes(work, self.config) if self.static else 0.0
+        return stage_one + self.objective(self.config).clip_passes(work)
+
+    @final
+    @override
+    def declines(self, work: Workload) -> str | None:
+        if work.setting.segments > 1:
+            return f"{self.name} stores one dynamic memory for the whole clip, not one a segment"
+        if work.setting.interpolation == "adaptive":
+            return f"{self.name} stores a dynamic memory of a fixed number of frames"
+        return None
+
+
+def with_memories(
+    objective: type[Objective[Any]],
+    config: type[MemoryConfig],
+    summary: str,
+    presets: tuple[Preset, ...],
+    kind: str = "sd",
+    static: bool = True,
+    hallucinator: bool = True,
+    version: int = 1,
+) -> type[WithMemories]:
+    """The method that learns memories by an objective: a final class, and one of the module that defines its config.
+
+    Args:
+        objective: what stage two descends.
+        config: hyper-parameters of the memories, and of the objective's matching.
+        summary: the method's docstring.
+        presets: see `Method`.
+        kind: ``sd``, or which ablation it is; the method is called ``<objective>+<kind>``.
+        static, hallucinator: whether it has these; see `memory`.
+        version: see `Method`.
     """
-
-    spc: int
-    matching: DCMatching
-    lr: float
-    real: Artefact
-
-    name = "static-memory"
-    of_frames = True
-    parts = 1
-
-    def key(self) -> Mapping[str, Value]:
-        """All but the real gradients, which follow from it."""
-        return {"spc": self.spc, "lr": self.lr, **asdict(self.matching)}
-
-    def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
-        """Stage one."""
-        frames = FrameTask(task, self.spc, self.real)
-        learner = Learner(real_initialisation(frames), {"clips": self.lr}, self.matching.momentum)
-        match_gradients(frames, learner, self.matching, unchanged)
-        counts = torch.bincount(learner.synthetic.labels, minlength=len(task.classes))
-        if int(counts.min()) < self.spc:
-            short = task.classes[int(counts.argmin())]
-            raise BenchError(f"class '{short}' has only {int(counts.min())} frames; spc={self.spc} needs as many")
-        return {"images": learner.learned["clips"].squeeze(2)}
-
-
-def static_memory(task: Task, config: StaticConfig) -> torch.Tensor:
-    """The static memories of each synthetic clip, ``(N, s, 3, H, W)``, N = classes * IPC."""
-    spc = config.spc if config.spc is not None else config.per_clip * task.ipc
-    loops = DCMatching(
-        steps=config.static_steps,
-        outer_loops=config.static_outer,
-        inner_loops=config.static_inner,
-        batch_real=config.static_batch,
-    )
-    each = per_clip(spc, task.ipc, "spc")
-    frames = FrameTask(task, spc)
-    real = frames.upstream(RealGradients(loops.steps, loops.outer_loops, loops.batch_real, unchanged, frames))
-    images = task.upstream(StaticMemory(spc, loops, config.static_lr, real)).part(0)["images"].to(task.device)
-    return images.view(-1, each, *images.shape[1:])
+    described = {
+        "__doc__": summary,
+        "__module__": config.__module__,
+        "name": f"{objective.name}+{kind}",
+        "Config": config,
+        "shares": (*objective.shares, *(STATIC_SHARES if static else ())),
+        "presets": presets,
+        "in_all": kind == "sd",
+        "objective": objective,
+        "static": static,
+        "hallucinator": hallucinator,
+        "version": version,
+    }
+    suffix = "SD" if kind == "sd" else kind.title().replace("-", "")
+    return cast("type[WithMemories]", final(type(objective.__name__ + suffix, (WithMemories,), described)))
 
 
 def memory(task: Task, config: MemoryConfig, static: bool = True, hallucinator: bool = True) -> StaticDynamicSet:
@@ -127,10 +143,9 @@ def memory(task: Task, config: MemoryConfig, static: bool = True, hallucinator: 
         static: False leaves out the static memory: the hallucinator then reads the dynamic one alone.
         hallucinator: False leaves it out: the clip is then the sum of the two memories.
     """
-    dpc = config.dpc if config.dpc is not None else config.per_clip * task.ipc
     labels = memory_labels(task)
     _, frames, height, width = task.clip.dims()
-    shape = (len(labels), per_clip(dpc, task.ipc, "dpc"), 1, task.setting.n_syn, height, width)
+    shape = (len(labels), per_clip(config.motions(task.ipc), task.ipc, "dpc"), 1, task.setting.n_syn, height, width)
     return StaticDynamicSet(
         labels,
         frames,
@@ -140,11 +155,6 @@ def memory(task: Task, config: MemoryConfig, static: bool = True, hallucinator: 
         hallucinator=new_hallucinator(task, config, static) if hallucinator else None,
         interpolation=task.setting.interpolation,
     )
-
-
-def memory_labels(task: Task) -> torch.Tensor:
-    """``(N,)`` int64: IPC clips of each class, class after class."""
-    return torch.arange(len(task.classes)).repeat_interleave(task.ipc)
 
 
 def new_hallucinator(task: Task, config: MemoryConfig, static: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -177,45 +187,3 @@ def memory_rates(learned: StaticDynamicSet, config: MemoryConfig) -> dict[str, f
     }
     frozen = {"static"} if config.lr_static == 0 else set()
     return {name: rates[name] for name in learned.tensors() if name not in frozen}
-
-
-def per_clip(per_class: int, ipc: int, name: str) -> int:
-    """Memories that each of a class's synthetic clips owns.
-
-    Raises:
-        BenchError: they cannot be shared out evenly.
-    """
-    if per_class < 1 or per_class % ipc:
-        raise BenchError(f"{name}={per_class} must be a multiple of IPC, {ipc}")
-    return per_class // ipc
-
-
-def declines_memory(work: Workload, name: str) -> str | None:
-    """The dynamic memory can have fewer frames than the clip; it is one, from first to last."""
-    if work.setting.segments > 1:
-        return f"{name} stores one dynamic memory for the whole clip, not one a segment"
-    if work.setting.interpolation == "adaptive":
-        return f"{name} stores a dynamic memory of a fixed number of frames"
-    return None
-
-
-def memory_bytes(work: Workload, config: MemoryConfig, static: bool = True, hallucinator: bool = True) -> int:
-    """Bytes of `memory`, float32."""
-    pixels = work.clip.height * work.clip.width
-    dpc = config.dpc if config.dpc is not None else config.per_clip * work.ipc
-    numbers = work.classes * dpc * work.setting.n_syn * pixels
-    numbers += 81 * hallucinator_channels(config, static) + 3 if hallucinator else 0
-    return 4 * numbers + (static_bytes(work, config) if static else 0)
-
-
-def static_bytes(work: Workload, config: StaticConfig) -> int:
-    """Bytes of the static memory, float32."""
-    spc = config.spc if config.spc is not None else config.per_clip * work.ipc
-    return 4 * work.classes * spc * 3 * work.clip.height * work.clip.width
-
-
-def static_passes(work: Workload, config: StaticConfig) -> float:
-    """Clip passes of stage one, a frame counting as 1/T of a clip."""
-    spc = config.spc if config.spc is not None else config.per_clip * work.ipc
-    frames = config.static_steps * config.static_outer * work.classes * (3 * config.static_batch + 9 * spc)
-    return frames / work.clip.frames

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 import torch
+from typing_extensions import override
 
-from bench.api import Method, SyntheticSet, Task, Workload
+from bench.api import SyntheticSet, Task, Workload
+from bench.distill.functional import use_masks
 from bench.distill.learner import Descent, Learner
-from bench.distill.real_start import pixel_bytes
-from bench.distill.segments import learn_in_time
-from bench.nets.functional import use_masks
+from bench.distill.matching import Matching
+from bench.distill.real_start import labels_of
 from methods._presets import Values, main_job, quick
 
 if TYPE_CHECKING:
@@ -23,38 +24,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FRePoMatching:
-    """Hyper-parameters of the matching, whatever kind of set is learned.
+    """Hyper-parameters of the matching, whatever kind of set is learned."""
 
-    Attributes:
-        steps: updates of the set.
-        batch_real: real clips, of any class, per step.
-        learn_labels: whether labels are learned (and stored).
-        lr_labels: Adam's step size on them.
-        ridge: of the regression, as a share of the mean of the kernel's diagonal.
-        pool: networks that are trained on the set meanwhile.
-        pool_updates: after so many a network of the pool is replaced by a new one.
-        pool_lr: Adam's step size on the networks of the pool.
-    """
-
-    steps: int = 10000
-    batch_real: int = 512
-    learn_labels: bool = True
-    lr_labels: float = 1e-3
-    ridge: float = 1e-6
-    pool: int = 10
-    pool_updates: int = 100
-    pool_lr: float = 1e-4
+    steps: int = 10000  # updates of the set
+    batch_real: int = 512  # real clips, of any class, per step
+    learn_labels: bool = True  # whether labels are learned, and stored
+    lr_labels: float = 1e-3  # Adam's step size on them
+    ridge: float = 1e-6  # of the regression, as a share of the mean of the kernel's diagonal
+    pool: int = 10  # networks that are trained on the set meanwhile
+    pool_updates: int = 100  # after so many a network of the pool is replaced by a new one
+    pool_lr: float = 1e-4  # Adam's step size on the networks of the pool
 
 
 @dataclass(frozen=True)
 class FRePoConfig(FRePoMatching):
-    """Hyper-parameters of FRePo on whole clips.
+    """Hyper-parameters of FRePo on pixels."""
 
-    Attributes:
-        lr: Adam's step size on pixels (network units).
-    """
-
-    lr: float = 1e-3
+    lr: float = 1e-3  # Adam's step size on pixels, in network units
 
 
 QUICK: Values = {"steps": 300, "batch_real": 128, "pool": 5, "pool_updates": 50, "pool_lr": 1e-3}
@@ -62,7 +48,7 @@ MAIN_JOB: Values = {"steps": 100, "pool_updates": 20}
 
 
 @final
-class FRePo(Method[FRePoConfig]):
+class FRePo(Matching[FRePoConfig]):
     """Synthetic clips and labels from which the labels of real clips can be regressed, in networks trained on them meanwhile."""
 
     name = "frepo"
@@ -71,72 +57,56 @@ class FRePo(Method[FRePoConfig]):
     tuned = ("lr",)
     presets = (quick({**QUICK, "lr": 0.01}), main_job(MAIN_JOB))
 
-    def distill(self, task: Task) -> SyntheticSet:
-        """See `Method`."""
-        return learn_in_time(task, self._learn, self.config.steps)
+    @override
+    def match(self, task: Task, synthetic: SyntheticSet, rates: Mapping[str, float]) -> None:  # Algorithm 1
+        config, classes = self.config, len(task.classes)
+        if config.learn_labels:
+            synthetic.labels = centred(synthetic.labels, classes).to(task.device) / math.sqrt(classes / 10)
+            synthetic.label_loss = "squared"
+            rates = {**rates, "labels": config.lr_labels}
+        learner = Learner(synthetic, rates, optimiser="adam")
+        by_class = [task.indices(label) for label in range(classes)]
+        index, truth, everything = torch.cat(by_class), labels_of(by_class), torch.arange(len(synthetic))
+        pool = Pool(task, config)
+        if (checkpoint := task.resume()) is not None:
+            pool.load(checkpoint[1])
 
-    def _learn(self, task: Task, synthetic: SyntheticSet) -> None:
-        match_regression(task, synthetic, dict.fromkeys(synthetic.tensors(), self.config.lr), self.config)
+        for step in learner.steps(task, config.steps, more=pool.state):
+            rng = task.rng("real", step)
+            drawn = torch.randperm(len(index), generator=rng)[: config.batch_real]
+            real = task.clips(index[drawn], torch.randint(task.views(), drawn.shape, generator=rng))
+            number = int(torch.randint(config.pool, (), generator=task.rng("pool", step)))
 
-    def stored_bytes(self, work: Workload) -> int:
-        """See `Method`."""
-        return pixel_bytes(work, 4) + label_bytes(work, self.config)
+            clips = learner.render(everything, task.rng("render", step))
+            targets = synthetic.labels
+            if targets.dim() == 1:
+                targets = centred(targets, classes).to(task.device)
+            network = pool.network(number)
+            with torch.no_grad():
+                real_features = network.features(real)
+            predicted = regress(network.features(clips), targets, real_features, config.ridge)
+            errors = (predicted - centred(truth[drawn], classes).to(predicted)).square().sum(dim=1)
+            learner.update(errors.mean() + label_margin(targets))
 
+            with torch.no_grad():
+                clips = synthetic.render(everything, task.rng("render for pool", step))
+            pool.train(number, clips, targets.detach(), step)
+
+    @override
+    def extra_bytes(self, work: Workload) -> int:  # learned labels
+        return 4 * work.classes * work.ipc * work.classes if self.config.learn_labels else 0
+
+    @override
     def clip_passes(self, work: Workload) -> float:
-        """See `Method`."""
-        return regression_passes(work, self.config)
+        # A forward pass of the real clips; of the synthetic ones two forward and two backward passes.
+        real = min(self.config.batch_real, work.train)
+        return float(self.config.steps * (real + 6 * work.classes * work.ipc))
 
-    def declines(self, work: Workload) -> str | None:
-        """Segments have nothing in common that could be learned."""
+    @override
+    def declines(self, work: Workload) -> str | None:  # segments have nothing in common that could be learned
         if work.setting.segments > 1 and self.config.learn_labels:
             return f"{self.name} learns one label a clip, not one a segment; set learn_labels=false"
         return None
-
-
-def match_regression(task: Task, synthetic: SyntheticSet, rates: Mapping[str, float], config: FRePoMatching) -> None:
-    """Algorithm 1 of the paper, on any kind of set.
-
-    Args:
-        task: the task.
-        synthetic: learned in place; its labels become regression targets.
-        rates: learning rates of what it stores, by name.
-        config: see `FRePoMatching`.
-    """
-    classes = len(task.classes)
-    if config.learn_labels:
-        synthetic.labels = centred(synthetic.labels, classes).to(task.device) / math.sqrt(classes / 10)
-        synthetic.label_loss = "squared"
-        rates = {**rates, "labels": config.lr_labels}
-    learner = Learner(synthetic, rates, optimiser="adam")
-    index = torch.cat([task.indices(label) for label in range(classes)])
-    truth = torch.cat([torch.full((len(task.indices(label)),), label) for label in range(classes)])
-    everything = torch.arange(len(synthetic))
-    pool = Pool(task, config)
-    if (kept := task.resume()) is not None:
-        pool.load(kept[1])
-
-    for step in range(learner.resume(task), config.steps):
-        rng = task.rng("real", step)
-        chosen = torch.randperm(len(index), generator=rng)[: config.batch_real]
-        real = task.clips(index[chosen], torch.randint(task.views(), chosen.shape, generator=rng))
-        number = int(torch.randint(config.pool, (), generator=task.rng("pool", step)))
-
-        clips = learner.render(everything, task.rng("render", step))
-        targets = (
-            synthetic.labels if synthetic.labels.dim() == 2 else centred(synthetic.labels, classes).to(task.device)
-        )
-        network = pool.network(number)
-        with torch.no_grad():
-            features = network.features(real)
-        found = regress(network.features(clips), targets, features, config.ridge)
-        loss = (found - centred(truth[chosen], classes).to(found)).square().sum(dim=1).mean() + label_margin(targets)
-        learner.update(loss)
-
-        with torch.no_grad():
-            clips = synthetic.render(everything, task.rng("render for pool", step))
-        pool.train(number, clips, targets.detach(), step)
-        task.progress(step + 1, config.steps, loss=loss.detach())
-        task.checkpoint(step + 1, lambda: {**learner.state(), **pool.state()})
 
 
 def centred(labels: torch.Tensor, classes: int) -> torch.Tensor:
@@ -160,8 +130,8 @@ def regress(synthetic: torch.Tensor, targets: torch.Tensor, real: torch.Tensor, 
     penalty = ridge * within.trace() / len(within) * torch.eye(len(within), dtype=within.dtype, device=within.device)
     # `solve_ex` does not wait for the device to say that the matrix can be inverted; with the penalty it can.
     weights = torch.linalg.solve_ex(within + penalty, targets.double()).result
-    found: torch.Tensor = (real @ synthetic.T).double() @ weights
-    return found.to(synthetic.dtype)
+    predicted: torch.Tensor = (real @ synthetic.T).double() @ weights
+    return predicted.to(synthetic.dtype)
 
 
 def label_margin(targets: torch.Tensor) -> torch.Tensor:
@@ -222,13 +192,3 @@ class Pool:
         self._ages, self._born = state["pool ages"].cpu(), state["pool births"].cpu()
         for descent in self._descents:
             descent.load(state)
-
-
-def label_bytes(work: Workload, config: FRePoMatching) -> int:
-    """Bytes of learned labels."""
-    return 4 * work.classes * work.ipc * work.classes if config.learn_labels else 0
-
-
-def regression_passes(work: Workload, config: FRePoMatching) -> float:
-    """Clip passes: a forward pass of the real clips; of the synthetic ones two forward and two backward passes."""
-    return float(config.steps * (min(config.batch_real, work.train) + 6 * work.classes * work.ipc))

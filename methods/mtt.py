@@ -6,16 +6,17 @@ ICML 2023) as an option, and an exact gradient whose memory does not grow with t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, final
 
 import torch
+from typing_extensions import override
 
-from bench.api import Artefact, Method, SyntheticSet, Task, Workload
+from bench.api import Artefact, SyntheticSet, Task, Workload
+from bench.distill.functional import FlatNetwork
 from bench.distill.learner import Learner
-from bench.distill.real_start import pixel_bytes
-from bench.distill.segments import learn_in_time
-from bench.nets.functional import FlatNetwork
+from bench.distill.matching import Matching
 from methods._experts import Experts
 from methods._presets import Values, main_job, quick, released
 from methods._unroll import BACKWARD, InnerLoss
@@ -23,52 +24,39 @@ from methods._unroll import BACKWARD, InnerLoss
 
 @dataclass(frozen=True)
 class MTTMatching:
-    """Hyper-parameters of the matching, whatever kind of set is learned.
+    """Hyper-parameters of the matching, whatever kind of set is learned."""
 
-    Attributes:
-        steps: updates of the set.
-        syn_steps: SGD steps of the student on the set (N).
-        expert_epochs: expert epochs that these should equal (M).
-        max_start_epoch: starts are drawn from the expert epochs before this one.
-        batch_syn: synthetic clips per student step; 0 takes the whole set.
-        momentum: of SGD on what is learned.
-        backward: how the gradient is computed, see `methods._unroll`.
-        learn_rate: whether the student's learning rate is learned.
-        rate: the student's learning rate at the start (the experts').
-        lr_rate: step size on it; it is kept above 0.001.
-        labels: ``hard``, or ``soft``: each clip's class probabilities in an expert after its last epoch (TESLA), stored.
-        experts, expert_lr, expert_batch: number, learning rate and batch of the experts.
-    """
-
-    steps: int = 8000
-    syn_steps: int = 10
-    expert_epochs: int = 1
-    max_start_epoch: int = 10
-    batch_syn: int = 0
-    momentum: float = 0.5
+    steps: int = 8000  # updates of the set
+    syn_steps: int = 10  # SGD steps of the student on the set (N)
+    expert_epochs: int = 1  # expert epochs that these should equal (M)
+    max_start_epoch: int = 10  # starts are drawn from the expert epochs before this one
+    batch_syn: int = 0  # synthetic clips per student step; 0 takes the whole set
+    momentum: float = 0.5  # of SGD on what is learned
+    # How the gradient is computed, see `methods._unroll`.
     backward: Literal["unrolled", "stepwise", "tesla"] = "unrolled"
-    learn_rate: bool = True
-    rate: float = 0.01
-    lr_rate: float = 1e-5
+    learn_rate: bool = True  # whether the student's learning rate is learned, and stored
+    rate: float = 0.01  # the student's learning rate at the start: the experts'
+    lr_rate: float = 1e-5  # step size on it; it is kept above 0.001
+    # Soft: each clip's class probabilities in an expert after its last epoch (TESLA); they are stored.
     labels: Literal["hard", "soft"] = "hard"
-    experts: int = 30
-    expert_lr: float = 0.01
+    experts: int = 30  # how many
+    expert_lr: float = 0.01  # of their SGD
     expert_batch: int = 256
 
     def __post_init__(self) -> None:
         if min(self.syn_steps, self.expert_epochs, self.max_start_epoch, self.experts) < 1:
             raise ValueError("syn_steps, expert_epochs, max_start_epoch and experts must be at least 1")
 
+    def last_epoch(self) -> int:
+        """The last expert epoch that matching can reach."""
+        return self.max_start_epoch - 1 + self.expert_epochs
+
 
 @dataclass(frozen=True)
 class MTTConfig(MTTMatching):
-    """Hyper-parameters of MTT on whole clips; the defaults are those of the video release.
+    """Hyper-parameters of MTT on pixels; the defaults are those of the video release."""
 
-    Attributes:
-        lr: step size on pixels (network units).
-    """
-
-    lr: float = 1e5
+    lr: float = 1e5  # step size on pixels, in network units
 
 
 UNREAD = "the release trains 50 expert epochs; only the first max_start_epoch - 1 + expert_epochs are ever read, so only these are trained"
@@ -86,7 +74,7 @@ MAIN_JOB: Values = {"steps": 50, "max_start_epoch": 2, "experts": 3}
 
 
 @final
-class MTT(Method[MTTConfig]):
+class MTT(Matching[MTTConfig]):
     """Synthetic clips on which a network takes in a few steps the way that experts take on real clips."""
 
     name = "mtt"
@@ -104,58 +92,46 @@ class MTT(Method[MTTConfig]):
         main_job(MAIN_JOB),
     )
 
-    def distill(self, task: Task) -> SyntheticSet:
-        """See `Method`."""
-        return learn_in_time(task, self._learn, self.config.steps)
+    @override
+    def match(self, task: Task, synthetic: SyntheticSet, rates: Mapping[str, float]) -> None:  # Algorithm 1
+        config, last = self.config, self.config.last_epoch()
+        experts = task.upstream(Experts(config.experts, last, config.expert_lr, config.expert_batch))
+        student = FlatNetwork(task.network(task.rng("student")))
+        if config.labels == "soft":
+            synthetic.labels = soft_labels(task, synthetic, experts.rows(0, "theta", slice(last, last + 1))[0])
+        if config.learn_rate:
+            synthetic.rate = torch.tensor(config.rate, device=task.device)
+            rates = {**rates, "rate": config.lr_rate}
+        learner = Learner(synthetic, rates, config.momentum, floors={"rate": 0.001} if config.learn_rate else None)
 
-    def _learn(self, task: Task, synthetic: SyntheticSet) -> None:
-        match_trajectories(task, synthetic, dict.fromkeys(synthetic.tensors(), self.config.lr), self.config)
+        for step in learner.steps(task, config.steps):
+            start, target = draw_segment(task, experts, config, step)
+            learner.track()
+            rate = synthetic.rate if synthetic.rate is not None else torch.tensor(config.rate, device=task.device)
+            inner = inner_loss(task, synthetic, student, config, step)
+            learned = tuple(learner.learned.values())
+            loss, gradients = BACKWARD[config.backward](inner, start, target, rate, config.syn_steps, learned)
+            shown = {} if synthetic.rate is None else {"rate": synthetic.rate}
+            learner.apply(gradients, loss=loss, **shown)
 
-    def stored_bytes(self, work: Workload) -> int:
-        """See `Method`."""
-        return pixel_bytes(work, 4) + extra_bytes(work, self.config)
+    @override
+    def extra_bytes(self, work: Workload) -> int:  # a learned rate, and soft labels
+        soft = work.classes * work.ipc * work.classes if self.config.labels == "soft" else 0
+        return 4 * (int(self.config.learn_rate) + soft)
 
+    @override
     def clip_passes(self, work: Workload) -> float:
-        """See `Method`."""
-        return trajectory_passes(work, self.config)
+        # The experts' training; forward, backward and their derivative of every student step.
+        experts = self.config.experts * self.config.last_epoch() * 3 * work.train
+        stored = work.classes * work.ipc
+        batch = min(self.config.batch_syn or stored, stored)
+        return float(experts + self.config.steps * self.config.syn_steps * 9 * batch)
 
-    def declines(self, work: Workload) -> str | None:
-        """Segments have nothing in common that could be learned."""
+    @override
+    def declines(self, work: Workload) -> str | None:  # segments have nothing in common that could be learned
         if work.setting.segments > 1 and (self.config.learn_rate or self.config.labels == "soft"):
             return f"{self.name} learns one rate and one label a clip, not one a segment; set learn_rate=false, labels=hard"
         return None
-
-
-def match_trajectories(task: Task, synthetic: SyntheticSet, rates: dict[str, float], config: MTTMatching) -> None:
-    """Algorithm 1 of the paper, on any kind of set.
-
-    Args:
-        task: the task.
-        synthetic: learned in place; it gets a learned rate, and soft labels, where the config says so.
-        rates: learning rates of what it stores, by name.
-        config: see `MTTMatching`.
-    """
-    last = config.max_start_epoch - 1 + config.expert_epochs
-    experts = task.upstream(Experts(config.experts, last, config.expert_lr, config.expert_batch))
-    student = FlatNetwork(task.network(task.rng("student")))
-    if config.labels == "soft":
-        synthetic.labels = soft_labels(task, synthetic, experts.rows(0, "theta", slice(last, last + 1))[0])
-    if config.learn_rate:
-        synthetic.rate = torch.tensor(config.rate, device=task.device)
-        rates = {**rates, "rate": config.lr_rate}
-    learner = Learner(synthetic, rates, config.momentum, floors={"rate": 0.001} if config.learn_rate else None)
-
-    for step in range(learner.resume(task), config.steps):
-        start, target = draw_segment(task, experts, config, step)
-        learner.track()
-        rate = synthetic.rate if synthetic.rate is not None else torch.tensor(config.rate, device=task.device)
-        inner = inner_loss(task, synthetic, student, config, step)
-        learned = tuple(learner.learned.values())
-        loss, gradients = BACKWARD[config.backward](inner, start, target, rate, config.syn_steps, learned)
-        learner.apply(gradients)
-        shown = {} if synthetic.rate is None else {"rate": synthetic.rate}
-        task.progress(step + 1, config.steps, loss=loss, **shown)
-        task.checkpoint(step + 1, learner.state)
 
 
 def draw_segment(task: Task, experts: Artefact, config: MTTMatching, step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -194,16 +170,3 @@ def soft_labels(task: Task, synthetic: SyntheticSet, theta: torch.Tensor) -> tor
         clips = synthetic.render(torch.arange(len(synthetic)), task.rng("render soft labels"))
         logits: torch.Tensor = network(clips)
     return logits.softmax(dim=1)
-
-
-def extra_bytes(work: Workload, config: MTTMatching) -> int:
-    """Bytes of a learned rate and of soft labels."""
-    soft = work.classes * work.ipc * work.classes if config.labels == "soft" else 0
-    return 4 * (int(config.learn_rate) + soft)
-
-
-def trajectory_passes(work: Workload, config: MTTMatching) -> float:
-    """Clip passes: the experts' training; forward, backward and their derivative of every student step."""
-    size = config.batch_syn or work.classes * work.ipc
-    experts = config.experts * (config.max_start_epoch - 1 + config.expert_epochs) * 3 * work.train
-    return float(experts + config.steps * config.syn_steps * 9 * min(size, work.classes * work.ipc))

@@ -22,7 +22,7 @@ from bench.core.text import split_list
 from bench.results.cells import read_cell
 from bench.run.planned_dataset import check_tested
 from bench.run.request import networks as networks_named
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
     from bench.plugins import Registries

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BenchError as error:
-        from bench.tables.sheet import printable
+        from bench.tables.text_table import printable
 
         if isinstance(error, SeveralMistakes):
             print(f"error: {len(error.sentences)} mistakes:", file=sys.stderr)

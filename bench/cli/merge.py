@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.core.errors import BenchError
 from bench.results import merge
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 SUMMARY = "join results from several machines; refuses what contradicts"
 

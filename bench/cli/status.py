@@ -20,7 +20,7 @@ from bench.results.claims import Claim, Claims, Owner
 from bench.results.records import Record, RecordStore, to_run
 from bench.results.under_way import Listed
 from bench.run.display.progress import outcome, phase_seconds_left, remaining_seconds
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 SUMMARY = "show a grid under way: done, running (who, since when, how far), failed, waiting"
 

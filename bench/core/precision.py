@@ -34,14 +34,14 @@ def parse_precision(text: str) -> Precision:
 
 
 def require(precision: Precision, device: str) -> None:
-    """Refuses a precision that the device lacks or would only imitate, slowly.
+    """Refuses a precision that the device lacks, or could only imitate slowly.
 
     Args:
         precision: what was asked for.
         device: ``cpu``, ``cuda`` or ``cuda:N``, which exists.
 
     Raises:
-        BenchError: with what is possible there.
+        BenchError: the message says what is possible there.
     """
     import torch
 

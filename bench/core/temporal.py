@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from bench.core.errors import BenchError
 
 Interpolation = Literal["nearest", "linear", "cubic", "adaptive"]
-"""How stored frames become a clip. ``adaptive``: linear between frames that learning inserts where it needs them."""
+"""How stored frames become a clip. ``adaptive`` is linear between frames that learning inserts where it needs them."""
 
 _PATTERN = re.compile(r"n(\d+)-r(\d+)-k(\d+)-([a-z]+)")
 

@@ -1,7 +1,7 @@
 """The clip store: every usable clip of a dataset at one geometry, decoded once, a memory-mapped uint8 array.
 
-A store is a folder of the cache: ``clips.npy``, the pixels, and ``index.json``, everything else. It is built in a temporary
-folder beside and renamed when it is complete, so that a store that exists under its name is whole.
+A store is a folder of the cache: ``clips.npy`` holds the pixels, ``index.json`` everything else. It is built in a temporary folder
+beside it, which is renamed when it is complete. So a store that exists under its name is complete.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def open_or_build(
         cache: the cache folder; stores lie in its folder ``clips``.
         workers: decoding processes; 1 decodes in this process.
         progress: called with (clips done, clips in all) while building.
-        log: takes what the user should know, one line each: a damaged store, another run that builds it.
+        log: called with each line that the user should know: a damaged store, another run that builds it.
 
     Raises:
         BenchError: the cache cannot be written or is too small, the geometry is impossible, or no usable clip of some
@@ -133,7 +133,7 @@ def open_or_build(
 
 
 def open_existing(index: ClipIndex, geometry: Geometry, cache: Path) -> ClipStore | None:
-    """The store of these data if the cache has a whole one; nothing is decoded. Arguments as `open_or_build`."""
+    """The store of these data if the cache has a complete one; nothing is decoded. Arguments as `open_or_build`."""
     try:
         return _open(cache / "clips" / key(index, geometry), index, geometry)
     except (_Damaged, FileNotFoundError):
@@ -149,7 +149,7 @@ class _Damaged(Exception):
 
 
 def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
-    """Opens a store and checks that it is whole: index, shape, size, and samples of the pixels.
+    """Opens a store and checks that it is complete: index, shape, size, and samples of the pixels.
 
     Raises:
         FileNotFoundError: there is none.
@@ -183,13 +183,13 @@ def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
 
 
 def _usable(index: ClipIndex, positions: Sequence[int]) -> ClipTable:
-    """The clips at some positions of an index; where they are all of its clips, its own table."""
+    """The clips at some positions of an index; its own table if these are all of its clips."""
     table = as_table(index.clips)
     return table if len(positions) == len(table) else table.take(positions)
 
 
 def _sample(clips: NDArray[np.uint8]) -> str:
-    """SHA-256 of evenly spaced pieces of the pixels, of all of them if they are few: quick to check at any size."""
+    """SHA-256 of evenly spaced pieces of the pixels, or of all if they are few. It is quick to check at any size."""
     flat = clips.reshape(-1)
     digest = hashlib.sha256()
     for start in np.linspace(0, max(0, len(flat) - _SAMPLE_BYTES), _SAMPLES, dtype=np.int64):
@@ -328,7 +328,7 @@ class _Digest:
         self._next = 0
 
     def arrived(self, row: int, reason: str | None) -> None:
-        """A row is final: its clip is there, or cannot be used for a reason."""
+        """Takes note of a finished row: its clip is there, or cannot be used for a reason."""
         self._ahead[row] = reason
         while self._next in self._ahead:
             if self._ahead.pop(self._next) is None:
@@ -413,7 +413,7 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def _writing(folder: Path, needed: int) -> Iterator[None]:
-    """Turns what can go wrong with a disk into one sentence."""
+    """Turns errors of the disk into one sentence."""
     try:
         yield
     except OSError as error:
@@ -425,7 +425,7 @@ def _writing(folder: Path, needed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(folder: Path, needed: int, log: Callable[[str], None]) -> Iterator[None]:
-    """Holds the lock of a store, which a killed process lets go of."""
+    """Holds the lock of a store; the system releases that of a killed process."""
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     with _writing(folder.parent, needed):
         folder.parent.mkdir(parents=True, exist_ok=True)

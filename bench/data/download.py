@@ -34,7 +34,7 @@ TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as broken."""
 
 PAUSES = (1.0, 4.0, 15.0)
-"""Seconds to wait before each further attempt; an attempt that brings bytes starts the count again."""
+"""Seconds to wait before each further attempt. An attempt that brings bytes starts the count again."""
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def download(
         timeout: seconds without a byte after which a connection is given up.
 
     Raises:
-        BenchError: it cannot be had; the message says how to get the file by hand, and what is kept.
+        BenchError: it cannot be fetched. The message says how to get the file by hand, and how much of it is kept.
     """
     if target.exists():
         return target
@@ -212,7 +212,7 @@ def _alone(target: Path) -> Iterator[None]:
 
 @contextmanager
 def _disk(folder: Path) -> Iterator[None]:
-    """Turns what can go wrong with a disk into one sentence."""
+    """Turns errors of the disk into one sentence."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield

@@ -14,12 +14,12 @@ from typing_extensions import override
 from bench.api import Clips, Split
 from bench.data.clip_store import ClipStore
 
-# Fixed for all data, so that no batch or set influences another: the ImageNet figures, in [0, 1] units.
+# The ImageNet figures, in [0, 1] units. They are fixed for all data, so that no batch or set influences another.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 SHARE = 0.25
-"""The part of the free memory that the clips of a split may take: networks and other cells need the rest."""
+"""The part of the free memory that the clips of a split may take. Networks and other cells need the rest."""
 
 _BLOCK = 64 << 20  # bytes copied to a device at a time
 
@@ -32,7 +32,7 @@ def normalise(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def fits(needed: int, free: int, share: float = SHARE) -> bool:
-    """Whether so many bytes of clips find a place in the memory that is free, without crowding out the work on them."""
+    """Whether so many bytes of clips fit into the free memory and leave room for the work on them."""
     return needed <= share * free
 
 
@@ -47,8 +47,8 @@ def free_memory(device: torch.device) -> int:
 class SplitClips(Clips):
     """The clips of one split of a store, on a device.
 
-    A GPU keeps them if they fit; else they are read from the memory map, only those asked for. On a CPU they are always read
-    from there: what fits into memory stays in the system's file cache, and a copy would only be one more.
+    A GPU keeps them if they fit. Otherwise, and on a CPU always, the clips that are asked for are read from the memory map: what fits
+    into memory stays in the system's file cache anyway, and a copy would only take more.
 
     Args:
         store: the decoded clips.
@@ -66,7 +66,7 @@ class SplitClips(Clips):
         self.device = device
         self.positions: NDArray[np.int64] = store.positions(split)
         self.labels = torch.from_numpy(store.labels[self.positions])
-        # Rows of a plain array are had ten times as fast as those of a memmap.
+        # Reading rows of a plain array is ten times as fast as reading those of a memmap.
         self._stored = np.asarray(store.clips) if isinstance(store.clips, np.memmap) else store.clips
         needed = int(np.prod(store.clips.shape[1:], dtype=np.int64)) * len(self.positions)
         fitting = fits(needed, free_memory(device) if free is None else free)
@@ -113,7 +113,7 @@ def gathered(
 ) -> torch.Tensor:
     """Windows ``(B, T, H, W, 3)`` of some stored clips ``(N, views, T, H, W, 3)`` on a device; T is 1 with ``frame``.
 
-    Nothing but these windows is read. To a GPU they go through pinned memory, without this thread waiting for them.
+    Only these windows are read. They go to a GPU through pinned memory, and this thread does not wait for that.
     """
     where = (positions, view.numpy()) if frame is None else (positions, view.numpy(), frame.numpy())
     row = np.ravel_multi_index(
@@ -135,7 +135,7 @@ def gathered(
 
 
 def let_go(stored: NDArray[np.uint8]) -> None:
-    """Unmaps what was read of a memory map: it stays in the system's file cache, and no longer counts as this process's."""
+    """Unmaps what was read of a memory map. It stays in the system's file cache but no longer counts as this process's."""
     mapped: object = stored.base
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)

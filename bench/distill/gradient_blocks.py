@@ -4,21 +4,24 @@ With hundreds of classes it is the networks' activations that do not fit, not th
 at random is then drawn as ever), the loss of each block of classes is pulled back to the rendered clips and its graph let go,
 and at last the gradient of all clips is pulled back to what is stored:
 
-    clips = learner.render(everything, rng)
-    loss, gradient = in_blocks(clips, class_blocks(labels, classes, most), loss_of)
-    learner.apply(pulled_back(clips, gradient, list(learner.learned.values())))
+    loss, gradient = in_blocks(clips, class_blocks(labels, classes), loss_of)
+    gradients = pulled_back(clips, gradient, tensors)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import final
 
 import torch
 
 from bench.core.repeated_frames import select_clips
 
+_MOST_CLIPS = 64
 
+
+@final
 @dataclass(frozen=True)
 class Block:
     """Some consecutive classes and their synthetic clips.
@@ -33,14 +36,18 @@ class Block:
     clips: torch.Tensor
     own: torch.Tensor
 
+    def of(self, classes: torch.Tensor) -> torch.Tensor:
+        """The block's rows of a tensor that has one row a class."""
+        return classes[self.labels.start : self.labels.stop]
 
-def class_blocks(labels: torch.Tensor, classes: int, most: int) -> list[Block]:
+
+def class_blocks(labels: torch.Tensor, classes: int, most: int = _MOST_CLIPS) -> list[Block]:
     """All classes in order, as many to a block as have at most ``most`` clips together; one that has more is alone.
 
     Args:
         labels: ``(N,)`` int64, the class of each synthetic clip.
         classes: number of classes.
-        most: at least 1.
+        most: clips to a block, at least 1. It changes memory, and results by no more than rounding.
     """
     labels = labels.cpu()
     counts = torch.bincount(labels, minlength=classes).tolist()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, final
 
 import torch
 
-from bench.api import SyntheticSet, Task
+from bench.api import Metric, SyntheticSet, Task
+from bench.distill.gradient_blocks import Block, in_blocks, pulled_back
 
 Optimiser = Literal["sgd", "adam"]
 
@@ -51,13 +52,13 @@ class Descent:
 
     def state(self) -> dict[str, torch.Tensor]:
         """The tensors by name, and moments and step counts as ``name|key``: what `load` needs."""
-        inner = {
+        moments = {
             f"{name}|{key}": value
             for name, tensor in self.tensors.items()
             for key, value in self._optimiser.state.get(tensor, {}).items()
             if value is not None
         }
-        return {**self.tensors, **inner}
+        return {**self.tensors, **moments}
 
     def load(self, state: Mapping[str, torch.Tensor]) -> None:
         """Goes back to a `state`; other names in it are passed over."""
@@ -65,8 +66,9 @@ class Descent:
             for name, tensor in self.tensors.items():
                 tensor.copy_(state[name])
                 prefix = f"{name}|"
-                kept = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-                self._optimiser.state[tensor] = kept
+                self._optimiser.state[tensor] = {
+                    key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+                }
 
 
 _BUFFER = "buffer "
@@ -75,6 +77,9 @@ _BUFFER = "buffer "
 @final
 class Learner:
     """Moves some tensors of a set down the gradient of a loss, in place.
+
+    A method's loop is ``for step in learner.steps(task, count)``. Each turn moves the set once, by `update`, `update_in_blocks`
+    or `apply`; reports and checkpoints are seen to between the turns.
 
     Args:
         synthetic: the set; any kind, through ``stored()`` and ``render()`` alone.
@@ -92,24 +97,48 @@ class Learner:
         optimiser: Optimiser = "sgd",
         floors: Mapping[str, float] | None = None,
     ) -> None:
-        everything = synthetic.stored()
+        stored = synthetic.stored()
         self.synthetic = synthetic
-        self.learned = {name: everything[name] for name in rates}
+        self.learned = {name: stored[name] for name in rates}
         self._descent = Descent(self.learned, rates, optimiser, momentum)
         self._floors = dict(floors or {})
+        self._metrics: dict[str, Metric] = {}
+
+    def steps(
+        self,
+        task: Task,
+        count: int,
+        updates: int = 1,
+        more: Callable[[], Mapping[str, torch.Tensor]] = dict,
+    ) -> Iterator[int]:
+        """The numbers of the steps that are left, from the task's checkpoint on.
+
+        After each, its metrics are reported and a checkpoint is offered.
+
+        Args:
+            task: the task.
+            count: steps in all.
+            updates: of the set in each step; these are what the user sees counted.
+            more: what checkpoints hold beside `state`; the method itself goes back to it.
+        """
+        for step in range(self.resume(task), count):
+            yield step
+            task.progress((step + 1) * updates, count * updates, **self._metrics)
+            task.checkpoint(step + 1, lambda: {**self.state(), **more()})
 
     def resume(self, task: Task) -> int:
         """Goes back to the cell's checkpoint, if it has one; returns the number of steps done."""
-        kept = task.resume()
-        if kept is None:
+        checkpoint = task.resume()
+        if checkpoint is None:
             return 0
-        self._descent.load(kept[1])
+        done, state = checkpoint
+        self._descent.load(state)
         for name, tensor in self.synthetic.buffers().items():
-            tensor.copy_(kept[1][_BUFFER + name])
-        return kept[0]
+            tensor.copy_(state[_BUFFER + name])
+        return done
 
     def state(self) -> dict[str, torch.Tensor]:
-        """What `resume` needs: hand this to ``task.checkpoint``."""
+        """What `resume` needs, for ``task.checkpoint``."""
         buffers = {_BUFFER + name: tensor for name, tensor in self.synthetic.buffers().items()}
         return {**self._descent.state(), **buffers}
 
@@ -125,11 +154,32 @@ class Learner:
 
     def update(self, loss: torch.Tensor) -> None:
         """One step down the gradient of ``loss``, a scalar computed from what is tracked."""
-        self.apply(torch.autograd.grad(loss, list(self.learned.values()), allow_unused=True))
+        gradients = torch.autograd.grad(loss, list(self.learned.values()), allow_unused=True)
+        self.apply(gradients, loss=loss.detach())
 
-    def apply(self, gradients: tuple[torch.Tensor | None, ...]) -> None:
-        """One step down these gradients, in the order of ``learned``; None is a tensor that the loss does not touch."""
+    def update_in_blocks(
+        self, blocks: Sequence[Block], rng: torch.Generator, loss_of: Callable[[Block, torch.Tensor], torch.Tensor]
+    ) -> None:
+        """One step down a loss that is a sum over classes, with the graph of one block of them in memory at a time.
+
+        Args:
+            blocks: see `bench.distill.gradient_blocks.class_blocks`.
+            rng: for rendering the set, once.
+            loss_of: the loss of a block, given its clips; see `bench.distill.gradient_blocks.in_blocks`.
+        """
+        clips = self.render(torch.arange(len(self.synthetic)), rng)
+        loss, gradient = in_blocks(clips, blocks, loss_of)
+        self.apply(pulled_back(clips, gradient, list(self.learned.values())), loss=loss)
+
+    def apply(self, gradients: tuple[torch.Tensor | None, ...], **metrics: Metric) -> None:
+        """One step down these gradients, in the order of ``learned``; None is a tensor that the loss does not touch.
+
+        Args:
+            gradients: one for each learned tensor.
+            metrics: what `steps` reports of this update: its loss, say.
+        """
         self._descent.apply(gradients)
         for name, least in self._floors.items():
             self.learned[name].clamp_(min=least)
         self.synthetic.updated()
+        self._metrics = metrics

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TypeAlias
 
 import torch
 
@@ -10,8 +10,11 @@ from bench.api import SyntheticSet, Task, Workload
 from bench.sets.dense import DenseSet
 from bench.sets.keyframes import KeyframeSet, stored_frames
 
+Choice: TypeAlias = "list[torch.Tensor]"
+"""For each class, in order, the positions of the training clips that are taken."""
 
-def random_choice(task: Task) -> list[torch.Tensor]:
+
+def random_choice(task: Task) -> Choice:
     """IPC random training clips of each class (all of a class that has fewer).
 
     The draw is that of `task.rng("choice")`, so the `random` baseline stores exactly the clips that learned methods of the
@@ -25,14 +28,14 @@ def random_choice(task: Task) -> list[torch.Tensor]:
     return chosen
 
 
-def labels_of(chosen: Sequence[torch.Tensor]) -> torch.Tensor:
+def labels_of(chosen: Choice) -> torch.Tensor:
     """``(N,)`` int64 labels of a choice per class."""
     return torch.cat([torch.full((len(index),), label) for label, index in enumerate(chosen)])
 
 
-def coreset(task: Task, chosen: Sequence[torch.Tensor]) -> SyntheticSet:
+def coreset(task: Task, chosen: Choice) -> SyntheticSet:
     """A set of the chosen clips as they were decoded, uint8, middle window: the frames that the temporal setting stores."""
-    return _as_set(task, task.pixels(torch.cat(list(chosen))), chosen)
+    return _as_set(task, task.pixels(torch.cat(chosen)), chosen)
 
 
 def real_initialisation(task: Task) -> SyntheticSet:
@@ -41,23 +44,17 @@ def real_initialisation(task: Task) -> SyntheticSet:
     return _as_set(task, task.clips(torch.cat(chosen)), chosen)
 
 
-def _as_set(task: Task, clips: torch.Tensor, chosen: Sequence[torch.Tensor]) -> SyntheticSet:
+def _as_set(task: Task, clips: torch.Tensor, chosen: Choice) -> SyntheticSet:
     setting, frames = task.setting, task.clip.frames
     if setting.n_syn == frames or setting.interpolation == "adaptive":
         return DenseSet(clips.contiguous(), labels_of(chosen))
-    kept = stored_frames(clips, setting.n_syn, setting.interpolation, setting.segments).contiguous()
-    return KeyframeSet(kept, labels_of(chosen), frames, setting.interpolation, setting.segments)
+    stored = stored_frames(clips, setting.n_syn, setting.interpolation, setting.segments).contiguous()
+    return KeyframeSet(stored, labels_of(chosen), frames, setting.interpolation, setting.segments)
 
 
 def pixel_bytes(work: Workload, each: int) -> int:
     """Bytes of the stored frames of IPC clips a class, ``each`` bytes a number; where learning places them, the most."""
+    clips = work.classes * work.ipc
     if work.setting.interpolation == "adaptive":
-        return each * work.classes * work.ipc * work.clip.values() + work.classes * work.ipc * work.clip.frames
-    return each * work.classes * work.ipc * work.clip.values() // work.clip.frames * work.setting.n_syn
-
-
-def declines_adaptive(work: Workload, name: str) -> str | None:
-    """Why a method that learns nothing cannot place frames where learning asks for them."""
-    if work.setting.interpolation != "adaptive":
-        return None
-    return f"{name} learns nothing that could ask for more frames"
+        return each * clips * work.clip.values() + clips * work.clip.frames  # a byte a frame says whether it is stored
+    return each * clips * work.clip.values() // work.clip.frames * work.setting.n_syn

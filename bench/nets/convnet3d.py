@@ -15,9 +15,9 @@ from bench.nets.layers import Conv3d, GroupNorm, HalvingMaxPool, Linear, SeededD
 from bench.nets.repeated_frames import through
 from bench.nets.stem import Stem
 
-# Numbers in the clips that pass the small network at a time where no gradient is kept: so few that on a CPU what one layer puts
-# out is still in the cache when the next reads it: up to twice as fast. The same to the bit for clips of 8x32x32, elsewhere to
-# rounding (oneDNN chooses its algorithm by the size of the batch).
+# How many numbers of clips pass the small network at a time where no gradient is kept. They are so few that on a CPU the output of one
+# layer is still in the cache when the next reads it, which is up to twice as fast. Results are the same to the bit for clips of
+# 8x32x32, elsewhere to rounding (oneDNN chooses its algorithm by the size of the batch).
 _PIECE = 1 << 20
 
 

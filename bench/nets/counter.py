@@ -1,7 +1,7 @@
 """A counter-based generator: the n-th number of a key depends on the two alone, and is the same to the bit on every device.
 
-Networks are drawn anew in every step of most methods. A generator with a state would draw them on the CPU, for those of CUDA
-give other numbers, and every step of a GPU would wait for a copy.
+Most methods draw a new network in every step. A generator with a state would have to draw it on the CPU, because CUDA's give other
+numbers, and every step on a GPU would wait for the copy.
 """
 
 from __future__ import annotations

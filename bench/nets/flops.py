@@ -83,7 +83,7 @@ def _operations(kind: type[Network], clip: ClipShape, cache: Path) -> Operations
         return 0, 0
     try:
         counted = count(network, clip)
-    except Exception:  # whatever a plugin's network raises; the cell that builds it reports that
+    except (Exception, SystemExit):  # whatever a plugin's network raises; the cell that builds it reports that
         return 0, 0
     with contextlib.suppress(OSError):
         write_atomic(path, _as_json({**_read(path), key: counted}).encode())

@@ -49,12 +49,12 @@ class HalvedNetwork(Classifier):
 
 
 def to_distil(network: Classifier, precision: Precision) -> Classifier:
-    """The network as methods use it: itself, or around it one that computes in bfloat16."""
+    """The network as methods use it: unchanged, or wrapped so that it computes in bfloat16."""
     return _halved(network, gradients=precision == "bf16") if precision in ("bf16", "bf16-real") else network
 
 
 def to_judge(network: Classifier, precision: Precision) -> Classifier:
-    """The network as protocols use it."""
+    """The network as protocols use it: unchanged, or wrapped so that it computes in bfloat16."""
     return _halved(network, gradients=True) if precision == "bf16" else network
 
 

@@ -1,7 +1,7 @@
-"""How many clips a network is given at a time: as many as fit, by what a pass of one keeps; fewer after a cell ran out of memory.
+"""How many clips a network is given at a time: as many as fit into memory, and fewer after a cell ran out of it.
 
-What fits depends on the network, the shape of the clips and the device, never on what else runs: a cell that is alone sees the
-same sums as one in company.
+How many fit depends on the network, the shape of the clips and the device, never on what else runs. So a cell computes the same
+sums whether it runs alone or beside others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.core.classifier import Classifier
 
 PASS_BYTES = 4 << 30
-"""What one pass may keep for its gradient."""
+"""The most that one pass may keep for its gradient."""
 
 SHARE = 0.25
 """The part of a device's memory that it may keep, where that is less: several cells run at once."""
@@ -31,7 +31,7 @@ MICRO_BATCH = 32
 
 
 def room_on(device: torch.device) -> int:
-    """Bytes that a pass may keep there, of the memory that the device has, be it free or not."""
+    """Bytes that a pass may keep on a device; a part of all its memory, free or not."""
     on_gpu = device.type == "cuda"
     memory = torch.cuda.get_device_properties(device).total_memory if on_gpu else psutil.virtual_memory().total
     return min(PASS_BYTES, int(SHARE * memory))
@@ -46,7 +46,7 @@ def bytes_per_clip(network: Classifier, clip: ClipShape, device: torch.device) -
     """Bytes that a training pass keeps of each clip until its gradient is taken, the clip itself included; measured on two clips.
 
     Args:
-        network: is not to be used again: the pass draws its dropout and moves its running means.
+        network: must not be used again, because the pass draws its dropout and moves its running means.
         clip: shape of the clips.
         device: where the network is.
     """
@@ -62,7 +62,7 @@ def bytes_per_clip(network: Classifier, clip: ClipShape, device: torch.device) -
     clips = torch.zeros(2, *clip.dims(), device=device)
     note(clips)
     network.train()
-    # What is noted stays in the graph, so no two have the same address, until the logits go.
+    # The graph keeps every tensor that is noted until the logits go, so no two have the same address.
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         logits = network(clips)
     del logits

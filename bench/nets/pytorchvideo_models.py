@@ -1,4 +1,4 @@
-"""Networks of PyTorchVideo's model zoo as classifiers of the suite: imported with care, built from one generator."""
+"""Networks of PyTorchVideo's model zoo as classifiers of the suite, built from one generator."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class GrowingSet(UnarchivedSet):
 
     @override
     def updated(self) -> None:
-        """After an update: inserts frames where one of the checks is due."""
+        """Inserts frames after an update where a check is due."""
         self._done += 1
         done, every = int(self._done), max(1, self._updates // CHECKS)
         if WARM_UP * self._updates < done <= (1 - COOL_DOWN) * self._updates and done % every == 0:

@@ -22,7 +22,7 @@ _SAVED = 2  # float32 numbers that scale and offset take: shorter tensors gain n
 
 @final
 class CodedSet(SyntheticSet):
-    """A set of which the coded tensors are stored, and which renders what they decode to: what coding loses is seen in training.
+    """A set that stores coded tensors and renders what they decode to, so that training sees what coding loses.
 
     Attributes:
         storage: ``float16`` or ``uint8``.
@@ -136,7 +136,7 @@ def decode(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def loss_of(plain: SyntheticSet, stored: SyntheticSet, batch: int = 64) -> dict[str, float]:
     """How far the rendered clips of a set are from those of its coded form: ``max`` and ``rms``, in network units.
 
-    Both draw the same, where they render at random.
+    Where they render at random, both draw the same.
     """
     most, squares, count = 0.0, 0.0, 0
     with torch.no_grad():

@@ -31,8 +31,8 @@ def sources(stored: int, frames: int, interpolation: Interpolation) -> tuple[lis
     """From which stored frames each rendered frame comes: ``(left, right, weight of right)``, each of length ``frames``.
 
     ``nearest``: frame t shows stored frame ``floor(t * stored / frames)``, so each is held for an equal time.
-    ``linear``: stored frames stand evenly from time 0 to time ``frames - 1``, both included; between two of them pixels are
-    mixed in proportion. A single stored frame stands all the time.
+    ``linear``: stored frames are spread evenly from time 0 to time ``frames - 1``, both included; between two of them pixels are
+    mixed in proportion. A single stored frame is shown all the time.
     """
     if interpolation == "nearest" or stored == 1:
         left = [t * stored // frames for t in range(frames)]
@@ -50,7 +50,7 @@ def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation, segm
     (not-a-knot ends: what moves as a polynomial of up to third degree is exact). With ``segments`` the stored frames are those
     of consecutive segments, each expanded by itself.
 
-    Differentiable; as many frames as asked for come back as they are, to the bit. One stored frame is held, without a copy.
+    Differentiable. If all frames are stored, they come back as they are, to the bit. A single one is repeated without a copy.
     """
     if segments > 1:
         batch, channels, count, height, width = stored.shape
@@ -67,16 +67,16 @@ def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation, segm
     if interpolation == "nearest":
         left, _, _ = sources(stored.shape[2], frames, interpolation)
         return stored.index_select(2, torch.tensor(left, device=stored.device))
-    # As a matrix product: a sixth of what taking two frames and mixing them costs, there and back.
+    # As a matrix product, forward and backward cost a sixth of taking two frames and mixing them.
     mixing = weights(stored.shape[2], frames, interpolation).to(stored)
     return torch.matmul(mixing, stored.flatten(3)).view(*stored.shape[:2], frames, *stored.shape[3:])
 
 
 @functools.cache
 def weights(stored: int, frames: int, interpolation: Interpolation) -> torch.Tensor:
-    """What each stored frame counts in each frame of the clip, ``(frames, stored)`` float64; rows add up to 1."""
+    """The weight of each stored frame in each frame of the clip, ``(frames, stored)`` float64; rows add up to 1."""
     if interpolation == "cubic":
-        import numpy as np  # here: plans and lists, which load this module, do without it
+        import numpy as np  # not at the top: plans and lists load this module and need no numpy
         from scipy.interpolate import CubicSpline
 
         knots = np.linspace(0, frames - 1, stored)

@@ -1,4 +1,4 @@
-"""Real clips in one video file, one after another: what is stored is the file."""
+"""Real clips one after another in one video file, which is what is stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.core.errors import BenchError
 
 Codec = Literal["h264", "av1"]
 
-# Elementary streams, which any player reads: a container's index would take more than these small pictures do.
+# Elementary streams, which any player reads. A container's index would take more bytes than these small pictures.
 _FORMATS: dict[str, str] = {"h264": "h264", "av1": "obu"}
 _ENCODERS: dict[str, str] = {"h264": "libx264", "av1": "libsvtav1"}
 _LEAST = 16  # pixels: one macroblock
@@ -127,7 +127,7 @@ def encoded(clips: torch.Tensor, codec: Codec, crf: int) -> bytes:
 
 @contextlib.contextmanager
 def _ordinary_priority() -> Iterator[None]:
-    """Undoes what SVT-AV1 does to a process of the superuser: it leaves it with real-time priority, ahead of all others."""
+    """Undoes what SVT-AV1 does to a process of the superuser: it gives it real-time priority, ahead of all others."""
     if not hasattr(os, "sched_getscheduler"):
         yield
         return

@@ -13,8 +13,8 @@ from bench.testing import conformance
 @pytest.fixture(scope="module")
 def rehearsal() -> Iterator[conformance.Rehearsal]:
     """The method, to be distilled again and again on tiny clips."""
-    with conformance.rehearse(Path(__file__).with_name("new_method.py")) as found:
-        yield found
+    with conformance.rehearse(Path(__file__).with_name("new_method.py")) as rehearsal:
+        yield rehearsal
 
 
 @pytest.mark.parametrize("check", conformance.CHECKS, ids=str)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import torch
 
-from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
-from bench.distill.real_start import coreset, declines_adaptive, pixel_bytes
+from bench.api import NoOptions, Task
+from bench.distill.coresets import Coreset
+from bench.distill.real_start import Choice
 
 
-class PeeksAtTest(Method[NoOptions]):
+class PeeksAtTest(Coreset[NoOptions]):
     """The training clips nearest the test clips of their class."""
 
     name = "broken-peeks-at-test"
     uses_seed = False
 
-    def distill(self, task: Task) -> SyntheticSet:
+    def choose(self, task: Task) -> Choice:
         store = task._data.store
         test = store.positions("test")
         chosen = []
@@ -23,13 +24,4 @@ class PeeksAtTest(Method[NoOptions]):
             wanted = torch.from_numpy(store.clips[test[store.labels[test] == label]]).float().mean(dim=(0, 1))
             found = task.pixels(own).permute(0, 2, 3, 4, 1).float()
             chosen.append(own[(found - wanted).flatten(1).norm(dim=1).argsort()[: task.ipc]])
-        return coreset(task, chosen)
-
-    def stored_bytes(self, work: Workload) -> int:
-        return pixel_bytes(work, 1)
-
-    def clip_passes(self, work: Workload) -> float:
-        return 0.0
-
-    def declines(self, work: Workload) -> str | None:
-        return declines_adaptive(work, self.name)
+        return chosen

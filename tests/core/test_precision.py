@@ -13,7 +13,7 @@ from bench.api import ClipShape
 from bench.core import precision
 from bench.core.errors import BenchError
 from bench.core.rng import generator
-from bench.nets.functional import FlatNetwork
+from bench.distill.functional import FlatNetwork
 from bench.nets.halved import to_distil, to_judge
 from bench.results.records import RecordStore
 from bench.run.cell import run_cell

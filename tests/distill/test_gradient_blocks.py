@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from bench.core.rng import generator
+from bench.distill.features import class_means
 from bench.distill.gradient_blocks import accumulated, class_blocks, in_blocks, pulled_back
 from bench.distill.learner import Learner
 from bench.distill.real_start import real_initialisation
 from bench.sets.dense import DenseSet
 from bench.sets.static_dynamic import StaticDynamicSet
 from methods.dc import class_gradient, gradient_distance
-from methods.dm import DMMatching, dm_loss, match_distribution, real_means
+from methods.dm import DM, DMConfig, dm_loss
 from tests.oracle.fake_task import FakeTask
 
 LABELS = torch.tensor([3, 0, 1, 0, 4, 2, 2, 2, 1, 5, 0])  # uneven and out of order
@@ -57,7 +58,7 @@ def test_distribution_matching_has_the_gradient_of_the_whole(make, most) -> None
     synthetic = make()
     learner = Learner(synthetic, dict.fromkeys(synthetic.tensors(), 1.0))
     tensors = list(learner.learned.values())
-    real = real_means(task, network, 4, 0)
+    real = class_means(task, network.features, 4, task.rng("real", 0))
     clips = learner.render(torch.arange(len(LABELS)), generator("render"))
     whole = dm_loss(real, network.features(clips), LABELS)
     wanted = torch.autograd.grad(whole, tensors)
@@ -116,10 +117,10 @@ def test_gradient_matching_class_by_class_has_the_gradient_of_the_sum() -> None:
 
 
 def test_a_whole_run_in_blocks_learns_what_the_method_learns() -> None:
-    config = DMMatching(steps=4, momentum=0.5, batch_real=3)
+    config = DMConfig(steps=4, momentum=0.5, batch_real=3)
     task = FakeTask(CLASSES, 5, 2)
     usual = real_initialisation(task)
-    match_distribution(task, Learner(usual, {"clips": 0.5}, 0.5), config)
+    DM(config).match(task, usual, {"clips": 0.5})
 
     synthetic = real_initialisation(task)
     learner = Learner(synthetic, {"clips": 0.5}, 0.5)

@@ -310,9 +310,7 @@ def test_learning_moves_only_stored_frames_and_every_objective_may_grow() -> Non
     def learn(task: Task, synthetic: SyntheticSet) -> None:
         assert isinstance(synthetic, GrowingSet)
         seen.append(synthetic)
-        from methods.dm import DMMatching, Learner, match_distribution
-
-        match_distribution(task, Learner(synthetic, {"clips": 0.5}), DMMatching(10, 0.0, 4))
+        DM(DMConfig(10, 0.0, 4)).match(task, synthetic, {"clips": 0.5})
 
     learned = learn_in_time(task, learn, 10)
     assert isinstance(learned, AdaptiveSet)

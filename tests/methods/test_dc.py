@@ -15,7 +15,6 @@ from methods.dc import (
     DCConfig,
     class_gradient,
     gradient_distance,
-    match_gradients,
     matching_losses,
     real_gradients,
     unchanged,
@@ -130,7 +129,7 @@ def test_small_steps_in_one_network_lower_the_distance() -> None:
         return sum(matching_losses(task, network, learner, real, unchanged, 0)).item()
 
     before = distance(real_initialisation(task).clips)
-    learner = Learner(real_initialisation(task), {"clips": config.lr}, config.momentum)
-    match_gradients(task, learner, config, unchanged)
-    after = distance(learner.learned["clips"])
+    learned = real_initialisation(task)
+    DC(config).match(task, learned, {"clips": config.lr})
+    after = distance(learned.clips)
     assert after < 0.993 * before

@@ -10,9 +10,9 @@ import torch
 
 from bench.api import ClipShape
 from bench.core.rng import generator
+from bench.distill.functional import FlatNetwork, flatten
 from bench.distill.real_start import real_initialisation
 from bench.nets.convnet3d import ConvNet3D, SmallConvNet3D
-from bench.nets.functional import FlatNetwork, flatten
 from bench.sets.static_dynamic import StaticDynamicSet
 from methods._experts import Experts
 from methods._unroll import BACKWARD, distance

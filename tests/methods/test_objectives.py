@@ -10,29 +10,26 @@ import torch
 
 from bench.api import SyntheticSet, Task
 from bench.core.rng import generator
-from bench.distill.learner import Learner
 from bench.distill.real_start import real_initialisation
 from bench.sets.static_dynamic import StaticDynamicSet
-from methods._augment import siamese
-from methods.dc import DCMatching, match_gradients, unchanged
-from methods.dm import DMMatching, match_distribution
-from methods.frepo import FRePoMatching, match_regression
-from methods.mtt import MTTMatching, match_trajectories
+from methods.dc import DC, DCConfig
+from methods.dm import DM, DMConfig
+from methods.dsa import DSA
+from methods.frepo import FRePo, FRePoConfig
+from methods.mtt import MTT, MTTConfig
 from tests.oracle.fake_task import FakeTask
 
 Objective = Callable[[Task, SyntheticSet, dict[str, float]], None]
-MTT = {"steps": 2, "syn_steps": 2, "max_start_epoch": 1, "experts": 1, "expert_batch": 4, "expert_lr": 0.1}
-FREPO = {"steps": 2, "batch_real": 6, "pool": 1, "learn_labels": False}
+TRAJECTORIES = {"steps": 2, "syn_steps": 2, "max_start_epoch": 1, "experts": 1, "expert_batch": 4, "expert_lr": 0.1}
+REGRESSION = {"steps": 2, "batch_real": 6, "pool": 1, "learn_labels": False}
 
 OBJECTIVES: dict[str, Objective] = {
-    "dm": lambda task, data, rates: match_distribution(task, Learner(data, rates), DMMatching(2, 0.0, 3)),
-    "dc": lambda task, data, rates: match_gradients(task, Learner(data, rates), DCMatching(2, batch_real=3), unchanged),
-    "dsa": lambda task, data, rates: match_gradients(task, Learner(data, rates), DCMatching(2, batch_real=3), siamese),
-    "mtt": lambda task, data, rates: match_trajectories(task, data, rates, MTTMatching(**MTT)),
-    "mtt stepwise": lambda task, data, rates: match_trajectories(
-        task, data, rates, MTTMatching(**MTT, backward="stepwise")
-    ),
-    "frepo": lambda task, data, rates: match_regression(task, data, rates, FRePoMatching(**FREPO)),
+    "dm": DM(DMConfig(2, 0.0, 3)).match,
+    "dc": DC(DCConfig(2, momentum=0.0, batch_real=3)).match,
+    "dsa": DSA(DCConfig(2, momentum=0.0, batch_real=3)).match,
+    "mtt": MTT(MTTConfig(**TRAJECTORIES)).match,
+    "mtt stepwise": MTT(MTTConfig(**TRAJECTORIES, backward="stepwise")).match,
+    "frepo": FRePo(FRePoConfig(**REGRESSION)).match,
 }
 
 

@@ -10,13 +10,13 @@ import torch
 from bench.api import ClipShape, Method, Workload
 from bench.core import temporal
 from bench.core.rng import generator
-from bench.distill.learner import Learner
 from bench.distill.real_start import real_initialisation
 from bench.distill.single_frames import FrameTask
 from bench.run.costs import count_set
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
-from methods._memory import MemoryConfig, StaticConfig, memory, static_memory
-from methods.dc import DC, DCConfig, DCMatching, match_gradients, unchanged
+from methods._memory import MemoryConfig, memory
+from methods._stage_one import StaticConfig, static_memory
+from methods.dc import DC, DCConfig
 from methods.dm import dm_loss
 from methods.dsa import DSA
 from methods.static_dynamic import DMSD, DMDynamicOnly, DMNoHallucinator, DMSDConfig, FRePoSD, StaticOnly
@@ -122,8 +122,8 @@ def test_stage_one_is_dc_on_single_frames_with_the_image_network() -> None:
     """Stage one by itself against algorithm 1 on images written out: one network, one matching."""
     task = FakeTask(classes=2, per_class=4, ipc=1)
     frames = FrameTask(task, 2)
-    learner = Learner(real_initialisation(frames), {"clips": 0.5}, 0.5)
-    match_gradients(frames, learner, DCMatching(steps=1, batch_real=5), unchanged)
+    learned = real_initialisation(frames)
+    DC(DCConfig(steps=1, batch_real=5)).match(frames, learned, {"clips": 0.5})
     images = real_initialisation(frames).clips.clone().requires_grad_(True)
     assert images.shape == (4, 3, 1, 16, 16)
     network = task.frame_network(task.rng("frames network", 0))
@@ -142,7 +142,7 @@ def test_stage_one_is_dc_on_single_frames_with_the_image_network() -> None:
                 loss = loss + (1 - torch.cosine_similarity(x.detach().flatten(1), y.flatten(1), dim=1)).sum()
     loss.backward()
     assert images.grad is not None
-    torch.testing.assert_close(learner.learned["clips"], (images - 0.5 * images.grad).detach(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(learned.clips, (images - 0.5 * images.grad).detach(), rtol=1e-3, atol=1e-4)
     assert float(images.grad.abs().max()) > 1e-4
 
 

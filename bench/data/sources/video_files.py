@@ -168,12 +168,12 @@ class ClassFolders:
 class VideosByName:
     """The videos below some folders, found by their file name without its ending.
 
-    Of two with the same name the one in the folder that is named first counts.
+    If two have the same name, the one in the folder that is named first counts.
 
     Args:
         root: where keys start.
-        folders: folders below it; those that are not there are passed over.
-        depth: how many levels of folders below these are looked into.
+        folders: folders below it; missing ones are skipped.
+        depth: how many levels of folders below these are searched.
     """
 
     def __init__(self, root: Path, folders: Sequence[str], depth: int) -> None:
@@ -248,7 +248,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def group_of(key: str) -> str:
-    """The group that a file name tells: ``v_Diving_g03`` for ``.../v_Diving_g03_c02.avi``; else a file is its own group."""
+    """The group that a file name gives: ``v_Diving_g03`` for ``.../v_Diving_g03_c02.avi``; else a file is its own group."""
     match = _CLIP_OF_GROUP.fullmatch(PurePosixPath(key).stem)
     return match[1] if match else key
 

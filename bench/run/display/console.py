@@ -13,7 +13,7 @@ from bench.run.display.live import make_display
 from bench.run.display.plan_text import choice_text, plan_text, summary
 from bench.run.engines.engine import StoppedAtOnce
 from bench.run.session import Session
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing_extensions import override
 from bench.run.display.progress import Clock, GridProgress
 from bench.run.engines.events import CellLog, CellProgress, CellStarted, Event
 from bench.run.observer import Observer
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -12,7 +12,7 @@ from bench.run.agenda import Agenda
 from bench.run.estimate import elapsed
 from bench.run.plan import PlannedCell
 from bench.run.tuning import State
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 HEADERS = ["cell", "method", "dataset", "IPC", "setting", "seed", "profile", "stored MiB", "about", "state"]
 

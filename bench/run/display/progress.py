@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bench.core.text import duration
 from bench.results.records import Record
 from bench.run.engines.events import CellProgress, CellStarted
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 Clock = Callable[[], float]
 

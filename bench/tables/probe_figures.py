@@ -1,21 +1,23 @@
-"""Temporal probes of leaderboards: how networks fare on altered test clips, and what stored motion is worth. Pure."""
+"""A row under the temporal probes: how its networks fare on altered test clips, and what stored motion is worth."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import final
 
 from bench.core.frame_order import PROBES
 from bench.results.records import Motion, Record
 from bench.tables import stats
-from bench.tables.leaderboard import Leaderboard, Row
+from bench.tables.rows import Row
 from bench.tables.stats import Estimator, Interval, Trainings
 
 UNPROBED = "recorded without temporal probes; the same run with --resume always measures them"
 
 
+@final
 @dataclass(frozen=True)
 class Probed:
     """What trained networks make of test clips under one probe.
@@ -29,6 +31,7 @@ class Probed:
     difference: Interval
 
 
+@final
 @dataclass(frozen=True)
 class TemporalRow:
     """One row of a leaderboard under the probes. No mean is taken over a part of its trainings.
@@ -54,31 +57,9 @@ class TemporalRow:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class TemporalTable:
-    """The rows of a leaderboard, in its order, under the probes."""
-
-    board: Leaderboard
-    rows: tuple[TemporalRow, ...]
-
-
 def has_probes(record: Record) -> bool:
     """Whether it is finished and its networks were tested on altered clips."""
-    return record.status == "ok" and any(entry.probes for entry in record.evaluations)
-
-
-def temporal_tables(boards: Iterable[Leaderboard], estimator: Estimator = stats.interval) -> list[TemporalTable]:
-    """One table for each leaderboard with a cell that was probed, in the order given.
-
-    Args:
-        boards: the leaderboards.
-        estimator: makes the intervals.
-    """
-    return [
-        TemporalTable(board, tuple(temporal_row(row, estimator) for row in board.rows))
-        for board in boards
-        if any(has_probes(cell) for row in board.rows for cell in row.cells)
-    ]
+    return record.status == "ok" and any(evaluation.probes for evaluation in record.evaluations)
 
 
 def temporal_row(row: Row, estimator: Estimator = stats.interval) -> TemporalRow:
@@ -96,7 +77,7 @@ def temporal_row(row: Row, estimator: Estimator = stats.interval) -> TemporalRow
     motions = [_mean_motion(cell.motion) for cell in cells]
     pairs = [motion for motion in motions if motion is not None]
     measured = pairs if len(pairs) == len(cells) else []
-    unprobed = sum(not all(entry.probes for entry in cell.evaluations) for cell in cells)
+    unprobed = sum(not all(evaluation.probes for evaluation in cell.evaluations) for cell in cells)
     few = f"{unprobed} of {len(cells)} cells " if unprobed < len(cells) else ""
     return TemporalRow(
         row=row,
@@ -111,16 +92,21 @@ def temporal_row(row: Row, estimator: Estimator = stats.interval) -> TemporalRow
 
 def _shares(cells: Sequence[Record]) -> dict[str, Trainings]:
     """Shares of test clips by what was counted: only what was counted in every training."""
-    found: defaultdict[str, dict[int | None, dict[int, float]]] = defaultdict(dict)
+    shares: defaultdict[str, dict[int | None, dict[int, float]]] = defaultdict(dict)
     for cell in cells:
-        for entry in cell.evaluations:
-            counts = {"frozen_trained": entry.frozen_trained, "frozen_both": entry.frozen_both, **entry.probes}
-            tested = max(1, entry.tested())
-            for name, count in {"accuracy": entry.correct(), **counts}.items():
+        for evaluation in cell.evaluations:
+            counts = {
+                "accuracy": evaluation.correct(),
+                "frozen_trained": evaluation.frozen_trained,
+                "frozen_both": evaluation.frozen_both,
+                **evaluation.probes,
+            }
+            tested = max(1, evaluation.tested())
+            for name, count in counts.items():
                 if count is not None:
-                    found[name].setdefault(cell.cell.seed, {})[entry.network] = count / tested
+                    shares[name].setdefault(cell.cell.seed, {})[evaluation.network] = count / tested
     trainings = sum(len(cell.evaluations) for cell in cells)
-    return {name: values for name, values in found.items() if sum(map(len, values.values())) == trainings}
+    return {name: values for name, values in shares.items() if sum(map(len, values.values())) == trainings}
 
 
 def _mean_motion(motion: Motion | None) -> tuple[float, float] | None:

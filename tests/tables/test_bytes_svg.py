@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench.tables.by_bytes import by_bytes
+from bench.tables.bytes_svg import has_picture, picture
 from bench.tables.leaderboard import leaderboards
-from bench.tables.picture import has_picture, picture
-from bench.tables.views import by_bytes
 from tests.tables.conftest import record
 
 SVG = "{http://www.w3.org/2000/svg}"

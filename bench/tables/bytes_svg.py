@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import final
 
-from bench.tables.leaderboard import Leaderboard, setting_label
-from bench.tables.sheet import printable
-from bench.tables.views import Point, by_bytes
+from bench.tables.by_bytes import Point, by_bytes
+from bench.tables.rows import Leaderboard
+from bench.tables.text_table import printable
 
 _WIDTH, _PLOT = 960, 400
 _LEFT, _RIGHT = 56, 936
@@ -26,6 +27,7 @@ _SHAPES = (
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25)
 
 
+@final
 @dataclass(frozen=True)
 class _Mark:
     """A row in the plot: shares in [0, 1], bytes, and what it is called."""
@@ -40,6 +42,7 @@ class _Mark:
     optimal: bool
 
 
+@final
 @dataclass(frozen=True)
 class _Scale:
     """Where bytes (logarithmic) and shares lie in a plot whose upper edge is at ``top``."""
@@ -69,12 +72,12 @@ def picture(boards: Iterable[Leaderboard]) -> str:
     is drawn only where nothing is judged on test clips.
     """
     panels = _groups(boards)
-    methods = sorted({mark.method for _, found in panels for mark in found})
+    methods = sorted({mark.method for _, marks in panels for mark in marks})
     parts: list[str] = []
     top = 0
-    for points, found in panels:
-        drawn, height = _panel(points, found, methods, top)
-        parts += drawn
+    for points, marks in panels:
+        elements, height = _panel(points, marks, methods, top)
+        parts += elements
         top += height
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top}" width="{_WIDTH}" height="{top}" role="img" '
@@ -93,9 +96,9 @@ def picture(boards: Iterable[Leaderboard]) -> str:
 
 def _groups(boards: Iterable[Leaderboard]) -> Sequence[tuple[Sequence[Point], list[_Mark]]]:
     """Rows of each group that is drawn, and their marks."""
-    found = [(points, marks) for points in by_bytes(boards) if (marks := _marks(points))]
-    final = [panel for panel in found if panel[0][0].board.group.judged_on == "test"]
-    return final or found
+    panels = [(points, marks) for points in by_bytes(boards) if (marks := _marks(points))]
+    on_test_clips = [panel for panel in panels if panel[0][0].board.group.judged_on == "test"]
+    return on_test_clips or panels
 
 
 def _style() -> str:
@@ -115,15 +118,15 @@ def _colours(palette: Sequence[str]) -> str:
 
 
 def _marks(points: Sequence[Point]) -> list[_Mark]:
-    found = []
+    marks = []
     for point in points:
         figures = point.row.figures
         if figures is None or figures.accuracy is None or figures.stored is None or figures.stored.high < 1:
             continue
         interval = figures.accuracy
-        setting = setting_label(point.board.setting, point.board.group.frames())
+        setting = point.board.setting_label()
         dense = point.row.reference or setting == "dense"
-        found.append(
+        marks.append(
             _Mark(
                 point.row.method,
                 printable(point.row.label if dense else f"{point.row.label}, {setting}"),
@@ -135,7 +138,7 @@ def _marks(points: Sequence[Point]) -> list[_Mark]:
                 bool(point.optimal),
             )
         )
-    return found
+    return marks
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -163,7 +166,7 @@ def _panel(points: Sequence[Point], marks: Sequence[_Mark], methods: Sequence[st
         steps = "".join(f"H{scale.x(m.stored):.1f}V{scale.y(m.mean):.1f}" for m in front[1:])
         parts.append(f'<path class="front" d="{start}{steps}"/>')
     drawn_last = sorted(marks, key=lambda mark: mark.optimal)
-    parts += [_shape(m.method, methods, scale.x(m.stored), scale.y(m.mean), m.dense, _told(m)) for m in drawn_last]
+    parts += [_shape(m.method, methods, scale.x(m.stored), scale.y(m.mean), m.dense, _tooltip(m)) for m in drawn_last]
     parts += _labels(front, marks, scale)
     legend, lines = _legend(
         [name for name in methods if any(m.method == name for m in marks)], methods, bottom + _BELOW
@@ -240,10 +243,8 @@ def _overlap(a: _Box, b: _Box) -> float:
 def _legend(names: Sequence[str], methods: Sequence[str], top: int) -> tuple[list[str], int]:
     """Methods with their marks in as many lines as they take, and how many these are."""
     parts, x, line = [], float(_LEFT), 0
-    entries = [(name, name, True) for name in names] + [
-        ("", "hollow: fewer stored frames, or another temporal setting", False)
-    ]
-    for name, text, _ in entries:
+    hollow = ("", "hollow: fewer stored frames, or another temporal setting")
+    for name, text in [*((name, name) for name in names), hollow]:
         wide = 34 + 7.2 * len(text)
         if x + wide > _RIGHT and x > _LEFT:
             x, line = float(_LEFT), line + 1
@@ -254,7 +255,7 @@ def _legend(names: Sequence[str], methods: Sequence[str], top: int) -> tuple[lis
     return parts, line + 1
 
 
-def _told(mark: _Mark) -> str:
+def _tooltip(mark: _Mark) -> str:
     half = f" ± {50 * (mark.high - mark.low):.1f}" if mark.high > mark.low else ""
     return f"{mark.text}: {100 * mark.mean:.1f}{half} %, {mark.stored:,} bytes"
 
@@ -274,10 +275,10 @@ def _colour(method: str, methods: Sequence[str]) -> str:
     return f"c{methods.index(method) % len(_LIGHT)}"
 
 
-def _shape(method: str, methods: Sequence[str], x: float, y: float, filled: bool, told: str) -> str:
+def _shape(method: str, methods: Sequence[str], x: float, y: float, filled: bool, tooltip: str) -> str:
     kind = _colour(method, methods) + ("" if filled else " hollow")
     outline = _SHAPES[methods.index(method) % len(_SHAPES)]
-    title = f"<title>{escape(told)}</title>" if told else ""
+    title = f"<title>{escape(tooltip)}</title>" if tooltip else ""
     return f'<path class="{kind}" transform="translate({x:.1f},{y:.1f})" d="{outline}">{title}</path>'
 
 

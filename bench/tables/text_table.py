@@ -6,10 +6,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import final
 
 
+@final
 @dataclass(frozen=True)
-class Sheet:
+class TextTable:
     """One table, as text that is not yet escaped.
 
     Attributes:
@@ -40,69 +42,69 @@ def marked(text: str, footnotes: Iterable[str], numbers: Mapping[str, int]) -> s
     return f"{text} [{','.join(map(str, marks))}]".lstrip() if marks else text
 
 
-def terminal(sheets: Sequence[Sheet], legend: str) -> str:
+def terminal(tables: Sequence[TextTable], legend: str) -> str:
     """Aligned columns; what texts hold of control characters is made visible."""
     parts = []
-    for sheet in sheets:
-        title = printable(sheet.title)
-        lines = [title, "=" * len(title), _aligned(sheet, "simple", printable), ""]
-        lines += [f"[{number}] {printable(text)}" for number, text in enumerate(sheet.footnotes, 1)]
-        lines += [f" ·  {printable(remark)}" for remark in sheet.remarks]
+    for table in tables:
+        title = printable(table.title)
+        lines = [title, "=" * len(title), _aligned(table, "simple", printable), ""]
+        lines += [f"[{number}] {printable(text)}" for number, text in enumerate(table.footnotes, 1)]
+        lines += [f" ·  {printable(remark)}" for remark in table.remarks]
         parts.append("\n".join(lines) + "\n")
     return "\n".join([*parts, legend + "\n"])
 
 
-def markdown(sheets: Sequence[Sheet], legend: str) -> str:
-    """The legend, then one section with a pipe table for each sheet."""
+def markdown(tables: Sequence[TextTable], legend: str) -> str:
+    """The legend, then one section with a pipe table for each table."""
     parts = [f"{markdown_text(legend)}\n"]
-    for sheet in sheets:
-        lines = [f"## {markdown_text(sheet.title)}", "", _aligned(sheet, "pipe", markdown_text), ""]
-        lines += [f"- [{number}] {markdown_text(text)}" for number, text in enumerate(sheet.footnotes, 1)]
-        lines += [f"- {markdown_text(remark)}" for remark in sheet.remarks]
+    for table in tables:
+        lines = [f"## {markdown_text(table.title)}", "", _aligned(table, "pipe", markdown_text), ""]
+        lines += [f"- [{number}] {markdown_text(text)}" for number, text in enumerate(table.footnotes, 1)]
+        lines += [f"- {markdown_text(remark)}" for remark in table.remarks]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def latex(sheets: Sequence[Sheet], legend: str) -> str:
-    r"""One ``table`` environment for each sheet, with ``\hline``: no package is needed."""
+def latex(tables: Sequence[TextTable], legend: str) -> str:
+    r"""One ``table`` environment for each table, with ``\hline``: no package is needed."""
     parts = []
-    for sheet in sheets:
-        columns = "l" * sheet.names + "r" * (len(sheet.headers) - sheet.names)
-        lines = [rf"\begin{{table}}\centering\caption{{{latex_text(sheet.title)}}}", rf"\begin{{tabular}}{{{columns}}}"]
-        lines += [r"\hline", _latex_row(sheet.headers), r"\hline", *map(_latex_row, sheet.rows), r"\hline"]
+    for table in tables:
+        columns = "l" * table.names + "r" * (len(table.headers) - table.names)
+        lines = [rf"\begin{{table}}\centering\caption{{{latex_text(table.title)}}}", rf"\begin{{tabular}}{{{columns}}}"]
+        lines += [r"\hline", _latex_row(table.headers), r"\hline", *map(_latex_row, table.rows), r"\hline"]
         lines += [r"\end{tabular}", r"\par\smallskip\raggedright\footnotesize"]
-        lines += [rf"[{number}] {latex_text(text)}\par" for number, text in enumerate(sheet.footnotes, 1)]
-        lines += [rf"{latex_text(remark)}\par" for remark in (*sheet.remarks, legend)]
+        lines += [rf"[{number}] {latex_text(text)}\par" for number, text in enumerate(table.footnotes, 1)]
+        lines += [rf"{latex_text(remark)}\par" for remark in (*table.remarks, legend)]
         parts.append("\n".join([*lines, r"\end{table}"]) + "\n")
     return "\n".join(parts)
 
 
-def html(sheets: Sequence[Sheet], legend: str) -> str:
-    """A fragment: for each sheet a ``table`` with its caption, and its footnotes and remarks; the legend last."""
+def html(tables: Sequence[TextTable], legend: str) -> str:
+    """A fragment: for each table a ``table`` with its caption, and its footnotes and remarks; the legend last."""
     parts = []
-    for sheet in sheets:
+    for table in tables:
         lines = [
             "<table>",
-            f"<caption>{html_text(sheet.title)}</caption>",
+            f"<caption>{html_text(table.title)}</caption>",
             "<thead>",
-            _html_row(sheet.headers, "th"),
+            _html_row(table.headers, "th"),
         ]
-        lines += ["</thead>", "<tbody>", *(_html_row(row, "td") for row in sheet.rows), "</tbody>", "</table>"]
-        notes = [f"[{number}] {text}" for number, text in enumerate(sheet.footnotes, 1)] + list(sheet.remarks)
+        lines += ["</thead>", "<tbody>", *(_html_row(row, "td") for row in table.rows), "</tbody>", "</table>"]
+        notes = [f"[{number}] {text}" for number, text in enumerate(table.footnotes, 1)] + list(table.remarks)
         lines += ["<ul>", *(f"<li>{html_text(note)}</li>" for note in notes), "</ul>"] if notes else []
         parts.append("\n".join(lines) + "\n")
     return "\n".join([*parts, f"<p>{html_text(legend)}</p>\n"])
 
 
-def _aligned(sheet: Sheet, style: str, escape: Callable[[str], str]) -> str:
+def _aligned(table: TextTable, style: str, escape: Callable[[str], str]) -> str:
     from tabulate import tabulate
 
     return tabulate(
-        [[escape(text) for text in row] for row in sheet.rows],
-        headers=[escape(header) for header in sheet.headers],
+        [[escape(text) for text in row] for row in table.rows],
+        headers=[escape(header) for header in table.headers],
         tablefmt=style,
         disable_numparse=True,
-        colalign=["left"] * sheet.names + ["right"] * (len(sheet.headers) - sheet.names),
+        colalign=["left"] * table.names + ["right"] * (len(table.headers) - table.names),
     )
 
 

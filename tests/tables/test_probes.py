@@ -11,12 +11,11 @@ import pytest
 
 from bench.results.records import Motion
 from bench.tables.bootstrap import bootstrap_interval
-from bench.tables.distributions import t_quantile
 from bench.tables.formats import render
 from bench.tables.leaderboard import leaderboards
-from bench.tables.stats import interval
-from bench.tables.temporal import UNPROBED, temporal_tables
-from bench.tables.temporal_formats import NOTHING
+from bench.tables.probe_figures import UNPROBED
+from bench.tables.probes import NOTHING, temporal_tables
+from bench.tables.stats import interval, t_quantile
 
 SHUFFLED, REVERSED, FROZEN, HALF = (50, 62, 60), (20, 20, 20), (51, 50, 52), (80, 85, 84)
 STILL, MOVING = (40, 52, 43), (70, 75, 71)

@@ -1,4 +1,4 @@
-"""A network as a function of one flat parameter vector: what unrolled training is differentiated through."""
+"""A network as a function of one flat parameter vector, so that unrolled training can be differentiated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FlatNetwork:
     """A network in training mode whose parameters are handed in at every call.
 
     Args:
-        network: gives the architecture; its own parameters are not changed, nor used but by `parameters`.
+        network: gives the architecture. Its own parameters are not changed, and only `parameters` reads them.
     """
 
     def __init__(self, network: Classifier) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
 import math
-import struct
-import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -27,28 +26,19 @@ _GAP = 2
 _PAPER, _INK = 255, 32
 _LEAST_SIDE = 64
 
-# Glyphs of 3x5 pixels: five octal digits, one a row from the top, the left pixel the highest bit.
-_SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+/()? "
-_ROWS = (
-    "25755656563444365556746477464434553557557222711152556554444757755655552555265644255736565534216722225555755552"
-    "557755525555222712477555726227612476121655711746163475771222757577571600700000070000202020027201124424442211126120200000"
-)
-_GLYPHS = {sign: _ROWS[5 * place : 5 * place + 5] for place, sign in enumerate(_SIGNS)}
+_LETTERS = 11
+"""Height of the letters in pixels."""
+
+_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+/()? ")
 
 
 def png(image: Pixels) -> bytes:
     """A PNG file of ``(H, W, 3)``."""
+    from PIL import Image
 
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    height, width, _ = image.shape
-    # Each row starts with its filter; 0: none.
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)
-    rows[:, 1:] = image.reshape(height, -1)
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows.tobytes(), 9)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def webp(image: Pixels, quality: int = 85) -> bytes:
@@ -74,15 +64,16 @@ def data_uri(file: bytes, kind: str) -> str:
 # Contact sheets
 
 
-def text(line: str, scale: int = 2) -> Pixels:
-    """A line of text, dark on light, ``(5 * scale, W, 3)``: capital letters, digits and a few signs; others are ``?``."""
-    rows = np.zeros((5, max(1, 4 * len(line) - 1)), bool)
-    for place, character in enumerate(line.upper()):
-        for row, digit in enumerate(_GLYPHS.get(character, _GLYPHS["?"])):
-            for column in range(3):
-                rows[row, 4 * place + column] = int(digit) >> (2 - column) & 1
-    grey = np.where(rows, _INK, _PAPER).astype(np.uint8)
-    return enlarged(np.repeat(grey[..., None], 3, axis=2), scale)
+def text(line: str) -> Pixels:
+    """A line of text, dark on light, ``(H, W, 3)``: capital letters, digits and a few signs; others are ``?``."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(_LETTERS)
+    legible = "".join(sign if sign in _SIGNS else "?" for sign in line.upper())
+    width = max(1, math.ceil(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(legible, font)))
+    picture = Image.new("L", (width, _LETTERS + 2), _PAPER)
+    ImageDraw.Draw(picture).text((0, _LETTERS), legible, _INK, font, anchor="ls")
+    return np.asarray(picture.convert("RGB"))
 
 
 def enlarged(image: Pixels, scale: int) -> Pixels:
@@ -135,13 +126,13 @@ def mosaic(clips: Pixels, names: Sequence[str]) -> Pixels:
     labels = [text(name)[:, :width] for name in names]
     line = labels[0].shape[0] + 2 * _GAP
     shape = (-(-count // across) * (line + height) + _GAP, across * (width + _GAP) + _GAP)
-    whole = np.full((frames, shape[0] + shape[0] % 2, shape[1] + shape[1] % 2, 3), _PAPER, np.uint8)
+    canvas = np.full((frames, shape[0] + shape[0] % 2, shape[1] + shape[1] % 2, 3), _PAPER, np.uint8)
     for place, (clip, label) in enumerate(zip(big, labels, strict=True)):
         top, left = place // across * (line + height), _GAP + place % across * (width + _GAP)
-        for picture, frame in zip(whole, clip, strict=True):
+        for picture, frame in zip(canvas, clip, strict=True):
             _paste(picture, label, top + _GAP, left)
             _paste(picture, frame, top + line, left)
-    return whole
+    return canvas
 
 
 def _scale(clips: Pixels) -> int:
