@@ -215,7 +215,7 @@ def test_an_error_in_the_driver_leaves_no_worker_behind(engine, plan, monkeypatc
 @pytest.mark.usefixtures("interruptible")
 def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_no_process(tiny_plugin, tmp_path):
     hasty = tmp_path / "hasty.py"  # a checkpoint each step
-    hasty.write_text("import bench.run.task\nbench.task.CHECKPOINT_SECONDS = 0.0\n")
+    hasty.write_text("import bench.run.task\nbench.run.task.CHECKPOINT_SECONDS = 0.0\n")
     command = [
         sys.executable, "-m", "bench", "run", "--plugin", tiny_plugin, "--plugin", str(hasty), "--datasets", "tiny",
         "--methods", "tiny-walk", "--seeds", "0,1", "--jobs", "2", "--set", "tiny-walk.steps=40", "--out",
