@@ -69,6 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also show the accuracy without the test clips that FILE names, as `data check --leaks --to` writes it "
         "(default: DIR/leaks/DATASET.csv)",
     )  # fmt: skip
+    parser.add_argument(
+        "--all-versions", action="store_true",
+        help="a row for every version of a method and every source of a plugin (default: the newest of each)",
+    )  # fmt: skip
     action = parser.add_mutually_exclusive_group()
     action.add_argument(
         "--write",
@@ -108,7 +112,9 @@ def _run(args: argparse.Namespace) -> int:
     records = _records(out)
     published = read(out / "published.csv")
     leaks = None if args.without_leaks is None else find_leaks(out, args.without_leaks, records)
-    boards = leaderboards(records, published=published, estimator=estimator_of(args.interval), leaks=leaks)
+    boards = leaderboards(
+        records, published=published, estimator=estimator_of(args.interval), leaks=leaks, all_versions=args.all_versions
+    )
     if not args.check:
         text = (
             picture(boards)
@@ -118,7 +124,7 @@ def _run(args: argparse.Namespace) -> int:
         print(text, end="")
     if not (args.check or args.write):
         return 0
-    if args.interval != "student":
+    if args.interval != "student" or args.all_versions:
         boards = leaderboards(records, published=published, leaks=leaks)
     files = _files(out, boards)
     if args.check:
