@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     for path, reason in bad:
         print(f"left out {printable(str(path))}: {printable(reason)}", file=sys.stderr)
     for conflict in conflicts[:_MOST_SHOWN]:
-        print(printable(conflict.told()), file=sys.stderr)
+        print(printable(conflict.text()), file=sys.stderr)
     if conflicts:
         cells = len({conflict.one.record.id for conflict in conflicts})
         raise BenchError(

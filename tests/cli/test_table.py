@@ -228,7 +228,8 @@ def test_tables_need_neither_torch_nor_scipy(out):
 import sys
 from bench.core import lazy
 lazy.defer("torch")
-from bench.cli import progress, table
+from bench.cli import table
+from bench.run.display import live
 import argparse
 parser = argparse.ArgumentParser()
 table.add_arguments(parser)

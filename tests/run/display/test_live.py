@@ -7,18 +7,11 @@ import io
 import pytest
 
 from bench.api import Evaluation
-from bench.cli.progress import (
-    SECONDS_BETWEEN_LINES,
-    PlainDisplay,
-    TerminalDisplay,
-    make_display,
-    outcome,
-    phase_seconds_left,
-    remaining_seconds,
-)
 from bench.core.text import duration
 from bench.results.cells import Cell
 from bench.results.records import Record
+from bench.run.display.live import SECONDS_BETWEEN_LINES, PlainDisplay, TerminalDisplay, make_display
+from bench.run.display.progress import outcome, phase_seconds_left, remaining_seconds
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 
 

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from bench.api import Evaluation
-from bench.cli.tensorboard import TensorBoardLog, run_name
 from bench.results.cells import Cell
 from bench.results.records import Record, RecordStore
+from bench.run.display.tensorboard import TensorBoardLog, run_name
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 
 pytest.importorskip("tensorboard")
@@ -116,7 +116,7 @@ def test_without_the_package_it_says_what_to_install(bench_main, tiny_plugin, tm
 
 
 def test_it_is_imported_only_where_it_is_asked_for(bench_main, tiny_plugin, tmp_path, monkeypatch):
-    for name in ("bench.cli.tensorboard", "torch.utils.tensorboard", "tensorboard"):
+    for name in ("bench.run.display.tensorboard", "torch.utils.tensorboard", "tensorboard"):
         monkeypatch.setitem(sys.modules, name, None)  # importing it would raise
     run = bench_main("run", "--plugin", tiny_plugin, "--datasets", "tiny", "--methods", "random", "--out", tmp_path)
     assert run.code == 0

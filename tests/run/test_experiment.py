@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import experiment
 from bench.cli import run as run_command
 from bench.results.records import RecordStore
+from bench.run.options import OPTIONS
 
 SHIPPED = Path(__file__).parents[2] / "experiments"
 
@@ -28,6 +28,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def parser():
+    """The parser of ``run``."""
     parser = argparse.ArgumentParser()
     run_command.add_arguments(parser)
     return parser
@@ -35,12 +36,12 @@ def parser():
 
 @pytest.fixture
 def parsed(file, parser):
-    """The namespace of a file and words given after it."""
+    """The options of a file and words given after it."""
 
     def parsed(text, *given):
-        found = experiment.read(str(file(text)), parser)
-        assert found.mistakes == ()
-        return parser.parse_args(found.words(given))
+        options, mistakes = run_command.read_options(parser.parse_args([str(file(text)), *given]))
+        mistakes.tell()
+        return options
 
     return parsed
 
@@ -55,7 +56,7 @@ def plan_lines(outcome):
 
 
 def test_every_kind_of_option_becomes_what_the_command_line_makes_of_it(parsed):
-    args = parsed(
+    options = parsed(
         """
         methods = ["random", "dm+sd"]
         datasets = ["shapes-mixed[train=4,test=2]", "shapes-motion"]
@@ -76,19 +77,20 @@ def test_every_kind_of_option_becomes_what_the_command_line_makes_of_it(parsed):
         learn = true
         """
     )
-    assert (args.methods, args.ipc, args.seeds) == ("random,dm+sd", "1,5-6", "0-2")
-    assert args.datasets == "shapes-mixed[train=4,test=2],shapes-motion"
-    assert (args.profile, args.judge_on, args.tune, args.stand_in) == ("quick", "validation", True, False)
-    assert (args.tune_budget, args.limit_minutes, args.plugin, args.out) == (3, 1.5, ["a.py", "b.py"], "elsewhere")
-    assert args.set == ["dm.lr=30", "dm.steps=5", "dm+sd.learn=true"]
+    assert (options.methods, options.ipc, options.seeds) == (("random", "dm+sd"), (1, 5, 6), (0, 1, 2))
+    assert options.datasets == ("shapes-mixed[train=4,test=2]", "shapes-motion")
+    assert (options.profile, options.judge_on, options.tune, options.stand_in) == ("quick", "validation", True, False)
+    assert (options.tune_budget, options.limit_minutes) == (3, 1.5)
+    assert (options.plugin, options.out) == (("a.py", "b.py"), Path("elsewhere"))
+    assert options.set == {"dm": {"lr": "30", "steps": "5"}, "dm+sd": {"learn": "true"}}
 
 
 def test_the_command_line_wins(parsed):
     text = 'methods = "dm"\nseeds = "0-4"\nipc = 5\njobs = 2\n[set.dm]\nlr = 1.0\nsteps = 7\n'
-    args = parsed(text, "--seeds", "7", "--jobs=1", "--set", "dm.lr=2")
-    assert (args.seeds, args.jobs, args.methods, args.ipc) == ("7", 1, "dm", "5")
-    assert run_command._overrides(args.set) == {"dm": {"lr": "2", "steps": "7"}}
-    assert (parsed(text, "--budget", "1MiB").ipc, parsed(text, "--budget=1MiB").budget) == (None, "1MiB")
+    options = parsed(text, "--seeds", "7", "--jobs=1", "--set", "dm.lr=2")
+    assert (options.seeds, options.jobs, options.methods, options.ipc) == ((7,), 1, ("dm",), (5,))
+    assert options.set == {"dm": {"lr": "2", "steps": "7"}}
+    assert (parsed(text, "--budget", "1MiB").ipc, parsed(text, "--budget=1MiB").budget) == (None, (2**20,))
     assert parsed('budget = "1MiB"', "--ipc", "3").budget is None
 
 
@@ -115,7 +117,7 @@ def test_all_keys_and_values_that_are_wrong_are_told_at_once(bench_main, file):
         tune = "yes"
         jobs = "two"
         tune-budget = 0
-        profile = "papper"
+        log = "papper"
         out = ["a", "b"]
         methods = []
         nets = { a = 1 }
@@ -139,7 +141,7 @@ def test_all_keys_and_values_that_are_wrong_are_told_at_once(bench_main, file):
             "tune = 'yes' is neither true nor false",
             "jobs = 'two' is not a number",
             "tune-budget: '0' is not a whole number of at least 1",
-            "profile = 'papper' is none of quick, paper",
+            "log = 'papper' is none of tensorboard",
             "out = ['a', 'b'] is not text",
             "methods = [] is not text, or a list of these",
             "nets = {'a': 1} is not text",
@@ -156,6 +158,7 @@ def test_what_does_not_exist_is_told_with_what_is_no_key(bench_main, file, tiny_
     path = file(
         """
         ipcs = 1
+        profile = "papper"
         methods = ["random", "dmm", "dm"]
         datasets = ["shapes-mixd", "shapes-motion[trian=3]", "miniucf"]
         seeds = "a-2"
@@ -168,10 +171,11 @@ def test_what_does_not_exist_is_told_with_what_is_no_key(bench_main, file, tiny_
     )
     outcome = bench_main("run", path, "--storage", "int4", "--device", "tpu", "--root", "nowhere", "--dry-run")
     first, *rest = outcome.err.splitlines()
-    assert (outcome.code, outcome.out, first) == (2, "", "error: 11 mistakes:")
+    assert (outcome.code, outcome.out, first) == (2, "", "error: 12 mistakes:")
     for words in (
         "unknown key 'ipcs'; did you mean ipc?",
         "--device: 'tpu' is no device",
+        "unknown profile 'papper'; did you mean paper?",
         "unknown method 'dmm'; did you mean dm",
         "unknown dataset 'shapes-mixd'; did you mean shapes-mixed",
         "--datasets shapes-motion: no field 'trian'",
@@ -230,16 +234,20 @@ def test_the_file_may_stand_anywhere_among_the_options(bench_main, file, tiny_pl
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_what_is_done_unless_told_not_to_can_be_told_in_a_file(parser, file, wanted):
-    path = file(f"gain-of-full = {str(wanted).lower()}\n")
-    words = experiment.read(str(path), parser).options["gain-of-full"]
-    assert parser.parse_args(list(words)).gain_of_full is wanted
+def test_what_is_done_unless_told_not_to_can_be_told_in_a_file(parsed, wanted):
+    assert parsed(f"gain-of-full = {str(wanted).lower()}\n").gain_of_full is wanted
+    assert (
+        parsed(f"gain-of-full = {str(not wanted).lower()}\n", f"--{'' if wanted else 'no-'}gain-of-full").gain_of_full
+        is wanted
+    )
 
 
 def test_every_option_of_run_is_a_key(parser):
-    keys = experiment._keys(parser)
-    assert {"methods", "nets", "budget", "resume", "device", "gain-of-full", "protocol", "plain"} <= set(keys)
-    assert not {"help", "set", "set-if-run", "experiment"} & set(keys)
+    keys = {option.key for option in OPTIONS.values()}
+    assert {"methods", "nets", "budget", "resume", "device", "gain-of-full", "protocol", "plain"} <= keys
+    assert not {"help", "set-if-run", "experiment"} & keys
+    words = {name for action in parser._actions for name in action.option_strings}
+    assert words == {f"--{key}" for key in keys} | {"--no-gain-of-full", "--help", "-h"}
 
 
 # ----------------------------------------------------------------------------------------------------------------------
