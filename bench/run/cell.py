@@ -27,8 +27,8 @@ from bench.core.storage import PLAIN
 from bench.data.clip_store import ClipStore, open_or_build
 from bench.data.pixels import SplitClips
 from bench.judging import motion
-from bench.judging.cached_clips import kept_clips
-from bench.judging.evaluate import _layout, evaluate_set
+from bench.judging.cached_clips import cached_clips
+from bench.judging.evaluate import evaluate_set, layout_of
 from bench.judging.frozen import FrozenSet
 from bench.nets.builder import Builder
 from bench.nets.microbatch import MICRO_BATCH
@@ -262,7 +262,7 @@ class _CellRun:
             synthetic, self.artefact.name if synthetic.archived and self.context.keep_sets else None
         )
         judge = self.registries.networks.get(self.cell.judge())()
-        judged = kept_clips(test, _layout(judge))  # for all networks of both
+        judged = cached_clips(test, layout_of(judge))  # for all networks of both
         self._evaluate(synthetic, judged, store.classes, judge, protocol)
         self._probe(synthetic, judged, store, train_split, judge, protocol)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import torch
+from typing_extensions import override
 
 from bench.api import Artefact, ClipShape, Metric, Network, Protocol, Recipe, Split, SyntheticSet, Task, Upstream
 from bench.core import paths
@@ -139,29 +140,29 @@ class CellTask(Task):
     # ------------------------------------------------------------------------------------------------------------------
     # Real clips
 
+    @override
     def indices(self, label: int) -> torch.Tensor:
-        """See `Task`."""
         return self._by_class[label]
 
+    @override
     def clips(
         self, index: torch.Tensor, views: torch.Tensor | None = None, frame: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """See `Task`."""
         pixels = self._data.pixels(index, self._middle(index) if views is None else views, frame)
         if frame is not None:
             return normalise(pixels)
         return as_matched(normalise(known_frames(pixels, self.setting)), self.clip.frames, self.setting)
 
+    @override
     def views(self) -> int:
-        """See `Task`."""
         return self._data.views()
 
+    @override
     def pixels(self, index: torch.Tensor) -> torch.Tensor:
-        """See `Task`."""
         return self._data.pixels(index, self._middle(index))
 
+    @override
     def real_set(self) -> SyntheticSet:
-        """See `Task`."""
         from bench.sets.real import RealSet
 
         return RealSet(self._data)
@@ -172,29 +173,30 @@ class CellTask(Task):
     # ------------------------------------------------------------------------------------------------------------------
     # Networks and randomness
 
+    @override
     def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
-        """See `Task`."""
         return self._built(self._network, clip or self.clip, rng)
 
+    @override
     def rng(self, name: str, step: int = 0) -> torch.Generator:
-        """See `Task`. Not keyed by the method: what two methods both draw under one name, they draw alike."""
+        """Not keyed by the method: what two methods both draw under one name, they draw alike."""
         return named.generator("distil", self.seed, name, step)
 
+    @override
     def frame_network(self, rng: torch.Generator) -> Classifier:
-        """See `Task`."""
         return self._built(self._frame_network, replace(self.clip, frames=1), rng)
 
     def _built(self, kind: Network, clip: ClipShape, rng: torch.Generator) -> Classifier:
         return self._builder.build(kind, len(self.classes), clip, rng, "distil")
 
+    @override
     def trained_network(self) -> Classifier:
-        """See `Task`."""
         network = self.network(self.rng("trained network"))
         network.load_state_dict(self.upstream(TrainedNetwork(_shortened(self._protocol.recipe))).part(0))
         return network.eval()
 
+    @override
     def upstream(self, what: Upstream) -> Artefact:
-        """See `Task`."""
         key = {
             "what": what.name,
             "settings": dict(what.key()),
@@ -261,12 +263,13 @@ class CellTask(Task):
         """Tells the task which meter runs, so that checkpoints hold the cost up to them."""
         self._meter = meter
 
+    @override
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
-        """See `Task`. Due after `CHECKPOINT_SECONDS`, and when the time is up."""
+        """Due after `CHECKPOINT_SECONDS`, and when the time is up."""
         self._saved.checkpoint(step, state)
 
+    @override
     def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
-        """See `Task`."""
         return self._saved.resume()
 
     def _file(self, path: Path, owner: str) -> FileCheckpoints:
@@ -278,8 +281,9 @@ class CellTask(Task):
             self.journal.distil = self._meter.so_far()
         return {"journal": self.journal.to_meta()}
 
+    @override
     def progress(self, step: int, total: int, **metrics: Metric) -> None:
-        """See `Task`. A GPU is waited for where a number is kept, and twice a second."""
+        """A GPU is waited for where a number is kept, and twice a second."""
         kept = step % max(1, total // HISTORY_POINTS) == 0 or step == total
         if kept or self.device.type == "cpu" or time.monotonic() >= self._look:
             values = {"step": float(step)} | {name: _number(value) for name, value in metrics.items()}
@@ -291,8 +295,8 @@ class CellTask(Task):
         if self._phase == "upstream":  # parts without checkpoints of their own stop in time, too
             self._reporter.check_time()
 
+    @override
     def log(self, message: str) -> None:
-        """See `Task`."""
         self._reporter.log(message)
 
 

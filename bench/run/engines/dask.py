@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, final
 
 from distributed import WorkerPlugin, get_worker
+from typing_extensions import override
 
 import bench
 from bench.core.errors import BenchError
@@ -68,15 +69,15 @@ class Dask(Engine):
         self._stack = ExitStack()
         self._client: Any = None
 
+    @override
     def run(self, cells: Sequence[Order], work: Work, emit: Emit) -> None:
-        """See `Engine`."""
         if self._client is None:
             logs = work.context.out / "logs"
             self._client = self._open(self._stack, lambda line: emit(CellLog("cluster", line)), logs)
         _Run(self._client, work, emit, self._owned).run(cells)
 
+    @override
     def close(self) -> None:
-        """See `Engine`."""
         self._client = None
         self._stack.close()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.core.errors import BenchError
 from bench.data.workers import UNGUARDED
@@ -41,12 +42,13 @@ class Local(Engine):
         self.jobs = jobs
         warm_up()
 
+    @override
     def run(self, cells: Sequence[Order], work: Work, emit: Emit) -> None:
-        """See `Engine`."""
         _Pool(work, min(self.jobs, max(1, len(cells))), emit).run(cells)
 
+    @override
     def close(self) -> None:
-        """See `Engine`: nothing outlives `run`."""
+        """Nothing outlives `run`."""
 
 
 def _wait_for(order: Order, holder: Claim | None, watch: Watch, emit: Emit) -> None:
