@@ -471,7 +471,7 @@ def _run_cells(
         grid_name: under which it is written down what there is to do.
     """
     from bench.cli.progress import make_display
-    from bench.run.cell import Context
+    from bench.run.context import Context
     from bench.run.engines.engine import Order, Work, stamp
     from bench.run.engines.events import CellFinished, CellLog
 
@@ -550,8 +550,8 @@ def _conclude(args: argparse.Namespace, end: Agenda, store: RecordStore, publish
 def _build_stores(waiting: Sequence[PlannedCell], context: Any, display: Display) -> None:
     """Decodes each dataset once, before any cell starts and in this process, which may have children."""
     from bench.core.reporter import Reporter
-    from bench.run.cell import open_store
     from bench.run.engines.events import CellLog, CellProgress
+    from bench.run.real_clips import open_store
 
     seen: set[str] = set()
     for planned in waiting:

@@ -17,6 +17,9 @@ from bench.results.artefacts import load_tensors, save_tensors
 if TYPE_CHECKING:
     from bench.core.reporter import Reporter
 
+CHECKPOINT_SECONDS = 20.0
+"""The time between two checkpoints of a distillation or a training."""
+
 
 def once(log: Callable[[str], None]) -> Callable[[str], None]:
     """Says each sentence only the first time."""

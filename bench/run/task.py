@@ -8,75 +8,41 @@ import functools
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 from typing_extensions import override
 
-from bench.api import Artefact, ClipShape, Metric, Network, Protocol, Recipe, Split, SyntheticSet, Task, Upstream
+from bench.api import Artefact, ClipShape, Metric, Network, Protocol, Split, SyntheticSet, Task, Upstream
 from bench.core import paths
 from bench.core import rng as named
-from bench.core.config import Value
 from bench.core.files import canonical_json
 from bench.core.precision import FULL
 from bench.core.temporal import TemporalSetting
 from bench.data.pixels import SplitClips, normalise
 from bench.plugins import source_hash
 from bench.results.records import Cell, PhaseCost
+from bench.run import checkpoints
 from bench.run.checkpoints import FileCheckpoints
 from bench.run.costs import PhaseMeter
+from bench.run.journal import Journal, load_journal
+from bench.run.trained_network import TrainedNetwork, shortened
 from bench.run.upstream import PassingArtefact, has_room, open_or_make
 from bench.sets.keyframes import as_matched, known_frames
 
 if TYPE_CHECKING:
     from bench.core.classifier import Classifier
+    from bench.core.reporter import Reporter
     from bench.data.clip_store import ClipStore
     from bench.nets.builder import Builder
-from bench.core.reporter import Reporter
-from bench.run.journal import Journal, load_journal
 
-CHECKPOINT_SECONDS = 20.0
 NUMERICS_VERSION = 3
 """Part of every upstream key. Raised when the suite's networks come to other numbers, be it by rounding: no cell then mixes the two."""
 
 HISTORY_POINTS = 200
 LOOK_SECONDS = 0.5
-
-
-@final
-class TrainedNetwork(Upstream):
-    """A network trained on the training split."""
-
-    name = "trained-network"
-    parts = 1
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-
-    def key(self) -> Mapping[str, Value]:
-        """The recipe."""
-        return {"recipe": canonical_json(asdict(self.recipe))}
-
-    def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
-        """The network's weights."""
-        from bench.judging.training import train
-
-        network = task.network(task.rng("trained network"))
-        order, rendering = task.rng("trained network order"), task.rng("trained network render")
-        train(network, task.real_set(), self.recipe, task.device, order, rendering, _as_progress(task), task)
-        return network.state_dict()
-
-
-def _shortened(recipe: Recipe) -> Recipe:
-    """A protocol's recipe for a network that only has to know the data, not to be judged: 20 epochs, a third of the updates."""
-    most = None if recipe.max_updates is None else recipe.max_updates // 3
-    return replace(recipe, epochs=min(recipe.epochs, 20), max_updates=most)
-
-
-def _as_progress(task: Task) -> Callable[[int, int, float], None]:
-    return lambda step, total, loss: task.progress(step, total, loss=loss)
 
 
 @final
@@ -192,7 +158,7 @@ class CellTask(Task):
     @override
     def trained_network(self) -> Classifier:
         network = self.network(self.rng("trained network"))
-        network.load_state_dict(self.upstream(TrainedNetwork(_shortened(self._protocol.recipe))).part(0))
+        network.load_state_dict(self.upstream(TrainedNetwork(shortened(self._protocol.recipe))).part(0))
         return network.eval()
 
     @override
@@ -265,7 +231,7 @@ class CellTask(Task):
 
     @override
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
-        """Due after `CHECKPOINT_SECONDS`, and when the time is up."""
+        """Due after `checkpoints.CHECKPOINT_SECONDS`, and when the time is up."""
         self._saved.checkpoint(step, state)
 
     @override
@@ -273,7 +239,7 @@ class CellTask(Task):
         return self._saved.resume()
 
     def _file(self, path: Path, owner: str) -> FileCheckpoints:
-        return FileCheckpoints(path, owner, self.device, self._reporter, CHECKPOINT_SECONDS, self._about)
+        return FileCheckpoints(path, owner, self.device, self._reporter, checkpoints.CHECKPOINT_SECONDS, self._about)
 
     def _about(self) -> dict[str, Any]:
         """What a checkpoint holds beside the state: the journal, with the cost up to it."""
@@ -283,13 +249,13 @@ class CellTask(Task):
 
     @override
     def progress(self, step: int, total: int, **metrics: Metric) -> None:
-        """A GPU is waited for where a number is kept, and twice a second."""
-        kept = step % max(1, total // HISTORY_POINTS) == 0 or step == total
-        if kept or self.device.type == "cpu" or time.monotonic() >= self._look:
+        """A GPU is waited for where a number is recorded, and twice a second."""
+        recorded = step % max(1, total // HISTORY_POINTS) == 0 or step == total
+        if recorded or self.device.type == "cpu" or time.monotonic() >= self._look:
             values = {"step": float(step)} | {name: _number(value) for name, value in metrics.items()}
             self._loss = values.get("loss")
             self._look = time.monotonic() + LOOK_SECONDS
-            for name, value in values.items() if kept else ():
+            for name, value in values.items() if recorded else ():
                 self.journal.history.setdefault(name, []).append(value)
         self._reporter.step(self._phase, step, total, self._loss)
         if self._phase == "upstream":  # parts without checkpoints of their own stop in time, too

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import bench.run.task
+import bench.run.checkpoints
 from bench.core.reporter import Reporter
 from bench.results.records import RecordStore
 from bench.run.cell import run_cell
@@ -69,7 +69,7 @@ def carried_out(cells, registries, context):
 def test_without_room_for_checkpoints_a_cell_goes_on_and_says_so_once(
     plan, registries, context, unbroken, full_disk, monkeypatch
 ):
-    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     full_disk("checkpoints")
     (planned,) = plan("tiny-walk")
     lines = []
@@ -235,7 +235,7 @@ def test_a_damaged_list_of_test_clips_is_written_again(plan, registries, context
 
 
 def test_files_left_half_written_by_killed_processes_do_not_pile_up(plan, registries, context, reporter, monkeypatch):
-    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     (planned,) = plan("tiny-walk")
     folder = context.out / "checkpoints" / planned.cell.id()
     left = context.out / "artefacts" / f".{planned.cell.id()[:16]}.abcd"

@@ -15,7 +15,8 @@ from bench.nets import replay
 from bench.nets.described.convnets import ConvNet3DNetwork, SmallConvNet3DNetwork
 from bench.nets.replay import CudaRecorder, Recorder, Replays
 from bench.results.merge import facts
-from bench.run.cell import Context, run_cell
+from bench.run.cell import run_cell
+from bench.run.context import Context
 
 CLIP = ClipShape(3, 4, 16, 16)
 

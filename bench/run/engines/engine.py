@@ -9,15 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.results.claims import Sighting
 from bench.results.records import Record, to_run
+from bench.run.context import Context
 from bench.run.engines.events import Event
 from bench.run.plan import PlannedCell
-
-if TYPE_CHECKING:
-    from bench.run.cell import Context
 
 Emit = Callable[[Event], None]
 
