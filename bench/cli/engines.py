@@ -71,12 +71,14 @@ def make(args: argparse.Namespace, device: str) -> Engine:
 
         return Dask(cluster(read(Path(args.cluster)), args.attempts, args.per_gpu), owned=False)
     if args.scheduler is not None:
-        from bench.run.engines.dask import Dask, running
+        from bench.run.engines.clusters import running
+        from bench.run.engines.dask import Dask
 
         return Dask(running(args.scheduler), owned=False)
     jobs = args.jobs or _default_jobs(device, args.per_gpu)
     if args.engine == "dask":
-        from bench.run.engines.dask import Dask, loopback
+        from bench.run.engines.clusters import loopback
+        from bench.run.engines.dask import Dask
 
         return Dask(loopback(jobs, args.attempts), owned=True)
     from bench.run.engines.local import Local

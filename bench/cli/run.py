@@ -472,7 +472,7 @@ def _run_cells(
     """
     from bench.cli.progress import make_display
     from bench.run.context import Context
-    from bench.run.engines.engine import Order, Work, stamp
+    from bench.run.engines.engine import Order, Run, stamp
     from bench.run.engines.events import CellFinished, CellLog
 
     out = Path(args.out).absolute()  # workers may stand elsewhere
@@ -485,7 +485,7 @@ def _run_cells(
     )  # fmt: skip
     deadline = None if args.limit_minutes is None else time.monotonic() + 60 * args.limit_minutes
     timeout = None if args.timeout is None else 60 * args.timeout
-    work = Work(tuple(args.plugin), context, deadline, timeout, args.attempts, args.per_gpu)
+    shared = Run(tuple(args.plugin), context, deadline, timeout, args.attempts, args.per_gpu)
     past: dict[str, float] = {}  # kept for the display, which learns from them how long the rest may take
     with contextlib.ExitStack() as opened:
         log = None if args.log is None else opened.enter_context(_event_log(out))
@@ -508,7 +508,7 @@ def _run_cells(
         now = look()
         _announce(now, estimate(now), out, grid_name)
         _build_stores(list(now.to_do.values()), context, display)
-        while now.due and not work.is_late():
+        while now.due and not shared.is_late():
             display.start(now.total, now.total - len(now.to_do), of_display(now), args.jobs or 1)
             for line in agenda.trial_lines(now):
                 display.handle(CellLog("tuning", line))
@@ -516,7 +516,7 @@ def _run_cells(
             tried |= ids
             _announce(now, estimate(now), out, grid_name)
             orders = [Order(planned, stamp(now.records.get(planned.cell.id()))) for planned in now.due]
-            engine.run(orders, work, tell)
+            engine.run(orders, shared, tell)
             seconds = estimate(now)
             past |= {key: seconds[key] for key in ids}
             now = look()

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from bench.results.records import RecordStore
-from bench.run.engines.engine import Order, Work, stamp
+from bench.run.engines.engine import Order, Run, stamp
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 from bench.run.engines.local import Local
 from tests.in_process import InProcess
@@ -28,7 +28,7 @@ def engine(registries, tiny_plugin, context):
         events = []
         store = RecordStore(where.out)
         orders = [Order(planned, stamp(store.read(planned.cell.id()))) for planned in cells]
-        (Local(jobs) if jobs else InProcess()).run(orders, Work((tiny_plugin,), where, **limits), emit or events.append)
+        (Local(jobs) if jobs else InProcess()).run(orders, Run((tiny_plugin,), where, **limits), emit or events.append)
         return events
 
     return run

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.run.engines.dask import Open
+    from bench.run.engines.clusters import Open
 
 # A job that ends at its wall time, or is preempted, takes its worker along, which is not the fault of the cell it was at.
 _LOST_JOBS_PER_ATTEMPT = 10
@@ -113,7 +113,7 @@ def cluster(what: Slurm, attempts: int, per_gpu: int) -> Open:
         import dask
         from distributed import Client
 
-        from bench.run.engines.dask import quiet
+        from bench.run.engines.clusters import quiet
 
         try:
             from dask_jobqueue import SLURMCluster
