@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -116,6 +117,14 @@ def bench_main(capsys):
         return Outcome(code, printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture
+def interruptible():
+    """Processes that a test starts can be interrupted, also where the tests run in the background and ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from typing_extensions import override
 
 from bench.api import Clips, SyntheticSet
-from bench.core.repeated_frames import distinct, hold, joined, rows, stands_still
+from bench.core.repeated_frames import concatenate, distinct_frames, repeat_frame, repeats_one_frame, select_clips
 from bench.core.rng import generator
 from bench.sets.transient import UnarchivedSet
 
@@ -52,10 +52,14 @@ def cached_set(data: SyntheticSet, device: torch.device, layout: torch.memory_fo
             batch = data.render(index, rng)
         if not torch.equal(rng.get_state(), untouched):
             return data
-        if len(data) * distinct(batch)[0].numel() * batch.itemsize > MOST_BYTES:
+        if len(data) * distinct_frames(batch)[0].numel() * batch.itemsize > MOST_BYTES:
             return data
-        rendered.append(hold(distinct(batch).to(device), batch.shape[2]) if stands_still(batch) else batch.to(device))
-    return RenderedSet(data, joined(rendered, len(data), layout))
+        rendered.append(
+            repeat_frame(distinct_frames(batch).to(device), batch.shape[2])
+            if repeats_one_frame(batch)
+            else batch.to(device)
+        )
+    return RenderedSet(data, concatenate(rendered, len(data), layout))
 
 
 @final
@@ -77,7 +81,7 @@ class CachedClips(Clips):
         """All clips of each window, ``(N, C, T, H, W)``; made when the first one is asked for."""
         batches = torch.arange(len(self._clips)).split(_BATCH)  # type: ignore[no-untyped-call]
         return [
-            joined((self._clips.batch(index, view) for index in batches), len(self._clips), self._layout)
+            concatenate((self._clips.batch(index, view) for index in batches), len(self._clips), self._layout)
             for view in range(self._clips.views())
         ]
 
@@ -87,7 +91,7 @@ class CachedClips(Clips):
 
     @override
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
-        return rows(self._windows[view], index)
+        return select_clips(self._windows[view], index)
 
     def lent(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """The same clips, not to be written to: consecutive ones are a view."""
@@ -116,4 +120,4 @@ class RenderedSet(UnarchivedSet):
 
     @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        return rows(self.clips, index)
+        return select_clips(self.clips, index)

@@ -13,7 +13,7 @@ from bench.api import Protocol
 from bench.core.reporter import Reporter
 from bench.nets.builder import Builder
 from bench.plugins import Registries
-from bench.results.records import Cell
+from bench.results.cells import Cell
 from bench.run.context import Context
 from bench.run.plan import PlannedCell
 

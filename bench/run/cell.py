@@ -20,7 +20,6 @@ from bench.core.precision import computing
 from bench.core.reporter import Reporter
 from bench.nets.builder import Builder
 from bench.nets.microbatch import MICRO_BATCH
-from bench.nets.replay import replays_on
 from bench.plugins import Registries
 from bench.results.records import PhaseCost, Record, Status, total
 from bench.run.attempt import Attempt, checkpoint_folder
@@ -105,7 +104,7 @@ def _attempt(
     """An attempt at the cell, with fewer clips at a time if an earlier one ran out of memory."""
     say, device = once(reporter.log), torch.device(context.device)
     most_clips = None if retried is None else MICRO_BATCH
-    builder = Builder(device, planned.cell.precision, replays_on(device, context.cache, say), most_clips, say)
+    builder = Builder(device, planned.cell.precision, most_clips, say)
     return Attempt(planned, registries, context, reporter, builder, say, retried)
 
 

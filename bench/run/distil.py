@@ -7,7 +7,6 @@ from typing import Any
 from bench.api import Method, SyntheticSet
 from bench.core import config
 from bench.core.storage import PLAIN
-from bench.profiles import PROFILES
 from bench.run import shared_sets
 from bench.run.attempt import Attempt
 from bench.run.checks import check_budget, check_set
@@ -65,11 +64,12 @@ def _learned(attempt: Attempt, real: RealClips, findings: Findings) -> Synthetic
     registries, cell, state = attempt.registries, attempt.cell, attempt.distillation_state
     method_type = registries.methods.get(cell.method)
     method: Method[Any] = method_type(config.build(method_type.Config, cell.config, cell.method))
+    frame_network = registries.profiles.get(cell.profile).frame_network
     journal = load_journal(state, cell.distillation().id())
     task = CellTask(
         cell.distillation(), real.store, real.split, attempt.planned.geometry.shape(), attempt.planned.setting,
-        registries.networks.get(cell.network)(), registries.networks.get(PROFILES[cell.profile].frame_network)(),
-        attempt.protocol(), attempt.builder, state, attempt.context.cache, attempt.reporter, journal,
+        registries.networks.get(cell.network)(), registries.networks.get(frame_network)(), attempt.protocol(),
+        attempt.builder, state, attempt.context.cache, attempt.reporter, journal,
     )  # fmt: skip
     meter = PhaseMeter(attempt.device, journal.distil)
     task.measure(meter)

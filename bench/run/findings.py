@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.api import Evaluation
-from bench.results.records import Cell, Motion, PhaseCost, Record, SetReport, Status, total
+from bench.results.cells import Cell
+from bench.results.records import Motion, PhaseCost, Record, SetReport, Status, total
 from bench.run.costs import PhaseMeter
 from bench.run.journal import Journal
 

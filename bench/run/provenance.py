@@ -37,7 +37,10 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def origins(planned: PlannedCell, registries: Registries) -> dict[str, str]:
-    """Where each part of a cell comes from: a module, ``package version``, or the name of a ``--plugin`` file, without its folder."""
+    """Where each part of a cell comes from: a module, ``package version``, or the name of a ``--plugin`` file, without its folder.
+
+    ``source`` is the digest of the method's source.
+    """
     cell = planned.cell
     parts: tuple[tuple[str, Registry[Any], str], ...] = (
         ("method", registries.methods, cell.method),
@@ -46,7 +49,8 @@ def origins(planned: PlannedCell, registries: Registries) -> dict[str, str]:
         ("protocol", registries.protocols, cell.protocol.partition("/")[0]),
     )
     known = [(kind, registry.origin(name).where) for kind, registry, name in parts if name in registry.names()]
-    return {kind: Path(where).name if where.endswith(".py") else where for kind, where in known}
+    places = {kind: Path(where).name if where.endswith(".py") else where for kind, where in known}
+    return {**places, "source": registries.methods.origin(cell.method).source}
 
 
 def _version(package: str) -> str | None:

@@ -15,7 +15,8 @@ from bench.core.errors import BenchError
 from bench.core.files import locked, set_aside, write_atomic
 from bench.data.clip_store import ClipStore
 from bench.results.artefacts import load_set, save_set
-from bench.results.records import Cell, RecordStore
+from bench.results.cells import Cell
+from bench.results.records import RecordStore
 from bench.run.attempt import Attempt
 from bench.run.journal import Journal
 

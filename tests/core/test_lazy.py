@@ -94,7 +94,7 @@ def test_loading_an_ordinary_module_does_nothing(heavy):
 
 TORCH = """
 import sys
-from bench import lazy
+from bench.core import lazy
 lazy.defer("torch")
 import torch
 import torch

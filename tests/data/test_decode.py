@@ -10,11 +10,11 @@ import pytest
 from av.video.frame import PictureType
 from hypothesis import given
 from hypothesis import strategies as st
-from videos import CODECS, number, write, write_numbered
 
 from bench.api import Geometry
 from bench.core.errors import UnreadableClip
 from bench.data.decode import check_opens, read_video, scaled_size, window_frames
+from tests.data.videos import CODECS, number, write, write_numbered
 
 # length, geometry -> the frames, worked out by hand
 WINDOWS = [

@@ -24,10 +24,11 @@ def peak():  # in MiB; not that of getrusage, which begins with what the process
 
 INDEX = """
 import json, sys, time
-from bench import lazy
+from bench.core import lazy
 lazy.defer("torch")
 import numpy
-from bench import grid, plugins
+from bench import plugins
+from bench.run import plan as grid
 from bench.data.spec import parse_dataset
 registries = plugins.load()
 start = peak()
@@ -45,10 +46,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench.api import ClipIndex, ClipRef, Geometry
-from bench.data import store as stores
+from bench.data import clip_store as stores
 from bench.data.clip_table import ClipTable
 from bench.data.pixels import SplitClips
-from bench.results.records import canonical_json
+from bench.core.files import canonical_json
 count, classes, cache = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 geometry = Geometry(8, 15, 64, 64)
 clips = ClipTable(ClipRef(f"train/some action {i % classes}/{i:011d}_000000_000010.mp4", i % classes,

@@ -25,7 +25,7 @@ from bench.results.claims import me
 from bench.results.records import RecordStore, from_json
 from bench.tables import formats
 from bench.tables.published import read as read_published
-from tests.store.test_records import RECORD
+from tests.results.test_records import RECORD
 
 TIMES = int(os.environ.get("BENCH_FUZZ", "1"))
 FUZZ = settings(

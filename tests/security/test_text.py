@@ -12,7 +12,7 @@ from bench.cli.progress import PlainDisplay, outcome
 from bench.results.records import Record, RecordStore
 from bench.run.engines.events import CellLog
 from bench.tables import formats
-from tests.store.test_records import CELL, RECORD
+from tests.results.test_records import CELL, RECORD
 
 HOSTILE = "x\x1b[2J\x1b]0;owned\x07\r\n\u202egnp.a</script><script>alert(1)</script>|`a`![i](javascript:b)\\input{/etc/passwd}$^_&%#~"
 

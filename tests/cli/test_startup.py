@@ -1,0 +1,88 @@
+"""Listing, planning, tables and help never wait for torch, even with a plugin that imports it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from bench.api import ClipShape
+from bench.nets.described.convnets import SmallConvNet3DNetwork
+from bench.nets.flops import flops
+
+SCRIPT = """
+import contextlib, io, sys
+from bench.core import lazy
+from bench.cli.main import main
+with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+    code = main(sys.argv[1:])
+    assert code == 0, code
+assert out.getvalue().strip()
+heavy = ["torch", "scipy.stats", "av", "pandas", "matplotlib", "pytorchvideo", "dask", "distributed"]
+print([name for name in heavy if name in sys.modules and lazy.is_loaded(name)])
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def counted():
+    """The cache knows what a clip of the tiny dataset takes in its network, as it does from the first plan on."""
+    flops(SmallConvNet3DNetwork(), 3, ClipShape(3, 4, 16, 16))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "--help",
+        "--version",
+        "run --help",
+        "evaluate --help",
+        "data check --help",
+        "report --help",
+        "show --help",
+        "export --help",
+        "new-method --help",
+        "new-method mine --kind set",
+        "check --help",
+        "status --help",
+        "merge --help",
+        "list --plugin PLUGIN",
+        "list --verbose",
+        "run --dry-run --plugin PLUGIN --datasets tiny,shapes-motion --ipc 1,5 --settings dense,static",
+        "run --dry-run --datasets miniucf --stand-in",
+        "run --dry-run --plugin PLUGIN --datasets tiny --methods dm,tiny-step --tune",
+    ],
+)
+def test_no_heavy_package_is_loaded(command, tiny_plugin, tmp_path):
+    arguments = [tiny_plugin if word == "PLUGIN" else word for word in command.split()]
+    assert loaded(arguments, tmp_path) == "[]"
+
+
+@pytest.mark.parametrize("by", ["ipc", "probes"])
+def test_a_table_needs_no_torch(finished, tmp_path, by):
+    assert "'torch'" not in loaded(["table", "--by", by, "--out", finished[0]], tmp_path)
+
+
+def test_a_report_without_clips_needs_no_torch(finished, tmp_path):
+    assert "'torch'" not in loaded(
+        ["report", "--clips", "0", "--out", finished[0], "--to", tmp_path / "a.html"], tmp_path
+    )
+
+
+def test_a_finished_run_needs_no_torch(finished, tmp_path):
+    out, arguments, _ = finished
+    assert "'torch'" not in loaded([*arguments, "--out", out], tmp_path)
+
+
+@pytest.mark.parametrize("command", ["status --out OUT", "merge OUT --out ALL"])
+def test_looking_at_results_and_joining_them_needs_no_torch_and_no_dask(finished, tmp_path, command):
+    places = {"OUT": finished[0], "ALL": tmp_path / "all"}
+    assert loaded([places.get(word, word) for word in command.split()], tmp_path) == "[]"
+
+
+def loaded(arguments, folder):
+    """The heavy packages that a command line has executed."""
+    command = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -1,0 +1,224 @@
+"""Anyone's folder of clips: three layouts, and every mistake in labels.csv at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from bench.api import Geometry
+from bench.core.errors import BenchError, MissingData
+from bench.data.clip_store import open_or_build
+from bench.data.sources.folder import Folder, FolderOptions
+from tests.data.videos import write_numbered
+
+GEOMETRY = Geometry(4, 2, 16, 16)
+
+
+def folder(path, **options):
+    return Folder(FolderOptions(**options), "", str(path))
+
+
+def touch(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+
+
+def labels(root, text, encoding="utf-8"):
+    (root / "labels.csv").write_bytes(text.encode(encoding))
+
+
+def listed(index):
+    return [(clip.key, index.classes[clip.label], clip.split, clip.group, clip.size) for clip in index.clips]
+
+
+def test_labels_csv_as_spreadsheets_write_it(tmp_path):
+    touch(tmp_path, "a/one.mp4", "two.AVI", "b, c/three.bin", "four.mp4")
+    labels(
+        tmp_path,
+        "Split,file,label,group\r\n"
+        "test,a/one.mp4,zebra,g1\r\n"
+        'train,"b, c/three.bin",ape,\r\n'
+        "\r\n"
+        "train,./two.AVI, zebra ,g1\r\n"
+        "Test,four.mp4,ape,g2\r\n",
+        "utf-8-sig",
+    )
+    index = folder(tmp_path).index(GEOMETRY)
+    assert index.classes == ("ape", "zebra")
+    assert listed(index) == [
+        ("a/one.mp4", "zebra", "test", "g1", 9),
+        ("b, c/three.bin", "ape", "train", "b, c/three.bin", 14),
+        ("two.AVI", "zebra", "train", "g1", 7),
+        ("four.mp4", "ape", "test", "g2", 8),
+    ]
+    assert index.dataset == f"folder:{tmp_path.name}"
+    assert index.notes == ("Groups on both sides of the split: 1 (g1).",)
+
+
+def test_the_real_columns_in_the_real_order(tmp_path):
+    touch(tmp_path, "A/v_A_g01_c01.mp4", "A/v_A_g08_c01.mp4", "B/v_B_g01_c01.mp4", "B/v_B_g08_c01.mp4")
+    rows = [f"{c}/v_{c}_g0{g}_c01.mp4,{c},{'train' if g == 8 else 'test'},v_{c}_g0{g}" for c in "AB" for g in (1, 8)]
+    labels(tmp_path, "file,label,split,group\n" + "\n".join(rows))
+    index = folder(tmp_path).index(GEOMETRY)
+    assert [(clip.label, clip.split, clip.group) for clip in index.clips] == [
+        (0, "test", "v_A_g01"),
+        (0, "train", "v_A_g08"),
+        (1, "test", "v_B_g01"),
+        (1, "train", "v_B_g08"),
+    ]
+    assert index.notes == ()
+
+
+def test_all_mistakes_at_once_with_their_lines(tmp_path):
+    touch(tmp_path, "a.mp4")
+    labels(
+        tmp_path,
+        "file,label,split\n"
+        "a.mp4,x,train\n"
+        "/etc/passwd,x,train\n"
+        "../up.mp4,,test\n"
+        "a.mp4,y,train\n"
+        "C:\\x.mp4,x,train\n"
+        '"b\n.mp4",x\n'
+        "c.mp4,x,dev\n"
+        "d.mp4,x,\n",
+    )
+    with pytest.raises(BenchError) as caught:
+        folder(tmp_path).index(GEOMETRY)
+    assert str(caught.value) == (
+        f"{tmp_path / 'labels.csv'}: 7 mistakes: line 3: '/etc/passwd' is not below the folder; "
+        "line 4: no label, '../up.mp4' is not below the folder; line 5: 'a.mp4' stands already in line 2; "
+        "line 6: 'C:\\x.mp4' is not below the folder; line 8: 2 fields instead of 3; ..."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1 is ''; needed: file,label"),
+        ("path,label\na,b\n", "line 1 is 'path,label'; needed: file,label"),
+        ("file,label,label\n", "each once"),
+        ("file,label,fold\n", "line 1 is 'file,label,fold'"),
+        ('file,label\n"a,b\n', "not a CSV file in UTF-8"),
+        ("file,label\n\xff\xfe,b\n", "not a CSV file in UTF-8"),
+        ("file,label,split\na.mp4,x,dev\n", "1 mistake: line 2: split 'dev' is not train, test or val"),
+        ("file,label,split\na.mp4,x,train\nb.mp4,x,\n", "line 3: no split, though other lines have one"),
+        ("file,label\n", "no labelled videos"),
+        ("file,label,split\na.mp4,x,train\nb.mp4,x,test\n", r"only one class \('x'\)"),
+        ("file,label,split\na.mp4,x,train\nb.mp4,y,test\n", "no training clip of class y"),
+    ],
+)
+def test_a_faulty_labels_csv_is_one_sentence(tmp_path, text, message):
+    touch(tmp_path, "a.mp4", "b.mp4")
+    labels(tmp_path, text, "latin-1")
+    with pytest.raises(BenchError, match=message):
+        folder(tmp_path).index(GEOMETRY)
+
+
+def test_files_that_are_not_there_are_counted_and_named(tmp_path):
+    touch(tmp_path, "a0.mp4", "b0.mp4")
+    rows = [f"{c}{i}.mp4,{c},{'train' if i < 4 else 'test'}" for c in "ab" for i in range(5)]
+    labels(tmp_path, "file,label,split\n" + "\n".join(rows))
+    with pytest.raises(MissingData, match=r"8 of 10 files .* are missing: a1.mp4, a2.mp4, a3.mp4 and 5 more"):
+        folder(tmp_path).index(GEOMETRY)
+    assert len(folder(tmp_path).listing().missing) == 8
+
+
+def test_without_a_split_one_is_drawn_by_group_and_said(tmp_path):
+    names = [f"{c}/v_{c}_g{g:02d}_c{i:02d}.avi" for c in ("run", "walk") for g in range(10) for i in range(3)]
+    touch(tmp_path, *names, "run/notes.txt", ".hidden/x.avi", "empty/readme.md")
+    index = folder(tmp_path).index(GEOMETRY)
+    assert index.classes == ("run", "walk")
+    assert [clip.key for clip in index.clips] == sorted(names)
+    count = Counter((clip.label, clip.split) for clip in index.clips)
+    assert count == {(0, "train"): 21, (0, "test"): 9, (1, "train"): 21, (1, "test"): 9}
+    sides = {(clip.group, clip.split) for clip in index.clips}
+    assert len(sides) == 20
+    assert ("v_run_g03", "test") in sides or ("v_run_g03", "train") in sides
+    assert index.notes == (
+        "No split is given; one was drawn by group with split_seed=0: "
+        "42 clips of 14 groups to train and 18 clips of 6 groups to test.",
+    )
+    other = folder(tmp_path, split_seed=1).index(GEOMETRY)
+    assert [clip.split for clip in other.clips] != [clip.split for clip in index.clips]
+    assert other.fingerprint != index.fingerprint
+
+
+def test_files_of_the_same_name_in_two_classes_are_not_one_group(tmp_path):
+    touch(tmp_path, *(f"{c}/{i:03d}.mov" for c in "ab" for i in range(10)))
+    index = folder(tmp_path).index(GEOMETRY)
+    assert len({clip.group for clip in index.clips}) == 20
+    assert Counter((clip.label, clip.split) for clip in index.clips)[0, "test"] == 3
+
+
+@pytest.mark.parametrize(
+    ("parts", "train", "test", "note"),
+    [
+        (("train", "test"), ("train",), ("test",), None),
+        (("train", "val"), ("train",), ("val",), "The 2 validation clips count as test clips."),
+        (
+            ("train", "test", "validation"),
+            ("train", "validation"),
+            ("test",),
+            "The 2 validation clips count as train clips.",
+        ),
+    ],
+)
+def test_split_folders(tmp_path, parts, train, test, note):
+    touch(tmp_path, *(f"{part}/{c}/deep/{c}1.webm" for part in parts for c in ("x", "y")))
+    index = folder(tmp_path).index(GEOMETRY)
+    assert index.classes == ("x", "y")
+    assert {clip.key.split("/")[0] for clip in index.clips if clip.split == "train"} == set(train)
+    assert {clip.key.split("/")[0] for clip in index.clips if clip.split == "test"} == set(test)
+    assert index.notes == (() if note is None else (note,))
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    touch(tmp_path, *(f"{c}/{c}{i}.mp4" for c in ("train", "car") for i in range(4)))
+    assert folder(tmp_path).index(GEOMETRY).classes == ("car", "train")
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir(), lambda path: touch(path, "clip.mp4")])
+def test_no_data_is_one_complete_sentence(tmp_path, make):
+    make(tmp_path / "clips")
+    with pytest.raises(MissingData, match=r"folder:.*clips: no (such folder|labelled videos; expected labels.csv)"):
+        folder(tmp_path / "clips").index(GEOMETRY)
+
+
+def test_the_fingerprint_follows_what_matters_and_not_where_it_lies(tmp_path):
+    def fingerprint(name, change=lambda root: None):
+        root = tmp_path / name / "clips"
+        touch(root, *(f"{c}/{i}.mp4" for c in "ab" for i in range(4)))
+        change(root)
+        return folder(root).index(GEOMETRY).fingerprint
+
+    same = fingerprint("one")
+    assert fingerprint("two") == same
+    others = {
+        fingerprint("longer", lambda root: (root / "a/0.mp4").write_bytes(b"longer than before")),
+        fingerprint("renamed", lambda root: (root / "a/0.mp4").rename(root / "a/9.mp4")),
+        fingerprint("class", lambda root: (root / "a").rename(root / "c")),
+        fingerprint("gone", lambda root: (root / "a/0.mp4").unlink()),
+    }
+    assert len(others | {same}) == 5
+
+
+def test_a_class_without_test_clips_is_said(tmp_path):
+    touch(tmp_path, "a/1.mp4", "b/1.mp4", "b/2.mp4")
+    assert folder(tmp_path).index(GEOMETRY).notes[-1] == "No test clip of class a."
+
+
+def test_from_the_folder_to_the_store(tmp_path):
+    root = tmp_path / "clips"
+    for name in ("a/1.avi", "a/2.avi", "b/1.avi", "b/2.avi"):
+        write_numbered(root / name, 12)
+    write_numbered(root / "b/short.avi", 3)
+    (root / "a/empty.avi").write_bytes(b"")
+    dataset = folder(root)
+    index = dataset.index(GEOMETRY)
+    store = open_or_build(dataset, index, GEOMETRY, tmp_path / "cache", 1)
+    assert store.clips.shape == (4, 1, 4, 16, 16, 3)
+    assert dict(store.left_out) == {"a/empty.avi": "the file is empty", "b/short.avi": "3 frames, 4 needed"}
