@@ -13,7 +13,7 @@ from bench.judging.evaluate import evaluate_set, layout_of
 from bench.judging.frozen import FrozenSet
 from bench.run.attempt import Attempt
 from bench.run.findings import Findings
-from bench.run.partial import KeptTrainings
+from bench.run.partial import Trainings
 from bench.run.real_clips import RealClips
 from bench.run.shared_sets import StoredSet
 
@@ -31,20 +31,20 @@ def judge(stored: StoredSet, attempt: Attempt, real: RealClips, findings: Findin
     network, protocol = attempt.registries.networks.get(attempt.cell.judge())(), attempt.protocol()
     test = cached_clips(real.test, layout_of(network))  # for the networks of both phases
 
-    def evaluations(of: SyntheticSet, phase: str, probes: Sequence[str], kept: KeptTrainings) -> list[Evaluation]:
+    def networks_on(data: SyntheticSet, trainings: Trainings, probes: Sequence[str]) -> list[Evaluation]:
         return evaluate_set(
-            of, test, real.store.classes, attempt.planned.geometry.shape(), network, protocol, attempt.builder,
-            attempt.reporter, done=kept.done, keep=kept.keep, phase=phase, probes=probes, saved=kept.saved,
+            data, test, real.store.classes, attempt.planned.geometry.shape(), network, protocol, attempt.builder,
+            attempt.reporter, trainings.done, trainings.keep, trainings.phase, probes, trainings.saved,
         )  # fmt: skip
 
-    kept = KeptTrainings(attempt, "evaluate", "evaluations.json")
-    with findings.charged("evaluate", kept.meter):
-        findings.evaluations = tuple(evaluations(synthetic, "evaluate", PROBES, kept))
-    kept = KeptTrainings(attempt, "probe", "frozen.json")
-    with findings.charged("probe", kept.meter):
+    trainings = Trainings(attempt, "evaluate", "evaluations.json")
+    with findings.charged("evaluate", trainings.meter):
+        findings.evaluations = tuple(networks_on(synthetic, trainings, PROBES))
+    trainings = Trainings(attempt, "probe", "frozen.json")
+    with findings.charged("probe", trainings.meter):
         findings.motion = motion.measure(synthetic, real.store, real.split)
         if protocol.frozen_training and (synthetic.archived or attempt.context.gain_of_full):
-            frozen = evaluations(FrozenSet(synthetic), "probe", ("frozen",), kept)
+            frozen = networks_on(FrozenSet(synthetic), trainings, ("frozen",))
             findings.evaluations = tuple(
                 replace(moving, frozen_trained=still.correct(), frozen_both=still.probes.get("frozen"))
                 for moving, still in zip(findings.evaluations, frozen, strict=True)

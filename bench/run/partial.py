@@ -20,7 +20,7 @@ from bench.run.costs import PhaseMeter
 
 
 @final
-class KeptTrainings:
+class Trainings:
     """The networks of one phase of judging, on disk: finished evaluations, and the state of the training under way.
 
     Args:
@@ -29,13 +29,14 @@ class KeptTrainings:
         file: name of the file of its finished evaluations.
 
     Attributes:
+        phase: see above.
         done: evaluations that earlier parts of the cell finished.
         meter: measures the phase; begins with what earlier parts of the cell spent on it.
     """
 
     def __init__(self, attempt: Attempt, phase: str, file: str) -> None:
         self._attempt = attempt
-        self._phase = phase
+        self.phase = phase
         self._path = attempt.checkpoints / file
         self._training = attempt.checkpoints / "training.safetensors"
         self.done, cost = self._read()
@@ -59,7 +60,7 @@ class KeptTrainings:
 
     def _owner(self, number: int) -> str:
         """Whose state the file of the training under way holds. States are not shared between versions of PyTorch."""
-        return f"{self._attempt.cell.id()} {self._phase} {number} torch {torch.__version__}"
+        return f"{self._attempt.cell.id()} {self.phase} {number} torch {torch.__version__}"
 
     def _read(self) -> tuple[list[Evaluation], PhaseCost | None]:
         """The finished evaluations and what they cost; a damaged file is set aside, and said so."""

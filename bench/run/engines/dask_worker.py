@@ -17,7 +17,6 @@ from typing import Any
 
 from distributed import WorkerPlugin, get_worker
 
-import bench
 from bench.core.source import METHOD_PACKAGES
 from bench.results.claims import machine
 from bench.run.engines.engine import Run, stamp
@@ -199,7 +198,7 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
 
 def fingerprint(run: Run) -> str:
     """A digest of all code that results depend on."""
-    root = Path(bench.__file__).parent.parent
+    root = Path(__file__).resolve().parents[3]
     files = [path for name in ("bench", *METHOD_PACKAGES) for path in sorted((root / name).rglob("*.py"))]
     digest = hashlib.sha256()
     for path in [*files, *(run.folder / file for file in run.plugin_files)]:
