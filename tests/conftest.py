@@ -75,7 +75,7 @@ def plan(registries):
 @pytest.fixture
 def context(tmp_path):
     """Where cells of one test run."""
-    from bench.run.cell import Context
+    from bench.run.context import Context
 
     return Context(tmp_path / "out", tmp_path / "cache", "cpu", 1)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import torch
+from typing_extensions import override
 
 from bench.api import Checkpoints
 from bench.core.files import set_aside, sweep
@@ -15,6 +16,9 @@ from bench.results.artefacts import load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from bench.core.reporter import Reporter
+
+CHECKPOINT_SECONDS = 20.0
+"""The time between two checkpoints of a distillation or a training."""
 
 
 def once(log: Callable[[str], None]) -> Callable[[str], None]:
@@ -62,8 +66,9 @@ class FileCheckpoints(Checkpoints):
         self._last = time.monotonic()
         self._say = log or once(reporter.log)
 
+    @override
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
-        """See `Checkpoints`. Due every so many seconds, and when the time is up.
+        """Due every so many seconds, and when the time is up.
 
         Raises:
             OutOfTime: the time is up; the state is kept.
@@ -77,17 +82,18 @@ class FileCheckpoints(Checkpoints):
             self._last = time.monotonic()
         self.reporter.check_time()
 
+    @override
     def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
-        """See `Checkpoints`. A damaged file is set aside, and said so; what a killed process left half written is removed."""
+        """A damaged file is set aside, and said so; what a killed process left half written is removed."""
         sweep(self.path)
-        kept = load_tensors(self.path)
-        if kept is None:
+        loaded = load_tensors(self.path)
+        if loaded is None:
             if self.path.exists():
                 self.reporter.log(
                     f"{self.path} is damaged, now {set_aside(self.path).name}; what it held is done again"
                 )
             return None
-        tensors, meta = kept
+        tensors, meta = loaded
         if meta.get("cell") != self.owner or not isinstance(meta.get("step"), int):
             return None
         return meta["step"], {name: tensor.to(self.device) for name, tensor in tensors.items()}

@@ -28,7 +28,7 @@ def count_set(synthetic: SyntheticSet, artefact: str | None) -> SetReport:
     return SetReport(
         kind=synthetic.name,
         clips=len(synthetic),
-        storage_bytes=sum(entry.bytes for entry in tensors.values()),
+        storage_bytes=sum(stored.bytes for stored in tensors.values()),
         storage_bytes_fp32=sum(4 * tensor.numel() for tensor in counted.values()),
         tensors=tensors,
         artefact=artefact,

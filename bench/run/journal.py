@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.results.artefacts import load_meta
 from bench.results.records import PhaseCost
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass

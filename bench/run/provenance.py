@@ -12,7 +12,10 @@ from typing import Any
 
 import torch
 
+from bench.core.registry import Registry
 from bench.core.version import __version__
+from bench.plugins import Registries
+from bench.run.plan import PlannedCell
 
 _PACKAGES = ("torch", "numpy", "scipy", "av", "pytorchvideo", "safetensors")
 
@@ -31,6 +34,23 @@ def environment(device: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
     }
+
+
+def origins(planned: PlannedCell, registries: Registries) -> dict[str, str]:
+    """Where each part of a cell comes from: a module, ``package version``, or the name of a ``--plugin`` file, without its folder.
+
+    ``source`` is the digest of the method's source.
+    """
+    cell = planned.cell
+    parts: tuple[tuple[str, Registry[Any], str], ...] = (
+        ("method", registries.methods, cell.method),
+        ("dataset", registries.datasets, planned.dataset.name),
+        ("network", registries.networks, cell.network),
+        ("protocol", registries.protocols, cell.protocol.partition("/")[0]),
+    )
+    known = [(kind, registry.origin(name).where) for kind, registry, name in parts if name in registry.names()]
+    places = {kind: Path(where).name if where.endswith(".py") else where for kind, where in known}
+    return {**places, "source": registries.methods.origin(cell.method).source}
 
 
 def _version(package: str) -> str | None:

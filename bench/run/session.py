@@ -19,7 +19,7 @@ from bench.run import tuning
 from bench.run.agenda import Agenda, look
 from bench.run.devices import choose_device
 from bench.run.engines import choice
-from bench.run.engines.engine import Order, Work, stamp
+from bench.run.engines.engine import Order, Run, stamp
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, Event
 from bench.run.estimate import Experience, threads
 from bench.run.observer import Observer
@@ -28,7 +28,7 @@ from bench.run.plan import PlannedCell, plan
 from bench.run.request import make_request
 
 if TYPE_CHECKING:
-    from bench.run.cell import Context
+    from bench.run.context import Context
 
 Listen = Callable[[Event], None]
 
@@ -111,8 +111,8 @@ class Session:
             StoppedAtOnce: the user stopped it twice.
             BenchError: it cannot run here.
         """
-        work = self._work()
-        with choice.make(self.options, work.context.device) as engine:
+        shared = self._shared()
+        with choice.make(self.options, shared.context.device) as engine:
             now = self.agenda()
 
             def tell(event: Event) -> None:
@@ -124,8 +124,8 @@ class Session:
                     observer.revise(self._seconds(now))
 
             self._announce(now)
-            _build_stores(list(now.to_do.values()), work.context, observer)
-            while now.due and not work.is_late():
+            _build_stores(list(now.to_do.values()), shared.context, observer)
+            while now.due and not shared.is_late():
                 observer.start(now.total, now.total - len(now.to_do), self._seconds(now), self.options.jobs or 1)
                 for line in now.trial_lines():
                     observer.handle(CellLog("tuning", line))
@@ -133,7 +133,7 @@ class Session:
                 self._tried |= due
                 self._announce(now)
                 engine.run(
-                    [Order(planned, stamp(now.records.get(planned.cell.id()))) for planned in now.due], work, tell
+                    [Order(planned, stamp(now.records.get(planned.cell.id()))) for planned in now.due], shared, tell
                 )
                 seconds = self.estimates(now)
                 self._past |= {cell_id: seconds[cell_id] for cell_id in due}
@@ -174,13 +174,13 @@ class Session:
         record = self._store.read(cell_id)
         return to_run(None if record is None else record.status, "missing")
 
-    def _work(self) -> Work:
+    def _shared(self) -> Run:
         """What all cells have in common.
 
         Raises:
             BenchError: there is no such device, or it does not compute so.
         """
-        from bench.run.cell import Context
+        from bench.run.context import Context
 
         options = self.options
         device = options.device if choice.is_elsewhere(options) else choose_device(options.device)
@@ -196,7 +196,7 @@ class Session:
         )
         deadline = None if options.limit_minutes is None else time.monotonic() + 60 * options.limit_minutes
         timeout = None if options.timeout is None else 60 * options.timeout
-        return Work(options.plugin, context, deadline, timeout, options.attempts, options.per_gpu)
+        return Run(options.plugin, context, deadline, timeout, options.attempts, options.per_gpu)
 
     def _seconds(self, now: Agenda) -> dict[str, float]:
         """The seconds of what is to be done, and of what was."""
@@ -213,7 +213,7 @@ class Session:
 
 def _build_stores(planned_cells: list[PlannedCell], context: Context, observer: Observer) -> None:
     """Decodes each data set once, before any cell starts and in this process, which may have children."""
-    from bench.run.cell import open_store
+    from bench.run.real_clips import open_store
 
     stores: dict[str, PlannedCell] = {}
     for planned in planned_cells:

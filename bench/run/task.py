@@ -7,16 +7,16 @@ import copy
 import functools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import torch
+from typing_extensions import override
 
-from bench.api import Artefact, ClipShape, Metric, Network, Protocol, Recipe, Split, SyntheticSet, Task, Upstream
+from bench.api import Artefact, ClipShape, Metric, Network, Protocol, Split, SyntheticSet, Task, Upstream
 from bench.core import paths
 from bench.core import rng as named
-from bench.core.config import Value
 from bench.core.files import canonical_json
 from bench.core.precision import FULL
 from bench.core.source import code_identity
@@ -24,58 +24,25 @@ from bench.core.temporal import TemporalSetting
 from bench.data.pixels import SplitClips, normalise
 from bench.results.cells import Cell
 from bench.results.records import PhaseCost
+from bench.run import checkpoints
 from bench.run.checkpoints import FileCheckpoints
 from bench.run.costs import PhaseMeter
+from bench.run.journal import Journal, load_journal
+from bench.run.trained_network import TrainedNetwork, shortened
 from bench.run.upstream import PassingArtefact, has_room, open_or_make
 from bench.sets.keyframes import as_matched, known_frames
 
 if TYPE_CHECKING:
     from bench.core.classifier import Classifier
+    from bench.core.reporter import Reporter
     from bench.data.clip_store import ClipStore
     from bench.nets.builder import Builder
-from bench.core.reporter import Reporter
-from bench.run.journal import Journal, load_journal
 
-CHECKPOINT_SECONDS = 20.0
 NUMERICS_VERSION = 3
 """Part of every upstream key. Raised when the suite's networks come to other numbers, be it by rounding: no cell then mixes the two."""
 
 HISTORY_POINTS = 200
 LOOK_SECONDS = 0.5
-
-
-@final
-class TrainedNetwork(Upstream):
-    """A network trained on the training split."""
-
-    name = "trained-network"
-    parts = 1
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-
-    def key(self) -> Mapping[str, Value]:
-        """The recipe."""
-        return {"recipe": canonical_json(asdict(self.recipe))}
-
-    def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
-        """The network's weights."""
-        from bench.judging.training import train
-
-        network = task.network(task.rng("trained network"))
-        order, rendering = task.rng("trained network order"), task.rng("trained network render")
-        train(network, task.real_set(), self.recipe, task.device, order, rendering, _as_progress(task), task)
-        return network.state_dict()
-
-
-def _shortened(recipe: Recipe) -> Recipe:
-    """A protocol's recipe for a network that only has to know the data, not to be judged: 20 epochs, a third of the updates."""
-    most = None if recipe.max_updates is None else recipe.max_updates // 3
-    return replace(recipe, epochs=min(recipe.epochs, 20), max_updates=most)
-
-
-def _as_progress(task: Task) -> Callable[[int, int, float], None]:
-    return lambda step, total, loss: task.progress(step, total, loss=loss)
 
 
 @final
@@ -139,29 +106,29 @@ class CellTask(Task):
     # ------------------------------------------------------------------------------------------------------------------
     # Real clips
 
+    @override
     def indices(self, label: int) -> torch.Tensor:
-        """See `Task`."""
         return self._by_class[label]
 
+    @override
     def clips(
         self, index: torch.Tensor, views: torch.Tensor | None = None, frame: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """See `Task`."""
         pixels = self._data.pixels(index, self._middle(index) if views is None else views, frame)
         if frame is not None:
             return normalise(pixels)
         return as_matched(normalise(known_frames(pixels, self.setting)), self.clip.frames, self.setting)
 
+    @override
     def views(self) -> int:
-        """See `Task`."""
         return self._data.views()
 
+    @override
     def pixels(self, index: torch.Tensor) -> torch.Tensor:
-        """See `Task`."""
         return self._data.pixels(index, self._middle(index))
 
+    @override
     def real_set(self) -> SyntheticSet:
-        """See `Task`."""
         from bench.sets.real import RealSet
 
         return RealSet(self._data)
@@ -172,29 +139,30 @@ class CellTask(Task):
     # ------------------------------------------------------------------------------------------------------------------
     # Networks and randomness
 
+    @override
     def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
-        """See `Task`."""
         return self._built(self._network, clip or self.clip, rng)
 
+    @override
     def rng(self, name: str, step: int = 0) -> torch.Generator:
-        """See `Task`. Not keyed by the method: what two methods both draw under one name, they draw alike."""
+        """Not keyed by the method: what two methods both draw under one name, they draw alike."""
         return named.generator("distil", self.seed, name, step)
 
+    @override
     def frame_network(self, rng: torch.Generator) -> Classifier:
-        """See `Task`."""
         return self._built(self._frame_network, replace(self.clip, frames=1), rng)
 
     def _built(self, kind: Network, clip: ClipShape, rng: torch.Generator) -> Classifier:
         return self._builder.build(kind, len(self.classes), clip, rng, "distil")
 
+    @override
     def trained_network(self) -> Classifier:
-        """See `Task`."""
         network = self.network(self.rng("trained network"))
-        network.load_state_dict(self.upstream(TrainedNetwork(_shortened(self._protocol.recipe))).part(0))
+        network.load_state_dict(self.upstream(TrainedNetwork(shortened(self._protocol.recipe))).part(0))
         return network.eval()
 
+    @override
     def upstream(self, what: Upstream) -> Artefact:
-        """See `Task`."""
         key = {
             "what": what.name,
             "settings": dict(what.key()),
@@ -261,16 +229,17 @@ class CellTask(Task):
         """Tells the task which meter runs, so that checkpoints hold the cost up to them."""
         self._meter = meter
 
+    @override
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
-        """See `Task`. Due after `CHECKPOINT_SECONDS`, and when the time is up."""
+        """Due after `checkpoints.CHECKPOINT_SECONDS`, and when the time is up."""
         self._saved.checkpoint(step, state)
 
+    @override
     def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
-        """See `Task`."""
         return self._saved.resume()
 
     def _file(self, path: Path, owner: str) -> FileCheckpoints:
-        return FileCheckpoints(path, owner, self.device, self._reporter, CHECKPOINT_SECONDS, self._about)
+        return FileCheckpoints(path, owner, self.device, self._reporter, checkpoints.CHECKPOINT_SECONDS, self._about)
 
     def _about(self) -> dict[str, Any]:
         """What a checkpoint holds beside the state: the journal, with the cost up to it."""
@@ -278,21 +247,22 @@ class CellTask(Task):
             self.journal.distil = self._meter.so_far()
         return {"journal": self.journal.to_meta()}
 
+    @override
     def progress(self, step: int, total: int, **metrics: Metric) -> None:
-        """See `Task`. A GPU is waited for where a number is kept, and twice a second."""
-        kept = step % max(1, total // HISTORY_POINTS) == 0 or step == total
-        if kept or self.device.type == "cpu" or time.monotonic() >= self._look:
+        """A GPU is waited for where a number is recorded, and twice a second."""
+        recorded = step % max(1, total // HISTORY_POINTS) == 0 or step == total
+        if recorded or self.device.type == "cpu" or time.monotonic() >= self._look:
             values = {"step": float(step)} | {name: _number(value) for name, value in metrics.items()}
             self._loss = values.get("loss")
             self._look = time.monotonic() + LOOK_SECONDS
-            for name, value in values.items() if kept else ():
+            for name, value in values.items() if recorded else ():
                 self.journal.history.setdefault(name, []).append(value)
         self._reporter.step(self._phase, step, total, self._loss)
         if self._phase == "upstream":  # parts without checkpoints of their own stop in time, too
             self._reporter.check_time()
 
+    @override
     def log(self, message: str) -> None:
-        """See `Task`."""
         self._reporter.log(message)
 
 

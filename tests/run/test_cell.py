@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-import bench.run.task
+import bench.run.checkpoints
 from bench.api import Recipe
 from bench.core.frame_order import shuffled_order
 from bench.core.reporter import Reporter
@@ -20,7 +20,7 @@ from bench.judging import training
 from bench.judging.motion import measure
 from bench.results.artefacts import load_set
 from bench.results.records import from_json
-from bench.run import cell as cells
+from bench.run import real_clips
 from bench.run.cell import run_cell
 from bench.sets.dense import DenseSet
 
@@ -69,7 +69,7 @@ def test_probes_are_counts_of_the_same_networks_and_gain_of_networks_trained_on_
     protocol = registries.protocols.get("tiny")
     monkeypatch.setattr(protocol, "recipe", Recipe(epochs=40, batch=12, lr=0.05))
     (planned,) = plan("random", dataset="tiny[test=30]", ipcs=(4,))
-    store = cells.open_store(planned, context, reporter)
+    store = real_clips.open_store(planned, context, reporter)
     # A class is a sequence of four pictures; each test clip takes each picture from a random class, so that what is seen
     # in it depends on the frames that are shown.
     rng = np.random.default_rng(0)
@@ -80,7 +80,7 @@ def test_probes_are_counts_of_the_same_networks_and_gain_of_networks_trained_on_
         store.labels[:, None],
     )
     store = dataclasses.replace(store, clips=pictures[takes, np.arange(4)][:, None])
-    monkeypatch.setattr(cells, "open_store", lambda *_: store)
+    monkeypatch.setattr(real_clips, "open_store", lambda *_: store)
     record = run("random", dataset="tiny[test=30]", ipcs=(4,))
     test = torch.from_numpy(store.clips[store.positions("test"), 0].copy()).permute(0, 4, 1, 2, 3)
     truth = torch.from_numpy(store.labels[store.positions("test")])
@@ -169,12 +169,14 @@ def test_a_network_trained_for_a_coreset_is_charged_once_and_shared(run):
 
 def test_judging_on_the_validation_part_leaves_the_test_split_alone(run, plan, context, reporter, monkeypatch):
     (planned,) = plan("full", dataset="tiny[train=10]")
-    store = cells.open_store(planned, context, reporter)
+    store = real_clips.open_store(planned, context, reporter)
     poisoned = store.clips.copy()
     poisoned[store.positions("test")] = 0
     results = []
     for content in (store.clips, poisoned):
-        monkeypatch.setattr(cells, "open_store", lambda *_, content=content: dataclasses.replace(store, clips=content))
+        monkeypatch.setattr(
+            real_clips, "open_store", lambda *_, content=content: dataclasses.replace(store, clips=content)
+        )
         results.append(run("full", dataset="tiny[train=10]", judged_on="validation"))
     assert results[0].status == "ok"
     assert results[0].evaluations == results[1].evaluations
@@ -316,7 +318,7 @@ def test_a_cell_cut_short_in_its_evaluation_distils_nothing_again(run, context, 
 
 def test_a_damaged_checkpoint_is_started_over(run, context, monkeypatch):
     expected = run("tiny-walk", where=dataclasses.replace(context, out=context.out.with_name("unbroken")))
-    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.checkpoints, "CHECKPOINT_SECONDS", 0.0)
 
     def stop(phase, step, total, loss):
         if phase == "distil" and step == 4:
@@ -363,7 +365,7 @@ def test_damaged_partial_evaluations_are_done_again(run, context):
 
 
 def test_costs_are_summed_over_the_parts_of_a_cell(run, context, monkeypatch):
-    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setenv("TINY_PAUSE", "0.05")
 
     def stop(phase, step, total, loss):

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import torch
 
+import bench.run.checkpoints
 import bench.run.task
 from bench.api import Checkpoints, Clips, Recipe, SyntheticSet
 from bench.core.classifier import Classifier
@@ -224,7 +225,7 @@ def test_states_of_others_and_damaged_ones_are_not_resumed_from(tmp_path):
 @pytest.mark.parametrize("phase", ["evaluate", "probe"])
 @pytest.mark.parametrize("at", [2, 6, 7, 10])
 def test_a_cell_cut_within_a_training_repeats_no_update(plan, registries, context, reporter, monkeypatch, phase, at):
-    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     (planned,) = plan("tiny-walk")
     expected = run_cell(planned, registries, dataclasses.replace(context, out=context.out / "whole"), reporter)
 
@@ -255,7 +256,7 @@ def test_when_the_time_is_up_the_state_is_kept_first(tmp_path):
 
 
 def test_the_cost_of_an_interrupted_training_is_charged(plan, registries, context, monkeypatch):
-    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     (planned,) = plan("tiny-walk")
 
     def stop(phase, step, total, loss):
@@ -274,7 +275,7 @@ def test_the_cost_of_an_interrupted_training_is_charged(plan, registries, contex
 
 
 def test_a_damaged_training_is_named_and_starts_again(plan, registries, context, reporter, monkeypatch):
-    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     (planned,) = plan("tiny-walk")
     expected = run_cell(planned, registries, dataclasses.replace(context, out=context.out / "whole"), reporter)
 
@@ -296,9 +297,9 @@ def test_a_damaged_training_is_named_and_starts_again(plan, registries, context,
 def test_the_network_that_coresets_are_chosen_with_goes_on_within_its_training(
     plan, registries, context, reporter, monkeypatch
 ):
-    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(
-        bench.run.task, "_shortened", lambda recipe: recipe
+        bench.run.task, "shortened", lambda recipe: recipe
     )  # six updates, so that it can stop amid them
     (planned,) = plan("herding")
     expected = run_cell(planned, registries, dataclasses.replace(context, cache=context.cache / "other"), reporter)
@@ -319,9 +320,9 @@ def test_the_network_that_coresets_are_chosen_with_goes_on_within_its_training(
 
 
 def test_the_network_that_coresets_are_chosen_with_trains_for_less_than_one_that_is_judged():
-    recipe = bench.run.task._shortened(Quick.recipe)
+    recipe = bench.run.task.shortened(Quick.recipe)
     assert (recipe.updates(64), recipe.updates(6400), recipe.lr) == (20, 200, 0.03)
-    assert bench.run.task._shortened(Wang2024.recipe).updates(257) == 40
+    assert bench.run.task.shortened(Wang2024.recipe).updates(257) == 40
 
 
 def test_testing_between_updates_does_not_leave_the_network_in_evaluation():

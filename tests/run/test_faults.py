@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-import bench.run.task
+import bench.run.checkpoints
 from bench.core.reporter import Reporter
 from bench.results.records import RecordStore
 from bench.run.cell import run_cell
-from bench.run.engines.engine import Order, Work, stamp
+from bench.run.engines.engine import Order, Run, stamp
 from bench.run.engines.events import CellFinished, CellLog
-from bench.run.engines.one_cell import carry_out
+from bench.run.engines.one_cell import run_claimed
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def same(record, expected):
 def run_here(cells, registries, context, emit):
     """Runs cells one after another in this process."""
     for planned in cells:
-        carry_out(Order(planned, stamp(None)), registries, Work((), context), emit)
+        run_claimed(Order(planned, stamp(None)), registries, Run((), context), emit)
 
 
 def carried_out(cells, registries, context):
@@ -69,7 +69,7 @@ def carried_out(cells, registries, context):
 def test_without_room_for_checkpoints_a_cell_goes_on_and_says_so_once(
     plan, registries, context, unbroken, full_disk, monkeypatch
 ):
-    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     full_disk("checkpoints")
     (planned,) = plan("tiny-walk")
     lines = []
@@ -235,7 +235,7 @@ def test_a_damaged_list_of_test_clips_is_written_again(plan, registries, context
 
 
 def test_files_left_half_written_by_killed_processes_do_not_pile_up(plan, registries, context, reporter, monkeypatch):
-    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     (planned,) = plan("tiny-walk")
     folder = context.out / "checkpoints" / planned.cell.id()
     left = context.out / "artefacts" / f".{planned.cell.id()[:16]}.abcd"
@@ -263,9 +263,9 @@ def test_a_clock_that_jumps_changes_no_duration_and_no_limit(plan, registries, c
     clock = itertools.count(2_000_000_000, day)
     monkeypatch.setattr(time, "time", lambda: float(next(clock)))
     (planned,) = plan("tiny-walk")
-    work = Work((), context, deadline=time.monotonic() + 3600, timeout=3600.0)
+    run = Run((), context, deadline=time.monotonic() + 3600, timeout=3600.0)
     events = []
-    assert carry_out(Order(planned, stamp(None)), registries, work, events.append) is None
+    assert run_claimed(Order(planned, stamp(None)), registries, run, events.append) is None
     record = events[-1].record
     assert same(record, unbroken)
     assert abs(next(clock) - 2_000_000_000) > 86_400  # it was asked

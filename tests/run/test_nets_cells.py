@@ -16,7 +16,8 @@ from bench.nets.builder import Builder
 from bench.results.artefacts import load_set
 from bench.results.records import Record, RecordStore, from_json
 from bench.run import tuning
-from bench.run.cell import open_store, run_cell
+from bench.run.cell import run_cell
+from bench.run.real_clips import open_store
 
 RESULTS = Path(__file__).parents[2] / "results"
 NETS = ("convnet3d-small", "cnn-gru")
@@ -163,7 +164,7 @@ def test_a_distillation_that_was_cut_short_is_gone_on_with_by_the_other_cell(
     cells, run, context, registries, monkeypatch
 ):
     expected, _ = run(cells[0], dataclasses.replace(context, out=context.out / "unbroken"))
-    monkeypatch.setattr("bench.run.task.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("bench.run.checkpoints.CHECKPOINT_SECONDS", 0.0)
 
     def stop(phase, step, total, loss):
         if (phase, step) == ("distil", 4):

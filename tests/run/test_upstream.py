@@ -288,9 +288,9 @@ def test_a_cell_stopped_in_its_upstream_goes_on_to_the_same_record(plan, registr
 
 
 def test_stage_one_resumes_from_its_checkpoint(plan, registries, context, reporter, monkeypatch):
-    import bench.run.task
+    import bench.run.checkpoints
 
-    monkeypatch.setattr(bench.run.task, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.run.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     (cell,) = plan("static-only", overrides={"static-only": {"static_steps": "6", "static_batch": "4"}})
     whole = run_cell(cell, registries, dataclasses.replace(context, cache=context.cache / "other"), reporter)
     steps = []

@@ -51,12 +51,14 @@ def make(options: RunOptions, device: str) -> Engine:
 
         return Dask(cluster(read(options.cluster), options.attempts, options.per_gpu), owned=False)
     if options.scheduler is not None:
-        from bench.run.engines.dask import Dask, running
+        from bench.run.engines.clusters import running
+        from bench.run.engines.dask import Dask
 
         return Dask(running(options.scheduler), owned=False)
     jobs = options.jobs or _default_jobs(device, options.per_gpu)
     if options.engine == "dask":
-        from bench.run.engines.dask import Dask, loopback
+        from bench.run.engines.clusters import loopback
+        from bench.run.engines.dask import Dask
 
         return Dask(loopback(jobs, options.attempts), owned=True)
     from bench.run.engines.local import Local

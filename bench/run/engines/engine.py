@@ -9,15 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.results.claims import Sighting
 from bench.results.records import Record, to_run
+from bench.run.context import Context
 from bench.run.engines.events import Event
 from bench.run.plan import PlannedCell
-
-if TYPE_CHECKING:
-    from bench.run.cell import Context
 
 Emit = Callable[[Event], None]
 
@@ -42,7 +40,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Work:
+class Run:
     """What all cells of a run have in common.
 
     Attributes:
@@ -75,14 +73,14 @@ class Engine(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def run(self, cells: Sequence[Order], work: Work, emit: Emit) -> None:
+    def run(self, cells: Sequence[Order], run: Run, emit: Emit) -> None:
         """Runs cells; returns when each has a record or the deadline has passed.
 
         Cells that another process works on are waited for, and taken over if it dies.
 
         Args:
             cells: in the order they are started.
-            work: see there.
+            run: see there.
             emit: told of everything that happens, in this process and thread.
 
         Raises:

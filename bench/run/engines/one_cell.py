@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 
 from bench.core.errors import BenchError
 from bench.core.reporter import Reporter
@@ -11,12 +12,12 @@ from bench.plugins import Registries
 from bench.results.claims import Claim, Claims, HeldClaim
 from bench.results.records import Record, RecordStore, Status
 from bench.run.cell import run_cell
-from bench.run.engines.engine import Emit, Order, Work, ended_elsewhere, is_finished
+from bench.run.engines.engine import Emit, Order, Run, ended_elsewhere, is_finished
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 
 
-def carry_out(order: Order, registries: Registries, work: Work, emit: Emit) -> Claim | None:
-    """Runs one cell and tells ``emit``; a cell that was finished elsewhere meanwhile only has its record told.
+def run_claimed(order: Order, registries: Registries, run: Run, emit: Emit) -> Claim | None:
+    """Claims a cell, runs it and tells ``emit``; a cell that was finished elsewhere meanwhile only has its record told.
 
     Returns:
         None, or the claim of the process that works on the cell: nothing was done.
@@ -25,46 +26,65 @@ def carry_out(order: Order, registries: Registries, work: Work, emit: Emit) -> C
         KeyboardInterrupt: the user stopped it; the cell is recorded as interrupted.
         ClaimLost: the cell was taken over; nothing was recorded.
     """
-    store = RecordStore(work.context.out)
-    taken = Claims(work.context.out).take(order.id(), order.planned.cell.title(), order.silent)
-    if isinstance(taken, Claim):
-        return taken
+    return _claimed(order, run, emit, lambda claim: _run(order, registries, run, claim, emit))
+
+
+def give_up(order: Order, run: Run, status: Status, reason: str, emit: Emit) -> Claim | None:
+    """Records a cell whose process is dead or had to be killed.
+
+    Returns:
+        None, or the claim of the process that works on the cell by now: nothing was recorded.
+    """
+
+    def written(claim: HeldClaim) -> Record:
+        record = Record(order.planned.cell, status, reason)
+        RecordStore(run.context.out).write(record)
+        return record
+
+    return _claimed(order, run, emit, written)
+
+
+def _claimed(order: Order, run: Run, emit: Emit, make: Callable[[HeldClaim], Record]) -> Claim | None:
+    """Claims a cell and tells of its record, made now unless the cell was finished elsewhere meanwhile."""
+    claim = Claims(run.context.out).take(order.id(), order.planned.cell.title(), order.silent)
+    if isinstance(claim, Claim):
+        return claim
     finished = False
     try:
-        record = store.read(order.id())
+        record = RecordStore(run.context.out).read(order.id())
         if record is None or not ended_elsewhere(record, order):
-            record = _run(order, registries, work, taken, emit)
+            record = make(claim)
         finished = is_finished(record)
     finally:
-        taken.release(finished)
+        claim.release(finished)
     emit(CellFinished(record))
     return None
 
 
-def _run(order: Order, registries: Registries, work: Work, claim: HeldClaim, emit: Emit) -> Record:
+def _run(order: Order, registries: Registries, run: Run, claim: HeldClaim, emit: Emit) -> Record:
     cell_id, cell = order.id(), order.planned.cell
-    store = RecordStore(work.context.out)
+    store = RecordStore(run.context.out)
     emit(CellStarted(cell_id, cell.title()))
 
     def step(phase: str, number: int, total: int, loss: float | None) -> None:
         claim.progress(phase, number, total)
         emit(CellProgress(cell_id, phase, number, total, loss))  # type: ignore[arg-type]
 
-    reporter = Reporter(step, lambda message: emit(CellLog(cell_id, message)), work.deadline)
-    if work.timeout is not None:
-        limit = time.monotonic() + work.timeout
-        if work.deadline is None or limit < work.deadline:
-            reporter = Reporter(step, reporter.log, limit, too_long(work.timeout))
+    reporter = Reporter(step, lambda message: emit(CellLog(cell_id, message)), run.deadline)
+    if run.timeout is not None:
+        limit = time.monotonic() + run.timeout
+        if run.deadline is None or limit < run.deadline:
+            reporter = Reporter(step, reporter.log, limit, too_long(run.timeout))
 
     def write(record: Record) -> None:
         claim.check()
         store.write(record)
 
     try:
-        return run_cell(order.planned, registries, work.context, reporter, write)
+        return run_cell(order.planned, registries, run.context, reporter, write)
     except KeyboardInterrupt:
-        kept = store.read(cell_id)
-        if kept is not None and ended_elsewhere(kept, order):  # its own record is written already: it was tidying up
+        record = store.read(cell_id)
+        if ended_elsewhere(record, order):  # its own record is written already: it was tidying up
             raise
         with contextlib.suppress(BenchError):  # a full disk: there is no record, and so the cell is still to do
             write(Record(cell, "interrupted", "stopped by the user; run the same command again to go on"))
@@ -78,24 +98,6 @@ def too_long(timeout: float) -> str:
     return f"took longer than --timeout {timeout / 60:g} minutes; the same command goes on from its checkpoint"
 
 
-def give_up(order: Order, work: Work, status: Status, reason: str, emit: Emit) -> Claim | None:
-    """Records a cell whose process is dead or had to be killed.
-
-    Returns:
-        None, or the claim of the process that works on the cell by now: nothing was recorded.
-    """
-    taken = Claims(work.context.out).take(order.id(), order.planned.cell.title(), order.silent)
-    if isinstance(taken, Claim):
-        return taken
-    finished = False
-    try:
-        store = RecordStore(work.context.out)
-        record = store.read(order.id())
-        if record is None or not ended_elsewhere(record, order):
-            record = Record(order.planned.cell, status, reason)
-            store.write(record)
-        finished = is_finished(record)
-    finally:
-        taken.release(finished)
-    emit(CellFinished(record))
-    return None
+def died(times: int, cause: str) -> str:
+    """The reason of a cell whose processes die."""
+    return f"its worker process died {times} times ({cause})" if times > 1 else f"its worker process died ({cause})"

@@ -10,12 +10,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
 from bench.core.errors import BenchError
-
-if TYPE_CHECKING:
-    from bench.run.engines.dask import Open
+from bench.run.engines.clusters import Open, quiet
 
 # A job that ends at its wall time, or is preempted, takes its worker along, which is not the fault of the cell it was at.
 _LOST_JOBS_PER_ATTEMPT = 10
@@ -71,7 +69,7 @@ def read(path: Path) -> Slurm:
         raise BenchError(f"--cluster {path}: cannot read it ({error.strerror})") from error
     except ValueError as error:
         raise BenchError(f"--cluster {path}: not TOML: {error}") from error
-    fields = {entry.name for entry in dataclasses.fields(Slurm)}
+    fields = {field.name for field in dataclasses.fields(Slurm)}
     unknown = sorted(set(body) - fields)
     if unknown:
         raise BenchError(f"--cluster {path}: no field {', '.join(unknown)} (valid: {', '.join(sorted(fields))})")
@@ -93,7 +91,7 @@ def _value(path: Path, name: str, value: Any) -> Any:
     if kind is str and not isinstance(value, str):
         raise BenchError(f"--cluster {path}: {name} = {value!r} is not text in quotes")
     if kind not in (int, str):
-        if not (isinstance(value, list) and all(isinstance(entry, str) for entry in value)):
+        if not (isinstance(value, list) and all(isinstance(text, str) for text in value)):
             raise BenchError(f"--cluster {path}: {name} = {value!r} is not a list of texts")
         return tuple(value)
     return value
@@ -113,8 +111,6 @@ def cluster(what: Slurm, attempts: int, per_gpu: int) -> Open:
         import dask
         from distributed import Client
 
-        from bench.run.engines.dask import quiet
-
         try:
             from dask_jobqueue import SLURMCluster
         except ImportError as error:
@@ -122,13 +118,7 @@ def cluster(what: Slurm, attempts: int, per_gpu: int) -> Open:
                 "--engine slurm: dask-jobqueue is not installed; pip install 'video-distillation-bench[cluster]'"
             ) from error
 
-        settings = {
-            "distributed.scheduler.allowed-failures": _LOST_JOBS_PER_ATTEMPT * attempts,
-            # Jobs are asked for by the time that cells may take: these take long.
-            "distributed.scheduler.unknown-task-duration": "1h",
-            **quiet(),
-        }
-        stack.enter_context(dask.config.set(settings))
+        stack.enter_context(dask.config.set(_settings(attempts)))
         try:
             made = SLURMCluster(
                 queue=what.partition, account=what.account or None, cores=workers, processes=workers,
@@ -147,3 +137,13 @@ def cluster(what: Slurm, attempts: int, per_gpu: int) -> Open:
         return stack.enter_context(Client(made))
 
     return start
+
+
+def _settings(attempts: int) -> dict[str, Any]:
+    """Settings of dask."""
+    return {
+        "distributed.scheduler.allowed-failures": _LOST_JOBS_PER_ATTEMPT * attempts,
+        # Jobs are asked for by the time that cells may take: these take long.
+        "distributed.scheduler.unknown-task-duration": "1h",
+        **quiet(),
+    }

@@ -1,38 +1,25 @@
-"""A worker process that runs cells one after another: what it dies of costs only the cell it was at."""
+"""A worker process, seen from its parent: what it dies of costs only the cell it was at."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import multiprocessing
-import multiprocessing.connection
 import os
 import pickle
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from multiprocessing.connection import Connection
-from types import FrameType
+from collections.abc import Iterator
 from typing import Any, final
 
-import torch
-
-from bench import plugins
 from bench.api import ClipIndex
-from bench.core.errors import BenchError
-from bench.results.claims import ClaimLost, Claims
-from bench.run.engines.engine import Order, Work
+from bench.run.engines.engine import Order, Run
 from bench.run.engines.events import CellFinished, CellHeld, Event
-from bench.run.engines.gpus import own_device
-from bench.run.engines.one_cell import carry_out
+from bench.run.engines.worker_process import Fault, Ready, serve
 
 # A cell that does not notice that its time is up, because its method hangs, is killed this much later.
 HANGING_SECONDS = 60.0
-
-# A worker process that is given nothing for so long ends: its driver may be gone.
-IDLE_SECONDS = 300.0
 
 # The exit code of a process whose server died before it (`multiprocessing.popen_forkserver`).
 _UNKNOWN = 255
@@ -72,18 +59,6 @@ def pack(order: Order, indexes: dict[int, bytes]) -> Parcel:
     return Parcel(pickle.dumps(dataclasses.replace(order, planned=bare)), indexes[id(index)])
 
 
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """What a worker process says before it dies of an error that is none of the cell's."""
-
-    message: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Ready:
-    """What a worker process says first: it has come as far as to take cells."""
-
-
 def warm_up() -> None:
     """Begins to load what worker processes need, beside what this process does meanwhile."""
     if _context().get_start_method() == "forkserver":
@@ -107,25 +82,25 @@ def _context() -> Any:
     prepare_environment()
     context = multiprocessing.get_context("forkserver")
     # What creating an optimiser loads takes longer than all else that a worker process does before its first step.
-    context.set_forkserver_preload([__name__, "torch._dynamo"])
+    context.set_forkserver_preload([serve.__module__, "torch._dynamo"])
     return context
 
 
 @final
-class Child:
-    """A worker process, seen from its parent.
+class Worker:
+    """A process that runs cells one after another.
 
     Args:
-        work: see there.
+        run: see there.
         threads: of torch; None leaves that to it.
     """
 
-    def __init__(self, work: Work, threads: int | None) -> None:
+    def __init__(self, run: Run, threads: int | None) -> None:
         context = _context()
         self.pipe, there = context.Pipe()
         # With the variables of now: the server has those of its own start.
-        self.process: Any = context.Process(target=_serve, args=(there, work, threads, dict(os.environ)))
-        self._timeout = work.timeout
+        self.process: Any = context.Process(target=serve, args=(there, run, threads, dict(os.environ)))
+        self._timeout = run.timeout
         self._killed_at: float | None = None
         self._fault: str | None = None
         self._ready = False
@@ -223,73 +198,6 @@ def _no_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-# ----------------------------------------------------------------------------------------------------------------------
-# In the worker process
-
-
-def _serve(pipe: Connection, work: Work, threads: int | None, variables: Mapping[str, str]) -> None:
-    """Cells in, events out, until the pipe closes."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    os.environ.clear()
-    os.environ.update(variables)
-
-    def tell(event: object) -> None:
-        try:
-            pipe.send(event)
-        except OSError:  # nobody listens any more; the cell is not to take this for its own error
-            os._exit(1)
-
-    try:
-        _listen_to_interrupts()
-        tell(Ready())
-        if threads is not None:
-            torch.set_num_threads(threads)
-        os.chdir(work.folder)
-        registries = plugins.load(work.plugin_files)
-        with own_device(work.context.device, work.per_gpu) as device:
-            here = dataclasses.replace(work, context=dataclasses.replace(work.context, device=device))
-            while True:
-                if not pipe.poll(IDLE_SECONDS):
-                    return
-                order: Order = pipe.recv()
-                index: ClipIndex = pipe.recv()
-                order = dataclasses.replace(order, planned=dataclasses.replace(order.planned, index=index))
-                try:
-                    holder = carry_out(order, registries, here, tell)
-                except ClaimLost:
-                    holder = Claims(work.context.out).holder(order.id())
-                else:
-                    if holder is None:
-                        continue
-                tell(CellHeld(order.id(), holder))
-    except (EOFError, KeyboardInterrupt, BrokenPipeError):
-        return
-    except (Exception, SystemExit) as error:  # of the cell itself `run_cell` makes a record
-        text = " ".join(str(error).split())
-        with contextlib.suppress(OSError):
-            pipe.send(Fault(text if isinstance(error, BenchError) else f"{type(error).__name__}: {text}"))
-
-
-def _listen_to_interrupts() -> None:
-    """From now on the first Ctrl-C ends the work; further ones do not disturb what is then written."""
-
-    def first(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, first)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _die_with_parent() -> None:
-    """Ends this process when the driver is gone, so that a killed run leaves nobody working on its cells."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
 
 
 def ended(event: Event | CellHeld) -> bool:

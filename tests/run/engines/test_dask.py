@@ -16,8 +16,10 @@ from bench.results.claims import Claims
 from bench.results.merge import differing, facts
 from bench.results.records import RecordStore
 from bench.run.engines import dask as engine_module
-from bench.run.engines.dask import Dask, _Children, loopback, running
-from bench.run.engines.engine import Order, Work, stamp
+from bench.run.engines.clusters import loopback, running
+from bench.run.engines.dask import Dask
+from bench.run.engines.dask_worker import WorkerProcesses
+from bench.run.engines.engine import Order, Run, stamp
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 from bench.run.engines.local import Local
 
@@ -42,7 +44,7 @@ def engine(registries, tiny_plugin, context, address):
         store = RecordStore(context.out)
         orders = [Order(planned, stamp(store.read(planned.cell.id()))) for planned in cells]
         with Dask(running(address), owned=False) as dask:
-            dask.run(orders, Work((tiny_plugin,), context, **limits), emit or events.append)
+            dask.run(orders, Run((tiny_plugin,), context, **limits), emit or events.append)
         return events
 
     return run
@@ -77,7 +79,7 @@ def test_a_grid_gives_the_records_of_the_local_engine_though_a_worker_is_killed(
         planned.cell.id() for planned in cells
     )
     alone = dataclasses.replace(context, out=context.out.with_name("alone"))
-    Local(1).run([Order(planned, "") for planned in cells], Work((tiny_plugin,), alone), lambda event: None)
+    Local(1).run([Order(planned, "") for planned in cells], Run((tiny_plugin,), alone), lambda event: None)
     expected, found = records(alone.out), records(context.out)
     assert found.keys() == expected.keys()
     for name, record in found.items():
@@ -114,7 +116,7 @@ def test_a_user_who_stops_the_driver_finds_the_cell_interrupted(engine, plan, co
 
 
 def test_a_worker_that_cannot_give_the_same_records_is_named(engine, plan, context, monkeypatch):
-    monkeypatch.setattr(engine_module, "fingerprint", lambda work: "other code")
+    monkeypatch.setattr(engine_module, "fingerprint", lambda run: "other code")
     with pytest.raises(BenchError, match=r"dask worker tcp://127.0.0.1:\d+ runs other code of the suite"):
         engine(plan("tiny-noise"))
     assert records(context.out) == {}
@@ -139,9 +141,9 @@ def test_a_cell_of_another_driver_is_waited_for(engine, plan, context, registrie
 
 @pytest.mark.parametrize(("where", "seconds"), [("here", 1000.0), ("elsewhere", 50.0)])
 def test_a_time_limit_goes_by_the_time_of_day_only_between_machines(context, tmp_path, where, seconds):
-    work = Work((), context, deadline=time.monotonic() + 1000.0)
-    children = _Children("run", work, "", tmp_path, {}, owned=False)
-    children.late = time.time() + 50.0  # as a clock says that was set
-    children.machine = children.machine if where == "here" else where
-    children.setup(None)
-    assert children.work.deadline - time.monotonic() == pytest.approx(seconds, abs=20.0)
+    run = Run((), context, deadline=time.monotonic() + 1000.0)
+    processes = WorkerProcesses("run", run, "", tmp_path, {}, owned=False)
+    processes.late = time.time() + 50.0  # as a clock says that was set
+    processes.machine = processes.machine if where == "here" else where
+    processes.setup(None)
+    assert processes.run.deadline - time.monotonic() == pytest.approx(seconds, abs=20.0)

@@ -16,16 +16,15 @@ import pytest
 from bench.core.errors import BenchError
 from bench.results.claims import Claims
 from bench.results.records import RecordStore
-from bench.run.engines import gpus
-from bench.run.engines import worker as child
-from bench.run.engines.engine import Order, Work
+from bench.run.engines import gpus, worker
+from bench.run.engines.engine import Order, Run
 from bench.run.engines.gpus import free_place, own_device
 from bench.run.engines.local import Local
 
 
 def run(cells, registries, tiny_plugin, context, **limits):
-    work = Work((tiny_plugin,), context, **limits)
-    Local(1).run([Order(planned, "") for planned in cells], work, lambda event: None)
+    limited = Run((tiny_plugin,), context, **limits)
+    Local(1).run([Order(planned, "") for planned in cells], limited, lambda event: None)
 
 
 def test_a_cell_that_takes_too_long_is_stopped_and_goes_on_later(plan, registries, tiny_plugin, context, monkeypatch):
@@ -42,7 +41,7 @@ def test_a_cell_that_takes_too_long_is_stopped_and_goes_on_later(plan, registrie
 
 def test_a_cell_that_hangs_is_killed(plan, registries, tiny_plugin, context, monkeypatch):
     monkeypatch.setenv("TINY_PAUSE", "1000")
-    monkeypatch.setattr(child, "HANGING_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "HANGING_SECONDS", 0.0)
     (cell,) = plan("tiny-walk")
     run([cell], registries, tiny_plugin, context, timeout=0.5)
     record = RecordStore(context.out).read(cell.cell.id())

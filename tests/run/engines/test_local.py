@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from bench.results.records import RecordStore
-from bench.run.engines.engine import Order, Work, stamp
+from bench.run.engines.engine import Order, Run, stamp
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 from bench.run.engines.local import Local
 from tests.in_process import InProcess
@@ -28,7 +28,7 @@ def engine(registries, tiny_plugin, context):
         events = []
         store = RecordStore(where.out)
         orders = [Order(planned, stamp(store.read(planned.cell.id()))) for planned in cells]
-        (Local(jobs) if jobs else InProcess()).run(orders, Work((tiny_plugin,), where, **limits), emit or events.append)
+        (Local(jobs) if jobs else InProcess()).run(orders, Run((tiny_plugin,), where, **limits), emit or events.append)
         return events
 
     return run
@@ -115,10 +115,10 @@ def test_an_interrupted_cell_is_recorded_and_ends_like_an_unbroken_one(engine, p
 
 
 def test_a_cell_that_is_stopped_when_its_record_is_written_keeps_it(engine, plan, context, monkeypatch):
-    def stopped(run):
+    def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.run.cell._CellRun.clear", stopped)
+    monkeypatch.setattr("bench.run.cell.clear", stopped)
     cells = plan("tiny-noise")
     for _ in range(2):  # the second time as with --resume always
         with pytest.raises(KeyboardInterrupt):
@@ -215,7 +215,7 @@ def test_an_error_in_the_driver_leaves_no_worker_behind(engine, plan, monkeypatc
 @pytest.mark.usefixtures("interruptible")
 def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_no_process(tiny_plugin, tmp_path):
     hasty = tmp_path / "hasty.py"  # a checkpoint each step
-    hasty.write_text("import bench.run.task\nbench.task.CHECKPOINT_SECONDS = 0.0\n")
+    hasty.write_text("import bench.run.checkpoints\nbench.run.checkpoints.CHECKPOINT_SECONDS = 0.0\n")
     command = [
         sys.executable, "-m", "bench", "run", "--plugin", tiny_plugin, "--plugin", str(hasty), "--datasets", "tiny",
         "--methods", "tiny-walk", "--seeds", "0,1", "--jobs", "2", "--set", "tiny-walk.steps=40", "--out",
@@ -287,7 +287,7 @@ def wait_until(condition, process):
 
 
 def test_logs_reach_the_driver(engine, plan, monkeypatch):
-    monkeypatch.setattr("bench.run.task.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("bench.run.checkpoints.CHECKPOINT_SECONDS", 0.0)
     (cell,) = plan("tiny-walk")
 
     def interrupt(event):
