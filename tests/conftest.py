@@ -59,8 +59,8 @@ def registries(tiny_plugin):
 def plan(registries):
     """Plans cells of the tiny dataset: ``plan("random", ipcs=(2,))``."""
     from bench.data.spec import parse_dataset
-    from bench.run.plan import plan
-    from bench.run.request import Request
+    from bench.running.plan import plan
+    from bench.running.request import Request
 
     def planned(*methods, dataset="tiny", ipcs=(1,), seeds=(0,), settings=("dense",), **rest):
         datasets = (parse_dataset(dataset, registries),)
@@ -75,7 +75,7 @@ def plan(registries):
 @pytest.fixture
 def context(tmp_path):
     """Where cells of one test run."""
-    from bench.run.context import Context
+    from bench.running.context import Context
 
     return Context(tmp_path / "out", tmp_path / "cache", "cpu", 1)
 
@@ -133,7 +133,7 @@ def in_process(monkeypatch):
     """Has `bench_main` carry cells out in this process, where a test sees them and what it has changed holds."""
     from tests.in_process import InProcess
 
-    monkeypatch.setattr("bench.run.engines.local.Local", InProcess)
+    monkeypatch.setattr("bench.running.engines.local.Local", InProcess)
 
 
 @pytest.fixture(scope="session")

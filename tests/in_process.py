@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench import plugins
-from bench.run.engines.engine import Engine
-from bench.run.engines.one_cell import run_claimed
+from bench.running.engines.engine import Engine
+from bench.running.engines.one_cell import run_claimed
 
 
 class InProcess(Engine):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.run.engines.engine import Engine
+    from bench.running.engines.engine import Engine
 
 ENGINES = ("local", "dask", "slurm")
 
@@ -53,7 +53,7 @@ def check(args: argparse.Namespace) -> None:
             f"--engine {args.engine}: dask is not installed; pip install 'video-distillation-bench[cluster]'"
         )
     if args.engine == "slurm":
-        from bench.run.engines.slurm import read
+        from bench.running.engines.slurm import read
 
         read(Path(args.cluster))
 
@@ -66,22 +66,22 @@ def elsewhere(args: argparse.Namespace) -> bool:
 def make(args: argparse.Namespace, device: str) -> Engine:
     """The engine; ``device`` is that of this machine."""
     if args.engine == "slurm":
-        from bench.run.engines.dask import Dask
-        from bench.run.engines.slurm import cluster, read
+        from bench.running.engines.dask import Dask
+        from bench.running.engines.slurm import cluster, read
 
         return Dask(cluster(read(Path(args.cluster)), args.attempts, args.per_gpu), owned=False)
     if args.scheduler is not None:
-        from bench.run.engines.clusters import running
-        from bench.run.engines.dask import Dask
+        from bench.running.engines.clusters import running
+        from bench.running.engines.dask import Dask
 
         return Dask(running(args.scheduler), owned=False)
     jobs = args.jobs or _default_jobs(device, args.per_gpu)
     if args.engine == "dask":
-        from bench.run.engines.clusters import loopback
-        from bench.run.engines.dask import Dask
+        from bench.running.engines.clusters import loopback
+        from bench.running.engines.dask import Dask
 
         return Dask(loopback(jobs, args.attempts), owned=True)
-    from bench.run.engines.local import Local
+    from bench.running.engines.local import Local
 
     return Local(jobs)
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
+from bench.core.text import printable
 from bench.data.leaks import file_name, read_csv
 from bench.results import test_clips as tested
 from bench.results.records import Record, RecordStore
@@ -35,7 +36,6 @@ from bench.tables.leaderboard import leaderboards
 from bench.tables.leaks import Leaks
 from bench.tables.published import read
 from bench.tables.rows import Leaderboard
-from bench.tables.text_table import printable
 
 SUMMARY = "print the leaderboards, made anew from the records"
 

@@ -15,9 +15,9 @@ import pytest
 from bench.results import claims
 from bench.results.claims import Claim, ClaimLost, Claims, HeldClaim, me
 from bench.results.records import Record, RecordStore
-from bench.run.engines import watch as watching
-from bench.run.engines.engine import Order, stamp
-from bench.run.engines.watch import Watch
+from bench.running.engines import watch as watching
+from bench.running.engines.engine import Order, stamp
+from bench.running.engines.watch import Watch
 
 
 @pytest.fixture
