@@ -126,7 +126,8 @@ class SyntheticSet(ABC):
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips ``(B, C, T, H, W)``, float32, normalised, differentiable in ``tensors()``.
 
-        Clips that show one frame all the time are best made by `bench.core.repeated_frames.hold`: networks then compute equal frames once.
+        Clips that show one frame all the time are best made by `bench.core.repeated_frames.repeat_frame`: networks then
+        compute equal frames once.
 
         Args:
             index: ``(B,)`` int64 positions in the set.
@@ -164,11 +165,13 @@ class SyntheticSet(ABC):
 class Upstream(ABC):
     """Something that several cells share, such as expert trajectories: made once, part by part, kept in the cache.
 
-    Instances are identified by ``name``, ``key()``, the source of their module, the training clips, the network and the
-    distillation seed. A part that is finished is never made again, by whatever cell.
+    Instances are identified by ``name``, ``version``, ``key()``, the training clips, the network and the distillation seed;
+    those of a plugin also by the meaning of their module's source. A part that is finished is never made again, by
+    whatever cell.
 
     Attributes:
         name: what it is, for the record and the display.
+        version: rises when the parts that are made would change.
         parts: how many parts it is made in; each is one file.
         part_bytes: about what one part takes. Where all parts together take more than the cache may hold, none is kept:
             each is made when it is asked for. 0 where this cannot be.
@@ -176,6 +179,7 @@ class Upstream(ABC):
     """
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1
     of_frames: ClassVar[bool] = False
     parts: int
     part_bytes: int = 0
@@ -392,6 +396,9 @@ class Method(ABC, Generic[C]):
 
     Attributes:
         name: how users ask for it.
+        version: part of every cell's identity; it rises when the method's results change. The suite's own methods raise it by
+            hand, and a test with recorded results fails where it was forgotten. Methods of plugins run again when the meaning
+            of their source changes, whatever their version.
         Config: a frozen dataclass of its hyper-parameters; the defaults are the paper's.
         presets: values for particular profiles, datasets and budgets, with their sources.
         paper: citation, or "" where there is none.
@@ -407,6 +414,7 @@ class Method(ABC, Generic[C]):
     """
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1
     Config: ClassVar[type] = NoOptions
     presets: ClassVar[tuple[Preset, ...]] = ()
     paper: ClassVar[str] = ""
@@ -608,15 +616,22 @@ class Network(ABC):
 
     @abstractmethod
     def build(self, classes: int, clip: ClipShape, rng: torch.Generator) -> Classifier:
-        """A newly initialised network; every weight is drawn from ``rng``."""
+        """A newly initialised network; every weight is drawn from ``rng``.
+
+        Raises:
+            BenchError: it `declines` such clips.
+        """
 
     def declines(self, clip: ClipShape) -> str | None:
         """Why it cannot take clips of that shape, or None if it can. Default: it can."""
         return None
 
-    @abstractmethod
-    def flops(self, classes: int, clip: ClipShape) -> float:
-        """Floating-point operations of one clip's forward pass (a multiply-add is two), for the plan."""
+    def flops(self, classes: int, clip: ClipShape) -> float | None:
+        """Floating-point operations of one clip's forward pass (a multiply-add is two), for the plan's estimate.
+
+        Default: None, and `bench.nets.flops` counts them.
+        """
+        return None
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -659,13 +674,6 @@ class ClipIndex:
     clips: Sequence[ClipRef]
     fingerprint: str
     notes: tuple[str, ...] = ()
-
-    @functools.cached_property
-    def train(self) -> int:
-        """Number of training clips."""
-        from bench.data.clip_table import number
-
-        return number(self.clips, "train")
 
 
 @dataclass(frozen=True)
@@ -727,16 +735,23 @@ class Dataset(ABC, Generic[C]):
         """
 
 
+# ----------------------------------------------------------------------------------------------------------------------
+# Profiles
+
+
 @dataclass(frozen=True)
 class Profile:
-    """A named bundle; methods key their own budgets by its name.
+    """A named bundle of clip geometry, networks and protocol. Methods key their own budgets by its name.
+
+    A plugin adds one by an instance at the top of its module. A profile is part of every cell, and no table mixes two.
 
     Attributes:
+        name: how users ask for it.
         geometry: of the clips.
-        network: for clips, distilling and judging.
+        network: the network that sees clips, distilling and judging.
         protocol: how sets are judged.
         summary: a line for lists.
-        frame_network: for single frames, where a method learns still images.
+        frame_network: the network that sees single frames, where a method learns still images.
     """
 
     name: str

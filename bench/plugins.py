@@ -6,9 +6,6 @@ entry-point group ``bench.methods``.
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -20,33 +17,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_origin
 
-from bench.api import Dataset, Method, Network, Protocol, SyntheticSet
+from bench.api import Dataset, Method, Network, Profile, Protocol, SyntheticSet
 from bench.core.errors import BenchError
 from bench.core.registry import Origin, Registry, Unavailable
+from bench.core.source import METHOD_PACKAGES, is_of_the_suite, meaning_digest, source_digest
 
 ENTRY_POINT_GROUP = "bench.methods"
-CORE_MODULES = (
-    "bench.judging.protocols.standard",
-    "bench.judging.protocols.wang2024",
-    "bench.data.sources.shapes",
-    "bench.data.sources.folder",
-    "bench.data.sources.ucf101",
-    "bench.data.sources.hmdb51",
-    "bench.data.sources.kinetics400",
-    "bench.data.sources.ssv2",
-    "bench.nets.described.convnets",
-    "bench.nets.described.pytorchvideo",
-    "bench.sets.adaptive",
-    "bench.sets.coded",
-    "bench.sets.dense",
-    "bench.sets.keyframes",
-    "bench.sets.real",
-    "bench.sets.static_dynamic",
-    "bench.sets.video_file",
+PLACES = (
+    "bench.data.sources",
+    "bench.judging.protocols",
+    "bench.nets.described",
+    "bench.profiles",
+    "bench.sets",
 )
-PLUGIN_PACKAGES = ("baselines", "methods")
+"""Where the suite's own parts are defined: modules, and packages of which every module is looked at."""
+
 PLUGIN_FILE_PREFIX = "bench_plugin_"
 
 
@@ -59,6 +46,7 @@ class Registries:
     networks: Registry[type[Network]] = field(default_factory=lambda: Registry("network"))
     protocols: Registry[type[Protocol]] = field(default_factory=lambda: Registry("protocol"))
     sets: Registry[type[SyntheticSet]] = field(default_factory=lambda: Registry("kind of set"))
+    profiles: Registry[Profile] = field(default_factory=lambda: Registry("profile"))
 
     def add_module(self, module: ModuleType, where: str) -> int:
         """Registers each final class that ``module`` defines; returns how many.
@@ -66,20 +54,35 @@ class Registries:
         Raises:
             BenchError: a name is taken, or a class has none.
         """
-        origin = Origin(where, source_hash(module))
-        found = 0
+        meaning = None if is_of_the_suite(module.__name__) else meaning_digest(module)
+        origin = Origin(where, source_digest(module), meaning)
+        count = 0
         for kind, registry in self._kinds():
-            for entry in _classes(module):
-                if not (issubclass(entry, kind) and entry.__module__ == module.__name__):
+            for part in _classes(module):
+                if not issubclass(part, kind) or part.__module__ != module.__name__ or inspect.isabstract(part):
                     continue
-                if inspect.isabstract(entry):
-                    continue
-                name = getattr(entry, "name", None)
+                name = getattr(part, "name", None)
                 if not isinstance(name, str) or not name:
-                    raise BenchError(f"{where}: class {entry.__name__} needs a class attribute 'name' (a string)")
-                registry.add(name, entry, origin)
-                found += 1
-        return found
+                    raise BenchError(f"{where}: class {part.__name__} needs a class attribute 'name' (a string)")
+                registry.add(name, part, origin)
+                count += 1
+        for profile in _profiles(module):
+            if profile not in (known for _, known in self.profiles):  # one that the module imported
+                self.profiles.add(profile.name, profile, origin)
+                count += 1
+        return count
+
+    def meanings(self, **names: str | None) -> dict[str, str]:
+        """What the sources of those parts mean that do not belong to the suite, by kind: part of a cell's identity.
+
+        Args:
+            names: names of parts by kind (``method``, ``protocol``, ``network`` or ``..._network``); None for none.
+        """
+        registries: dict[str, Registry[Any]] = {"method": self.methods, "protocol": self.protocols}
+        origins = {
+            kind: registries.get(kind, self.networks).origin(name) for kind, name in names.items() if name is not None
+        }
+        return {kind: origin.meaning for kind, origin in origins.items() if origin.meaning is not None}
 
     def _kinds(self) -> tuple[tuple[type, Registry[Any]], ...]:
         return (
@@ -101,7 +104,7 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
         BenchError: two parts share a name, or a ``--plugin`` file does not exist.
     """
     registries = Registries()
-    for name in CORE_MODULES:
+    for name in _own_modules():
         registries.add_module(importlib.import_module(name), name)
     seen: set[str] = set()
     for source in (_package_modules(), _files(plugin_files), _entry_points()):
@@ -115,7 +118,7 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
             if module.__name__ in seen:  # a file given twice; several entry points into one module
                 continue
             seen.add(module.__name__)
-            if registries.add_module(module, where) == 0 and where not in {f"{p}.{name}" for p in PLUGIN_PACKAGES}:
+            if registries.add_module(module, where) == 0 and where not in {f"{p}.{name}" for p in METHOD_PACKAGES}:
                 registries.methods.add_unavailable(
                     Unavailable(
                         name, where, "defines no final subclass of Method, Dataset, Network, Protocol or SyntheticSet"
@@ -126,66 +129,39 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
 
 def package_in(folder: Path) -> str | None:
     """The package of plugins that lies in a folder, whose files are found without ``--plugin``; None for other folders."""
-    for name in PLUGIN_PACKAGES:
+    for name in METHOD_PACKAGES:
         if any(Path(path).resolve() == folder.resolve() for path in importlib.import_module(name).__path__):
             return name
     return None
 
 
-def source_hash(module: ModuleType) -> str:
-    """SHA-256 over a module's source and that of the modules that it uses, line ends normalised.
-
-    Followed are modules of its own package, and those of ``methods`` and ``baselines``; nothing from the suite's own parts.
-    """
-    package = module.__name__.partition(".")[0]
-    followed = () if package == "bench" else (package, *PLUGIN_PACKAGES)
-    sources: dict[str, bytes] = {}
-    pending = [module]
-    while pending:
-        current = pending.pop()
-        path = getattr(current, "__file__", None)
-        if current.__name__ in sources or path is None:
-            continue
-        sources[current.__name__] = Path(path).read_bytes().replace(b"\r\n", b"\n")
-        if followed:
-            pending += _used_modules(sources[current.__name__], current.__package__ or "", followed)
-    digest = hashlib.sha256()
-    for _, text in sorted(sources.items()):
-        digest.update(hashlib.sha256(text).digest())
-    return digest.hexdigest()
-
-
 def _classes(module: ModuleType) -> Iterator[type]:
     """The classes of a module's namespace, each once, however many names it has."""
-    yield from dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))
+    values = vars(module).values()
+    # `get_origin`: in Python 3.10 a generic alias such as `list[int]` passes for a type.
+    yield from dict.fromkeys(value for value in values if isinstance(value, type) and get_origin(value) is None)
 
 
-def _used_modules(source: bytes, package: str, followed: tuple[str, ...]) -> Iterator[ModuleType]:
-    """The modules of the packages ``followed`` that ``import`` statements anywhere in a source name."""
-    for name in _imported(source, package):
-        if name.partition(".")[0] in followed:
-            with contextlib.suppress(ImportError):  # a class or function of the module before it
-                yield importlib.import_module(name)
+def _profiles(module: ModuleType) -> Iterator[Profile]:
+    """The profiles of a module's namespace, each once."""
+    yield from dict.fromkeys(value for value in vars(module).values() if isinstance(value, Profile))
 
 
-@functools.cache
-def _imported(source: bytes, package: str) -> tuple[str, ...]:
-    """The names in a source's ``import`` statements; cached, as many methods use the same few modules."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return tuple(names)
+def _own_modules() -> Iterator[str]:
+    """The names of the modules that define the suite's own parts."""
+    for place in PLACES:
+        module = importlib.import_module(place)
+        if not hasattr(module, "__path__"):
+            yield place
+            continue
+        yield from (f"{place}.{info.name}" for info in pkgutil.iter_modules(module.__path__))
 
 
 _Found = tuple[str, str, Any]
 
 
 def _package_modules() -> Iterator[_Found]:
-    for package_name in PLUGIN_PACKAGES:
+    for package_name in METHOD_PACKAGES:
         package = importlib.import_module(package_name)
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
             full = f"{package_name}.{info.name}"

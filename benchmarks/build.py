@@ -50,15 +50,15 @@ def main() -> None:
     from bench.data.clip_store import open_or_build
     from bench.data.spec import parse_dataset  # here: worker processes load this file, and need none of it
     from bench.plugins import load
-    from bench.profiles import PROFILES
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset", metavar="folder:PATH")
-    parser.add_argument("--profile", default="quick", choices=PROFILES)
+    parser.add_argument("--profile", default="quick", metavar="NAME")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
-    dataset = parse_dataset(args.dataset, load(()))
-    geometry = dataset.geometry(PROFILES[args.profile].geometry)
+    registries = load()
+    dataset = parse_dataset(args.dataset, registries)
+    geometry = dataset.geometry(registries.profiles.get(args.profile).geometry)
     index = dataset.index(geometry)
     paths = [Path(args.dataset.removeprefix("folder:")) / clip.key for clip in index.clips]
     clips = [(dataset, clip, geometry) for clip in index.clips]

@@ -13,6 +13,7 @@ from bench import plugins
 from bench.api import ClipShape
 from bench.core.classifier import Classifier
 from bench.core.rng import generator
+from bench.nets.flops import flops
 from bench.plugins import Registries
 from benchmarks.limits import Machine, Need, Timer, forward_need, measure_machine, timed
 
@@ -73,7 +74,7 @@ def make_bare(registries: Registries) -> Callable[..., Bare]:
         network = kind.build(classes, shape, generator("bare"))
         layout = torch.channels_last_3d if kind.channels_last else torch.contiguous_format
         clips = torch.randn(batch, *shape.dims(), generator=generator("clips")).contiguous(memory_format=layout)
-        return Bare(network, clips, forward_need(network, kind.flops(classes, shape), clips))
+        return Bare(network, clips, forward_need(network, flops(kind, classes, shape), clips))
 
     return make
 

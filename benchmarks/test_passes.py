@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.api import Recipe
-from bench.core.repeated_frames import hold
+from bench.core.repeated_frames import repeat_frame
 from bench.core.rng import generator
 from bench.judging import training
 from bench.judging.cached_clips import KeptClips
@@ -75,7 +75,7 @@ def test_every_frame_of_clips_that_stand_still(beside, make_bare, geometry):
     """A forward pass; its share is what the pass takes that computes equal frames once."""
     name, shape, batch = SHAPES[geometry]
     bare = make_bare(shape, name, batch)
-    still = hold(bare.clips[:, :, :1], shape.frames)
+    still = repeat_frame(bare.clips[:, :, :1], shape.frames)
     whole = bare.clips.copy_(still)
 
     def forward(given):

@@ -10,12 +10,13 @@ import pytest
 
 from bench.api import Evaluation
 from bench.data.spec import parse_dataset
-from bench.results.records import Cell, Record, RecordStore
+from bench.results.cells import Cell
+from bench.results.records import Record, RecordStore
 from bench.run import plan as grid
 from bench.tables.leaderboard import leaderboards
 
 CELL = Cell(
-    method="dm", config={"lr": 1.0, "steps": 300}, source="a" * 64, dataset="shapes-mixed", fingerprint="f" * 64,
+    method="dm", config={"lr": 1.0, "steps": 300}, version=1, dataset="shapes-mixed", fingerprint="f" * 64,
     geometry={"frames": 8, "gap": 8, "scale": 32, "size": 32, "views": 1}, profile="quick", network="convnet3d-small",
     protocol="quick/1", ipc=1, setting="n8-r8-k1-nearest", seed=0,
 )  # fmt: skip

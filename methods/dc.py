@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, final
@@ -10,12 +9,12 @@ from typing import TYPE_CHECKING, Literal, final
 import torch
 
 from bench.api import Artefact, Method, Preset, SyntheticSet, Task, Upstream, Workload
+from bench.core.source import code_identity
 from bench.distill.gradient_blocks import accumulated
 from bench.distill.learner import Learner
 from bench.distill.real_start import pixel_bytes
 from bench.distill.segments import learn_in_time
 from bench.distill.single_frames import FrameTask
-from bench.plugins import source_hash
 from bench.sets.keyframes import KeyframeSet
 from methods._presets import main_job, quick
 
@@ -184,8 +183,7 @@ class RealGradients(Upstream):
     def key(self) -> Mapping[str, Value]:
         """All but the number of steps: asking for more of them makes only the new ones."""
         loops, batch, transform = self._outer_loops, self._batch_real, self._augment
-        source = source_hash(sys.modules[transform.__module__])
-        return {"outer_loops": loops, "batch_real": batch, "augment": transform.__name__, "source of it": source}
+        return {"outer_loops": loops, "batch_real": batch, "augment": transform.__name__, **code_identity(transform)}
 
     def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
         """The gradients of one block of steps."""

@@ -15,6 +15,7 @@ import pytest
 
 import bench
 from bench import plugins
+from bench.core import source
 from bench.results.records import RecordStore
 from bench.testing import conformance
 
@@ -41,11 +42,11 @@ def test_its_method_keeps_the_contract(importable, tmp_path):
 
 def test_the_source_of_a_method_follows_its_own_package(importable, monkeypatch):
     method = importlib.import_module("distill_example.mean_clip")
-    before = plugins.source_hash(method)
-    network = plugins.source_hash(importlib.import_module("distill_example.pooled"))
+    before = source.source_digest(method)
+    network = source.source_digest(importlib.import_module("distill_example.pooled"))
     monkeypatch.setattr(importlib.import_module("distill_example._draw"), "__file__", bench.__file__)
-    assert plugins.source_hash(method) != before
-    assert plugins.source_hash(importlib.import_module("distill_example.pooled")) == network
+    assert source.source_digest(method) != before
+    assert source.source_digest(importlib.import_module("distill_example.pooled")) == network
 
 
 @pytest.mark.slow

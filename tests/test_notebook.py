@@ -81,7 +81,7 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(run, capsys, tmp_path):
         ({"method": "dm"}, r"run\(\): no option 'method'; did you mean methods\? \(valid: .*methods, datasets, ipc,"),
         ({"methods": "randm"}, "unknown method 'randm'; did you mean random"),
         ({"methods": []}, "--methods: none given"),
-        ({"profile": "slow"}, r"run\(\): argument --profile: invalid choice: 'slow'"),
+        ({"profile": "slow"}, r"unknown profile 'slow' \(valid: paper, quick"),
         ({"jobs": 0}, r"run\(\): argument --jobs: '0' is not a whole number of at least 1"),
         ({"tune": "yes"}, r"run\(\): tune='yes' is not True or False"),
         ({"ipc": 1, "budget": "1MiB"}, "--budget: --ipc is given too"),

@@ -10,6 +10,7 @@ import pytest
 
 from bench import plugins
 from bench.api import Method
+from bench.core import source
 from bench.core.errors import BenchError
 
 METHOD = """
@@ -172,28 +173,58 @@ def test_a_broken_installed_package_stops_nobody_else(package):
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# The source hash, part of every cell's identity
+# The source of a part: its digest is provenance, its meaning identifies what no version does
 
 
 def test_the_source_of_a_file_changes_with_its_text_and_not_with_its_line_ends(write):
     text = METHOD.format(cls="Mine", name="mine")
-    sources = [
-        plugins.load([write(text, "a/mine.py")]).methods.origin("mine").source,
-        plugins.load([write(text.replace("\n", "\r\n"), "b/mine.py")]).methods.origin("mine").source,
-        plugins.load([write(text + "# a comment\n", "c/mine.py")]).methods.origin("mine").source,
+    origins = [
+        plugins.load([write(text, "a/mine.py")]).methods.origin("mine"),
+        plugins.load([write(text.replace("\n", "\r\n"), "b/mine.py")]).methods.origin("mine"),
+        plugins.load([write(text + "# a comment\n", "c/mine.py")]).methods.origin("mine"),
+        plugins.load([write(text + "x = 1\n", "d/mine.py")]).methods.origin("mine"),
     ]
-    assert sources[0] == sources[1]
-    assert sources[0] != sources[2]
-    assert len(sources[0]) == 64
+    assert len({origin.source for origin in origins}) == 3
+    assert origins[0].source == origins[1].source
+    assert len(origins[0].source) == 64
+    assert len({origin.meaning for origin in origins}) == 2
+    assert origins[0].meaning == origins[2].meaning != origins[3].meaning
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("def f(x):\n    return (x\n            + 1)  # one more\n", True),
+        ('"""What this is."""\ndef f(x):\n    """Adds one."""\n    return x + 1\n', True),
+        ("def f(x): return x+1\n", True),
+        ("def f(x):\n    return x + 2\n", False),
+        ("def f(x, y=1):\n    return x + 1\n", False),
+        ("def f(x):\n    return x + 1\nNAME = 'a text that is used'\n", False),
+    ],
+)
+def test_comments_docstrings_and_layout_mean_nothing(text, same):
+    assert (source.meaning(text.encode()) == source.meaning(b"def f(x):\n    return x + 1\n")) is same
+
+
+def test_a_class_of_nothing_but_its_docstring_can_be_read():
+    assert source.meaning(b'class A:\n    """Nothing."""\n') == source.meaning(b"class A:\n    pass\n")
+
+
+def test_the_suites_own_parts_are_known_by_version_and_a_plugins_by_what_its_source_means(write):
+    registries = plugins.load([write(METHOD.format(cls="Mine", name="mine"))])
+    assert registries.methods.origin("dm").meaning is None
+    assert registries.meanings(method="dm", network="convnet3d-small", protocol="quick", evaluation_network=None) == {}
+    assert registries.meanings(method="mine", network="convnet3d-small") == {
+        "method": registries.methods.origin("mine").meaning
+    }
 
 
 @pytest.fixture
 def family(write, tmp_path, monkeypatch):
-    """A plugin package of three modules of which ``one`` uses ``_shared``; returns the hashes of ``one`` and ``two``."""
+    """A package of three modules of which ``one`` uses ``_shared``; returns the digests of ``one`` and ``two``."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(plugins, "PLUGIN_PACKAGES", (*plugins.PLUGIN_PACKAGES, "family"))
 
-    def hashes(shared, use):
+    def digests(shared, use):
         for name in [name for name in sys.modules if name.partition(".")[0] == "family"]:
             del sys.modules[name]
         write("", "family/__init__.py")
@@ -201,10 +232,10 @@ def family(write, tmp_path, monkeypatch):
         write(use, "family/one.py")
         write("import torch\n", "family/two.py")
         importlib.invalidate_caches()
-        return [plugins.source_hash(importlib.import_module(f"family.{name}")) for name in ("one", "two")]
+        return [source.meaning_digest(importlib.import_module(f"family.{name}")) for name in ("one", "two")]
 
     sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
-    yield hashes
+    yield digests
     sys.dont_write_bytecode = before
 
 
@@ -215,11 +246,12 @@ def family(write, tmp_path, monkeypatch):
         "from family._shared import helper\n",
         "from family._shared import Helper\n",
         "from family._shared import BATCH\n",
+        "from . import _shared\n",
         "def late():\n    from family._shared import helper\n    return helper\n",
     ],
-    ids=["module", "function", "class", "constant", "inside a function"],
+    ids=["module", "function", "class", "constant", "relative", "inside a function"],
 )
-def test_the_source_of_a_plugin_follows_what_it_uses_of_its_package(family, use):
+def test_the_meaning_of_a_plugin_follows_what_it_uses_of_its_package(family, use):
     shared = "BATCH = 64\ndef helper(): return {}\nclass Helper: pass\n"
     one, two = family(shared.format(1), use)
     changed, same = family(shared.format(2), use)
@@ -227,12 +259,57 @@ def test_the_source_of_a_plugin_follows_what_it_uses_of_its_package(family, use)
     assert two == same
 
 
+def test_the_meaning_of_a_plugin_file_follows_the_helpers_beside_it_and_theirs(write, tmp_path, monkeypatch):
+    """A file that is no package's imports what lies beside it where that folder is on the path, as the current one is."""
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = write("import torch\nimport helper_of_mine\n" + METHOD.format(cls="Mine", name="mine"))
+
+    def meaning(constant):
+        write("from deeper_helper import RATE\n", "helper_of_mine.py")
+        write(f"RATE = {constant}\n", "deeper_helper.py")
+        write("unused = 1\n", "stranger.py")
+        for name in ("helper_of_mine", "deeper_helper"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        return plugins.load([mine]).methods.origin("mine").meaning
+
+    before = meaning(1)
+    assert meaning(1) == before
+    assert meaning("1  # the same") == before
+    assert meaning(2) != before
+
+
+def test_a_module_installed_by_itself_does_not_take_in_everybodys_packages(write, tmp_path, monkeypatch):
+    folder = tmp_path / "site-packages"
+    monkeypatch.syspath_prepend(folder)
+    write("import neighbour_of_lone\n", "site-packages/lone_module.py")
+    write("", "site-packages/neighbour_of_lone.py")
+    importlib.invalidate_caches()
+    assert set(source.sources(importlib.import_module("lone_module"))) == {"lone_module"}
+
+
 def test_the_source_of_a_coreset_follows_the_features_it_shares(monkeypatch):
     import baselines._features
     import baselines.herding
 
-    before = plugins.source_hash(baselines.herding)
-    untouched = plugins.source_hash(importlib.import_module("baselines.random"))
+    before = source.source_digest(baselines.herding)
+    untouched = source.source_digest(importlib.import_module("baselines.random"))
     monkeypatch.setattr(baselines._features, "__file__", baselines.herding.__file__)
-    assert plugins.source_hash(baselines.herding) != before
-    assert plugins.source_hash(importlib.import_module("baselines.random")) == untouched
+    assert source.source_digest(baselines.herding) != before
+    assert source.source_digest(importlib.import_module("baselines.random")) == untouched
+
+
+def test_a_plugin_adds_a_profile(write):
+    text = (
+        "from dataclasses import replace\nfrom bench.profiles import QUICK\n"
+        "SLOWER = replace(QUICK, name='slower', protocol='standard')\n"
+    )
+    registries = plugins.load([write(text)])
+    assert registries.profiles.names() == ("quick", "paper", "slower")
+    assert registries.profiles.get("slower").protocol == "standard"
+
+
+def test_a_profile_of_a_name_that_is_taken_is_an_error(write):
+    text = "from dataclasses import replace\nfrom bench.profiles import QUICK\nMINE = replace(QUICK, protocol='x')\n"
+    with pytest.raises(BenchError, match=r"profile 'quick' is defined twice: in bench.profiles and in .*mine.py"):
+        plugins.load([write(text)])

@@ -31,10 +31,9 @@ from bench.api import (
 )
 from bench.core.errors import BenchError, UnreadableClip
 from bench.judging.final_epoch import FinalEpoch
-from bench.profiles import PROFILES
 from bench.sets.dense import DenseSet
 
-PROFILES["tiny"] = Profile(
+TINY = Profile(
     "tiny", Geometry(4, 1, 16, 16), "convnet3d-small", "tiny", "4 frames of 16x16, for tests", "cnn-mean-small"
 )
 
@@ -91,7 +90,7 @@ class TinyNearest(Protocol):
         return Evaluation(network, tuple(map(tuple, confusion.tolist())), None, 1.0, True, 0.0, 1)
 
 
-PROFILES["tiny-nearest"] = replace(PROFILES["tiny"], name="tiny-nearest", protocol="tiny-nearest")
+TINY_NEAREST = replace(TINY, name="tiny-nearest", protocol="tiny-nearest")
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -24,9 +24,9 @@ from bench import plugins
 from bench.api import ClipRef, Dataset, Geometry
 from bench.core import paths
 from bench.core.errors import BenchError, MissingData, UnreadableClip
-from bench.data.sources.video_files import Archive, ByHand, Fetchable, Listed, Listing, some
+from bench.core.text import first_few
+from bench.data.sources.video_files import Archive, ByHand, Fetchable, Listed, Listing
 from bench.data.spec import parse_dataset
-from bench.profiles import profile
 from bench.tables.sheet import printable
 
 SUMMARY = "check what is there of a dataset, or fetch a public one"
@@ -67,20 +67,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Checks or fetches."""
-    dataset = parse_dataset(args.dataset, plugins.load(args.plugin), args.root)
-    return _fetch(dataset) if args.action == "fetch" else _check(dataset, args)
+    registries = plugins.load(args.plugin)
+    dataset = parse_dataset(args.dataset, registries, args.root)
+    if args.action == "fetch":
+        return _fetch(dataset)
+    return _check(dataset, dataset.geometry(registries.profiles.get(dataset.default_profile).geometry), args)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Checking
 
 
-def _check(dataset: Dataset[Any], args: argparse.Namespace) -> int:
+def _check(dataset: Dataset[Any], geometry: Geometry, args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise BenchError(f"--workers: {args.workers} is not at least 1")
     if args.to is not None and not args.leaks:
         raise BenchError("--to: it is where the list of --leaks goes, which is not given")
-    geometry = dataset.geometry(profile(dataset.default_profile).geometry)
     if isinstance(dataset, Listed):
         listing = dataset.listing()
     else:
@@ -93,7 +95,7 @@ def _check(dataset: Dataset[Any], args: argparse.Namespace) -> int:
         print(printable(note))
     print(_table(listing, unreadable))
     if listing.missing:
-        print(f"missing: {printable(some(sorted(listing.missing)))}")
+        print(f"missing: {printable(first_few(sorted(listing.missing)))}")
     for key, reason in sorted(unreadable.items())[:SHOWN]:
         print(printable(f"unreadable: {key}: {reason}"))
     if len(unreadable) > SHOWN:
@@ -136,7 +138,7 @@ def _leaks(dataset: Dataset[Any], args: argparse.Namespace) -> None:
         f"(RMSE up to {leaks.MOST_RMSE:g}); searched in {seconds:.1f} s"
     )
     if store.left_out:
-        print(f"not searched, cannot be used: {printable(some([key for key, _ in store.left_out]))}")
+        print(f"not searched, cannot be used: {printable(first_few([key for key, _ in store.left_out]))}")
     if args.to is not None:
         try:
             write_atomic(Path(args.to), leaks.as_csv(rows).encode())
@@ -236,7 +238,7 @@ def _also_wanted(dataset: Fetchable, failed: Archive, root: Path) -> str:
     """What else has to be got by hand where one archive could not be had, so that one message says it all."""
     others = [archive for archive in dataset.archives() if archive != failed and not _holds(dataset, archive)]
     wanted = [f"{other.url} at {root / other.file}" for other in others if not (root / other.file).exists()]
-    return f"; wanted beside it: {some(wanted)}" if wanted else ""
+    return f"; wanted beside it: {first_few(wanted)}" if wanted else ""
 
 
 def _holds(dataset: Fetchable, archive: Archive) -> bool:
@@ -248,7 +250,9 @@ def _holds(dataset: Fetchable, archive: Archive) -> bool:
 
 def _lacking(dataset: Fetchable) -> str:
     listing = dataset.listing()
-    return f"{len(listing.missing):,} of {len(listing.clips):,} clips are missing ({some(sorted(listing.missing))})"
+    return (
+        f"{len(listing.missing):,} of {len(listing.clips):,} clips are missing ({first_few(sorted(listing.missing))})"
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------------------

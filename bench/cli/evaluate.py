@@ -19,7 +19,7 @@ from bench.cli.run import networks as chosen
 from bench.core import paths
 from bench.core.errors import BenchError
 from bench.core.precision import FULL, computing, require
-from bench.results.records import read_cell
+from bench.results.cells import read_cell
 from bench.run.plan import check_tested
 from bench.tables.sheet import printable
 
@@ -132,8 +132,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _dataset(args: argparse.Namespace, registries: Registries, manifest: dict[str, Any]) -> Dataset[Any]:
-    from bench.data.sources.standin import stand_in
     from bench.data.spec import parse_dataset
+    from bench.data.standin import stand_in
 
     if args.datasets is not None:
         return parse_dataset(args.datasets, registries, args.root)

@@ -12,7 +12,7 @@ from bench import plugins
 from bench.core import config, temporal
 from bench.core.registry import Registry
 from bench.plugins import Registries
-from bench.profiles import PROFILES
+from bench.profiles import PAPER
 
 SUMMARY = "list methods, datasets, networks, protocols, profiles or settings"
 
@@ -86,13 +86,13 @@ def _protocols(registries: Registries, verbose: bool) -> None:
 def _profiles(registries: Registries, verbose: bool) -> None:
     _print(
         [profile.name, profile.summary, f"network {profile.network}, protocol {profile.protocol}"]
-        for profile in PROFILES.values()
+        for _, profile in registries.profiles
     )
 
 
 def _settings(registries: Registries, verbose: bool) -> None:
     """Presets and the taxonomy for clips of the paper's length, with what each stores."""
-    frames = PROFILES["paper"].geometry.frames
+    frames = PAPER.geometry.frames
     grid = temporal.taxonomy(frames)
     rows = dict.fromkeys(temporal.presets(frames).values(), "preset")
     rows |= {setting: f"taxonomy: {factor}" for factor, settings in grid.items() for setting in settings}

@@ -13,7 +13,7 @@ from bench.core import lazy
 from bench.core.errors import BenchError, SeveralMistakes
 
 COMMANDS = (
-    "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "new-method", "check"
+    "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "forget", "new-method", "check"
 )  # fmt: skip
 
 DEFERRED = ("torch",)

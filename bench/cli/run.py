@@ -33,7 +33,6 @@ from bench.core.precision import FULL, PRECISIONS, parse_precision, require
 from bench.core.storage import PLAIN, STORAGES, check_storages
 from bench.core.text import parse_bytes, split_list
 from bench.data.spec import parse_dataset
-from bench.profiles import PROFILES
 from bench.results import claims
 from bench.results import under_way as grids
 from bench.results.records import Record, RecordStore, Resume, to_run
@@ -103,7 +102,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="temporal settings: presets, taxonomy, or such as n4-r8-k2-linear; see `list settings` (default: dense)",
     )
     axes.add_argument(
-        "--profile", choices=tuple(PROFILES), help="geometry, network, protocol and budgets (default: the dataset's)"
+        "--profile",
+        metavar="NAME",
+        help="geometry, network, protocol and budgets; see `list profiles` (default: the dataset's)",
     )
     axes.add_argument(
         "--protocol", metavar="NAME", help="how sets are judged; see `list protocols` (default: the profile's)"
@@ -271,6 +272,7 @@ def _request(args: argparse.Namespace, registries: Registries, mistakes: Mistake
     """What is asked for, as far as it is right; what is wrong goes to ``mistakes``."""
     if args.protocol is not None:
         mistakes.attempt(registries.protocols.get, args.protocol)
+    profile = None if args.profile is None else mistakes.attempt(registries.profiles.get, args.profile)
     mistakes.attempt(_check_together, args)
     methods = _known(
         args.methods, "--methods", registries.methods, mistakes,
@@ -290,7 +292,7 @@ def _request(args: argparse.Namespace, registries: Registries, mistakes: Mistake
         ipcs=mistakes.attempt(_numbers, "1" if args.ipc is None else args.ipc, "--ipc", 1) or (1,),
         seeds=mistakes.attempt(_numbers, args.seeds, "--seeds", 0) or (0,),
         settings=tuple(split_list(args.settings)) or ("dense",),
-        profile=args.profile,
+        profile=None if profile is None else profile.name,
         overrides=overrides,
         judged_on=args.judge_on,
         protocol=args.protocol,
@@ -365,7 +367,7 @@ def _known(
 
 
 def _stand_in(dataset: Dataset[Any]) -> Dataset[Any]:
-    from bench.data.sources.standin import stand_in
+    from bench.data.standin import stand_in
 
     return stand_in(dataset)
 

@@ -49,7 +49,7 @@ def build(config_type: type[C], values: Mapping[str, Value], where: str) -> C:
 
 @functools.cache
 def _fields(config_type: type) -> Mapping[str, Any]:
-    """Field name to type; reading annotations is slow, and a plan of thousands of cells asks again and again."""
+    """Field name to type; cached, because reading annotations is slow and a plan of thousands of cells needs them often."""
     hints = typing.get_type_hints(config_type)
     return {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
 

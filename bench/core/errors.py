@@ -1,4 +1,4 @@
-"""The errors a user can mend, as opposed to faults of the suite."""
+"""Errors that a user can mend, as opposed to faults of the suite."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class SeveralMistakes(BenchError):
 
 @final
 class Mistakes:
-    """Collects the errors of steps that do not need each other, so that they are told together."""
+    """Collects the errors of independent steps, so that the user hears of all of them at once."""
 
     def __init__(self) -> None:
-        self._found: dict[str, BenchError] = {}
+        self._by_sentence: dict[str, BenchError] = {}
 
     def attempt(self, step: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
-        """What a step gives; None where it finds a mistake, which is kept for `tell`, the same sentence once."""
+        """The result of a step, or None if it raised a mistake. `tell` reports that, the same sentence only once."""
         try:
             return step(*args, **options)
         except BenchError as error:
@@ -57,18 +57,18 @@ class Mistakes:
             return None
 
     def add(self, error: BenchError) -> None:
-        """Keeps a mistake, or several."""
+        """Adds a mistake, or several."""
         sentences = error.sentences if isinstance(error, SeveralMistakes) else ()
         for one in [BenchError(sentence) for sentence in sentences] or [error]:
-            self._found.setdefault(str(one), one)
+            self._by_sentence.setdefault(str(one), one)
 
     def tell(self) -> None:
-        """Ends here if anything was wrong.
+        """Raises what was collected, if anything.
 
         Raises:
             BenchError: the one mistake, or `SeveralMistakes`.
         """
-        if len(self._found) == 1:
-            raise next(iter(self._found.values()))
-        if self._found:
-            raise SeveralMistakes(tuple(self._found))
+        if len(self._by_sentence) == 1:
+            raise next(iter(self._by_sentence.values()))
+        if self._by_sentence:
+            raise SeveralMistakes(tuple(self._by_sentence))

@@ -1,4 +1,4 @@
-"""A lock between processes, by a file."""
+"""Files that other processes may write, damage or wait for at the same time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def set_aside(path: Path) -> Path:
     """Renames a damaged file or folder to ``<name>.damaged`` beside it, in the place of an older one.
 
     Returns:
-        Where it is now: where it was, if the folder cannot be written to.
+        Its new path; the old one if the folder cannot be written to.
     """
     target = path.with_name(path.name + SUFFIX)
     with contextlib.suppress(OSError):
@@ -35,10 +35,10 @@ def set_aside(path: Path) -> Path:
 
 @contextmanager
 def locked(folder: Path, wait: Callable[[str], None]) -> Iterator[None]:
-    """Keeps other processes from making the same folder meanwhile.
+    """Keeps other processes from making the same folder at the same time.
 
     Args:
-        folder: ``name-key``; the lock lies beside it.
+        folder: its name is ``name-key``; the lock lies beside it.
         wait: called about once a second, with a line for the user, while another process has the lock; may raise.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def canonical_json(value: Any) -> str:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a file so that readers see the old or the whole new one, also after a crash."""
+    """Writes a file so that readers see either the old or the complete new one, even after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -82,7 +82,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Removes what killed processes left beside a file that they were writing; only while nobody else writes it."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+    """Removes what killed processes left beside a file that they were writing. Call it only while nobody else writes it."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
         with contextlib.suppress(OSError):
-            left.unlink()
+            leftover.unlink()

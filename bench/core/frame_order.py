@@ -1,4 +1,4 @@
-"""Orders in which the frames of a clip are shown, and how clips are put into them."""
+"""Orders in which the frames of a clip are shown, and clips rearranged into them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import torch
 
-from bench.core.repeated_frames import hold, taken
+from bench.core.repeated_frames import repeat_frame, select
 
 PROBES = ("shuffled", "reversed", "frozen", "half-rate")
 """The probes that every trained network is tested on, in the order of the tables."""
@@ -47,5 +47,5 @@ def rearrange(clips: torch.Tensor, order: Sequence[int]) -> torch.Tensor:
 
     One frame all the time is a view (`bench.core.repeated_frames`)."""
     if len(set(order)) == 1:
-        return hold(clips[:, :, order[0]].unsqueeze(2), len(order))
-    return taken(clips, 2, torch.tensor(order))
+        return repeat_frame(clips[:, :, order[0]].unsqueeze(2), len(order))
+    return select(clips, 2, torch.tensor(order))

@@ -29,7 +29,7 @@ class _DeferredModule(ModuleType):
 
 
 class _AlreadyLoaded(Loader):
-    """Hands out a module that loading its package has executed, so that it is not executed twice."""
+    """Returns a module that its package has already executed on loading, so that it is not executed twice."""
 
     def __init__(self, module: ModuleType) -> None:
         self.module = module
@@ -45,7 +45,7 @@ class _AlreadyLoaded(Loader):
 
 
 class _SubmoduleGuard(MetaPathFinder):
-    """Loads a deferred package before any of its submodules, which expect it to be there."""
+    """Loads a deferred package before any of its submodules, which expect their package to be loaded."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

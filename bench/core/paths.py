@@ -8,6 +8,7 @@ from pathlib import Path
 import platformdirs
 
 from bench.core.errors import BenchError
+from bench.core.text import parse_bytes
 
 CACHE_LIMIT = 32 << 30
 """Bytes that upstream artefacts may take in all, unless ``BENCH_CACHE_LIMIT`` says otherwise."""
@@ -27,8 +28,6 @@ def data_root(dataset: str, root: str | None) -> Path:
 
 def cache_limit() -> int:
     """Bytes that upstream artefacts may take in all: ``BENCH_CACHE_LIMIT``, such as ``8GiB``, or `CACHE_LIMIT`."""
-    from bench.core.text import parse_bytes
-
     text = os.environ.get("BENCH_CACHE_LIMIT")
     if not text:
         return CACHE_LIMIT

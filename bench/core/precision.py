@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from bench.core.errors import BenchError
-
-if TYPE_CHECKING:
-    pass
 
 Precision = Literal["float32", "tf32", "bf16", "bf16-real"]
 
@@ -31,20 +28,20 @@ def parse_precision(text: str) -> Precision:
     """
     for name in get_args(Precision):
         if text == name:
-            found: Precision = name
-            return found
+            precision: Precision = name
+            return precision
     raise BenchError(f"--precision: unknown precision '{text}' (valid: {', '.join(PRECISIONS)})")
 
 
 def require(precision: Precision, device: str) -> None:
-    """Refuses a precision that the device lacks or would only imitate, slowly.
+    """Refuses a precision that the device lacks, or could only imitate slowly.
 
     Args:
         precision: what was asked for.
         device: ``cpu``, ``cuda`` or ``cuda:N``, which exists.
 
     Raises:
-        BenchError: with what is possible there.
+        BenchError: the message says what is possible there.
     """
     import torch
 

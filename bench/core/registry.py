@@ -18,11 +18,14 @@ class Origin:
 
     Attributes:
         where: what to show a person: a module, a file as given, or ``package version`` of a distribution.
-        source: SHA-256 of the source the entry's behaviour depends on; part of every cell's identity.
+        source: SHA-256 of the source that the entry's behaviour depends on: provenance.
+        meaning: SHA-256 of what that source means, part of the identity of every cell that uses the entry; None for the
+            suite's own entries, whose versions say when their results change.
     """
 
     where: str
     source: str
+    meaning: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,23 @@
-"""How a running computation tells the outside what happens, and learns that its time is up."""
+"""How a running computation reports its progress, and learns that its time is up."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.core.errors import OutOfTime
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass
 class Reporter:
-    """How a running cell tells the outside what happens.
+    """Receives the progress of a running cell.
 
     Attributes:
         step: called with (phase, step, total, loss).
         log: called with a line for the user.
         deadline: after which the cell stops, by ``time.monotonic``, or None.
-        late: what is said then.
+        late: what the error says then.
     """
 
     step: Callable[[str, int, int, float | None], None]

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from bench.core.errors import BenchError
 
 Interpolation = Literal["nearest", "linear", "cubic", "adaptive"]
-"""How stored frames become a clip. ``adaptive``: linear between frames that learning inserts where it needs them."""
+"""How stored frames become a clip. ``adaptive`` is linear between frames that learning inserts where it needs them."""
 
 _PATTERN = re.compile(r"n(\d+)-r(\d+)-k(\d+)-([a-z]+)")
 
@@ -75,15 +75,15 @@ def parse_all(texts: Sequence[str], frames: int) -> list[TemporalSetting]:
     """Reads settings; ``taxonomy`` stands for ``dense`` and all of `taxonomy`. Each once, in order.
 
     Raises:
-        BenchError: see `parse`.
+        BenchError: as `parse` does.
     """
-    found: list[TemporalSetting] = []
+    settings: list[TemporalSetting] = []
     for text in texts:
         if text == "taxonomy":
-            found += [dense(frames), *(setting for group in taxonomy(frames).values() for setting in group)]
+            settings += [dense(frames), *(setting for group in taxonomy(frames).values() for setting in group)]
         else:
-            found.append(parse(text, frames))
-    return list(dict.fromkeys(found))
+            settings.append(parse(text, frames))
+    return list(dict.fromkeys(settings))
 
 
 def parse(text: str, frames: int) -> TemporalSetting:
@@ -118,8 +118,8 @@ def parse(text: str, frames: int) -> TemporalSetting:
 
 def _plain(setting: TemporalSetting, frames: int) -> TemporalSetting:
     """The setting with ``nearest`` where nothing lies between frames: one a segment, or all of them."""
-    whole = frames // setting.segments
-    each = {setting.n_syn // setting.segments, setting.n_real // setting.segments}
-    if setting.interpolation != "adaptive" and each <= {1, whole}:
+    segment_frames = frames // setting.segments
+    counts = {setting.n_syn // setting.segments, setting.n_real // setting.segments}
+    if setting.interpolation != "adaptive" and counts <= {1, segment_frames}:
         return TemporalSetting(setting.n_syn, setting.n_real, setting.segments, "nearest")
     return setting

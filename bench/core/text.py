@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from bench.core.errors import BenchError
-
-if TYPE_CHECKING:
-    pass
 
 _UNITS = {"": 1, "b": 1} | {f"{p}b": 1000**k for k, p in enumerate("kmg", 1)} | {
     f"{p}ib": 1024**k for k, p in enumerate("kmg", 1)
@@ -16,22 +13,22 @@ _UNITS = {"": 1, "b": 1} | {f"{p}b": 1000**k for k, p in enumerate("kmg", 1)} | 
 
 
 def parse_bytes(text: str) -> int:
-    """The bytes that a user wrote: ``4194304``, ``500KB`` (1000s) or ``1.5MiB`` (1024s), rounded down.
+    """The number of bytes that a user wrote: ``4194304``, ``500KB`` (1000s) or ``1.5MiB`` (1024s), rounded down.
 
     Raises:
-        BenchError: it is no such thing, or less than a byte.
+        BenchError: it is no number of bytes, or less than one.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower(), re.ASCII)
-    if match is None or match[2] not in _UNITS or (found := int(float(match[1]) * _UNITS[match[2]])) < 1:
+    if match is None or match[2] not in _UNITS or (size := int(float(match[1]) * _UNITS[match[2]])) < 1:
         raise BenchError(
             f"--budget: '{text}' is not a number of bytes of at least 1, such as 4194304, 500KB or 1MiB "
             "(valid units: B, KB, MB, GB of 1000; KiB, MiB, GiB of 1024)"
         )
-    return found
+    return size
 
 
 def written(budget: int) -> str:
-    """A budget as people write it: the largest unit that is exact, else bytes."""
+    """A number of bytes as people write it: in the largest unit that is exact, else in bytes."""
     for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
         if budget % size == 0:
             return f"{budget // size} {unit}"
@@ -55,3 +52,9 @@ def duration(seconds: float) -> str:
 def split_list(text: str) -> list[str]:
     """Splits at commas that are not inside brackets, so that a dataset's options survive."""
     return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+
+
+def first_few(names: Sequence[str], count: int = 3) -> str:
+    """The first of many names, for a message: ``a, b, c and 12 more``."""
+    shown = ", ".join(names[:count])
+    return f"{shown} and {len(names) - count:,} more" if len(names) > count else shown

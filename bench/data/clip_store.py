@@ -1,7 +1,7 @@
 """The clip store: every usable clip of a dataset at one geometry, decoded once, a memory-mapped uint8 array.
 
-A store is a folder of the cache: ``clips.npy``, the pixels, and ``index.json``, everything else. It is built in a temporary
-folder beside and renamed when it is complete, so that a store that exists under its name is whole.
+A store is a folder of the cache: ``clips.npy`` holds the pixels, ``index.json`` everything else. It is built in a temporary folder
+beside it, which is renamed when it is complete. So a store that exists under its name is complete.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def open_or_build(
         cache: the cache folder; stores lie in its folder ``clips``.
         workers: decoding processes; 1 decodes in this process.
         progress: called with (clips done, clips in all) while building.
-        log: takes what the user should know, one line each: a damaged store, another run that builds it.
+        log: called with each line that the user should know: a damaged store, another run that builds it.
 
     Raises:
         BenchError: the cache cannot be written or is too small, the geometry is impossible, or no usable clip of some
@@ -133,7 +133,7 @@ def open_or_build(
 
 
 def open_existing(index: ClipIndex, geometry: Geometry, cache: Path) -> ClipStore | None:
-    """The store of these data if the cache has a whole one; nothing is decoded. Arguments as `open_or_build`."""
+    """The store of these data if the cache has a complete one; nothing is decoded. Arguments as `open_or_build`."""
     try:
         return _open(cache / "clips" / key(index, geometry), index, geometry)
     except (_Damaged, FileNotFoundError):
@@ -149,7 +149,7 @@ class _Damaged(Exception):
 
 
 def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
-    """Opens a store and checks that it is whole: index, shape, size, and samples of the pixels.
+    """Opens a store and checks that it is complete: index, shape, size, and samples of the pixels.
 
     Raises:
         FileNotFoundError: there is none.
@@ -167,8 +167,8 @@ def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
         raise _Damaged(f"cannot be read: {error}") from error
     if not all(0 <= i < len(index.clips) for i in stored["positions"]):
         raise _Damaged(f"{_INDEX} is of other data")
-    kept = _kept(index, stored["positions"])
-    shape = (len(kept), *_clip_shape(geometry))
+    refs = _usable(index, stored["positions"])
+    shape = (len(refs), *_clip_shape(geometry))
     if clips.shape != shape or clips.dtype != np.uint8:
         raise _Damaged(f"{_PIXELS} holds {clips.dtype} {clips.shape} instead of uint8 {shape}")
     if _sample(clips) != stored["sample"]:
@@ -176,20 +176,20 @@ def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
     return ClipStore(
         classes=index.classes,
         clips=clips,
-        refs=kept,
+        refs=refs,
         left_out=tuple((key, reason) for key, reason in stored["left_out"]),
         digest=stored["digest"],
     )
 
 
-def _kept(index: ClipIndex, positions: Sequence[int]) -> ClipTable:
-    """The clips at some positions of an index; where they are all of its clips, its own table."""
+def _usable(index: ClipIndex, positions: Sequence[int]) -> ClipTable:
+    """The clips at some positions of an index; its own table if these are all of its clips."""
     table = as_table(index.clips)
     return table if len(positions) == len(table) else table.take(positions)
 
 
 def _sample(clips: NDArray[np.uint8]) -> str:
-    """SHA-256 of evenly spaced pieces of the pixels, of all of them if they are few: quick to check at any size."""
+    """SHA-256 of evenly spaced pieces of the pixels, or of all if they are few. It is quick to check at any size."""
     flat = clips.reshape(-1)
     digest = hashlib.sha256()
     for start in np.linspace(0, max(0, len(flat) - _SAMPLE_BYTES), _SAMPLES, dtype=np.int64):
@@ -227,17 +227,17 @@ def _build(
         reasons: list[str | None] = processes.run(
             job, _Rows(index.clips), workers, CRASHED, progress, stop, digest.arrived
         )
-        kept = [i for i, reason in enumerate(reasons) if reason is None]
+        positions = [i for i, reason in enumerate(reasons) if reason is None]
         left_out = [(clip.key, reason) for clip, reason in zip(index.clips, reasons, strict=True) if reason is not None]
-        _check_enough(index, kept, left_out)
+        _check_enough(index, positions, left_out)
         with _writing(folder.parent, needed):
-            clips = _compact(pixels, kept)
+            clips = _compact(pixels, positions)
             stored = {
                 "dataset": index.dataset,
                 "geometry": dataclasses.asdict(geometry),
-                "positions": kept,
+                "positions": positions,
                 "left_out": left_out,
-                "digest": digest.of(_kept(index, kept)),
+                "digest": digest.of(_usable(index, positions)),
                 "sample": _sample(clips),
             }
             body = {"store": stored, "sha256": hashlib.sha256(canonical_json(stored).encode()).hexdigest()}
@@ -275,12 +275,12 @@ def _read_clips(
     return reasons
 
 
-def _compact(pixels: Path, kept: Sequence[int]) -> NDArray[np.uint8]:
+def _compact(pixels: Path, positions: Sequence[int]) -> NDArray[np.uint8]:
     """Moves the rows of usable clips together, cuts the file after them, and maps it read-only."""
     rows = np.load(pixels, mmap_mode="r+")
-    shape = (len(kept), *rows.shape[1:])
+    shape = (len(positions), *rows.shape[1:])
     if shape != rows.shape:
-        for row, position in enumerate(kept):
+        for row, position in enumerate(positions):
             if row != position:
                 rows[row] = rows[position]
         rows.flush()
@@ -328,19 +328,19 @@ class _Digest:
         self._next = 0
 
     def arrived(self, row: int, reason: str | None) -> None:
-        """A row is final: its clip is there, or cannot be used for a reason."""
+        """Takes note of a finished row: its clip is there, or cannot be used for a reason."""
         self._ahead[row] = reason
         while self._next in self._ahead:
             if self._ahead.pop(self._next) is None:
                 self._sum.update(self._rows[self._next].data)
             self._next += 1
 
-    def of(self, kept: ClipTable) -> str:
-        """The digest, once all rows arrived; ``kept`` are the clips that are usable."""
-        whole = self._sum.copy()
-        rows = (f'[{label},"{kept.split(place)}"]' for place, label in enumerate(kept.labels))
-        whole.update(f"[{','.join(rows)}]".encode())
-        return whole.hexdigest()
+    def of(self, usable: ClipTable) -> str:
+        """The digest, once all rows arrived, of the usable clips."""
+        digest = self._sum.copy()
+        rows = (f'[{label},"{usable.split(place)}"]' for place, label in enumerate(usable.labels))
+        digest.update(f"[{','.join(rows)}]".encode())
+        return digest.hexdigest()
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -364,10 +364,10 @@ def _check_space(folder: Path, needed: int) -> None:
         )
 
 
-def _check_enough(index: ClipIndex, kept: Sequence[int], left_out: Sequence[tuple[str, str]]) -> None:
+def _check_enough(index: ClipIndex, positions: Sequence[int], left_out: Sequence[tuple[str, str]]) -> None:
     """Every class must have a training clip left, and the test split a clip, if they had any."""
 
-    usable = _kept(index, kept)
+    usable = _usable(index, positions)
     why = "; ".join(f"{name}: {reason}" for name, reason in left_out[:3])
     lost = sorted(set(per_class(index.clips, "train")) - set(usable.per_class("train")))
     if lost:
@@ -413,7 +413,7 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def _writing(folder: Path, needed: int) -> Iterator[None]:
-    """Turns what can go wrong with a disk into one sentence."""
+    """Turns errors of the disk into one sentence."""
     try:
         yield
     except OSError as error:
@@ -425,7 +425,7 @@ def _writing(folder: Path, needed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(folder: Path, needed: int, log: Callable[[str], None]) -> Iterator[None]:
-    """Holds the lock of a store, which a killed process lets go of."""
+    """Holds the lock of a store; the system releases that of a killed process."""
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     with _writing(folder.parent, needed):
         folder.parent.mkdir(parents=True, exist_ok=True)

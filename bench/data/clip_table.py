@@ -1,4 +1,4 @@
-"""Many clips in columns: what a tuple of `ClipRef` holds, in a fraction of the memory, and quick to count."""
+"""Many clips as columns: they hold what a tuple of `ClipRef` holds, in a fraction of its memory, and are quick to count."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _OTHER_SIDE = bytes((1, 0)) + bytes(254)
 
 @final
 class Texts(Sequence[str]):
-    """Strings one after another in UTF-8: as many bytes as they have, and eight for each. Grows at its end only."""
+    """Strings one after another in UTF-8, with eight bytes more for each. It grows at its end only.
+
+    For paths it takes less memory than NumPy's StringDType, which also refuses names that are not UTF-8.
+    """
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._bytes = bytearray()
@@ -28,7 +31,7 @@ class Texts(Sequence[str]):
 
     def append(self, text: str) -> None:
         """Adds a string."""
-        # The name of a file that is not UTF-8 comes from the system with surrogates in it.
+        # The system gives file names that are not UTF-8 with surrogates in them.
         self._bytes += text.encode("utf-8", "surrogatepass")
         self._ends.append(len(self._bytes))
 
@@ -58,10 +61,10 @@ class Texts(Sequence[str]):
 
 @final
 class ClipTable(Sequence[ClipRef]):
-    """Clips in a fixed order, a column for each field of `ClipRef`; a clip is made when it is asked for.
+    """Clips in a fixed order, a column for each field of `ClipRef`. A `ClipRef` is made when it is asked for.
 
     Args:
-        clips: taken one by one, so that a generator never has to hold them all.
+        clips: read one by one, so that a generator serves, and they never exist all at once.
 
     Attributes:
         keys: the key of each clip.
@@ -138,24 +141,24 @@ class ClipTable(Sequence[ClipRef]):
 
 
 def number(clips: Sequence[ClipRef], side: Side) -> int:
-    """How many clips a split has; of a table at once."""
+    """How many clips a split has. Quick for a table."""
     return clips.number(side) if isinstance(clips, ClipTable) else sum(clip.split == side for clip in clips)
 
 
 def per_class(clips: Sequence[ClipRef], side: Side) -> Counter[int]:
-    """Label to number of clips of a split; of a table at once."""
+    """Label to number of clips of a split. Quick for a table."""
     if isinstance(clips, ClipTable):
         return clips.per_class(side)
     return Counter(clip.label for clip in clips if clip.split == side)
 
 
 def as_table(clips: Sequence[ClipRef]) -> ClipTable:
-    """These clips as a table; a table as it is."""
+    """These clips as a table; a table comes back as it is."""
     return clips if isinstance(clips, ClipTable) else ClipTable(clips)
 
 
 def _equal(one: Texts | ClipTable, other: object) -> bool:
-    """Whether two columns, or a column and a tuple, hold the same."""
+    """Whether two columns or tables, or one of these and a tuple, hold the same."""
     if type(one) is type(other):
         return vars(one) == vars(other)
     return isinstance(other, tuple) and tuple(one) == other

@@ -27,14 +27,14 @@ from filelock import FileLock, Timeout
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
-from bench.data.sources.video_files import some
+from bench.core.text import first_few
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0
 """Seconds without a byte after which a connection counts as broken."""
 
 PAUSES = (1.0, 4.0, 15.0)
-"""Seconds to wait before each further attempt; an attempt that brings bytes starts the count again."""
+"""Seconds to wait before each further attempt. An attempt that brings bytes starts the count again."""
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def download(
         timeout: seconds without a byte after which a connection is given up.
 
     Raises:
-        BenchError: it cannot be had; the message says how to get the file by hand, and what is kept.
+        BenchError: it cannot be fetched. The message says how to get the file by hand, and how much of it is kept.
     """
     if target.exists():
         return target
@@ -102,8 +102,10 @@ def download(
             arrived = arrived or _length(part) > before
             failures = 1 if _length(part) > before else failures + 1
             if failures > len(pauses):
-                kept = f"{_length(part):,} bytes are kept: give the same command to go on; or " if _length(part) else ""
-                raise BenchError(f"{url}: {reason}; {kept}{by_hand}")
+                resumable = (
+                    f"{_length(part):,} bytes are kept: give the same command to go on; or " if _length(part) else ""
+                )
+                raise BenchError(f"{url}: {reason}; {resumable}{by_hand}")
             time.sleep(pauses[failures - 1])
     return target
 
@@ -210,7 +212,7 @@ def _alone(target: Path) -> Iterator[None]:
 
 @contextmanager
 def _disk(folder: Path) -> Iterator[None]:
-    """Turns what can go wrong with a disk into one sentence."""
+    """Turns errors of the disk into one sentence."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
@@ -234,7 +236,7 @@ def unpack(archive: Path, root: Path, folder: str) -> None:
     with _unpacked(archive, root, root / folder) as fresh:
         if not (fresh / folder).is_dir():
             raise BenchError(
-                f"{archive} holds no folder '{folder}' but {some(sorted(p.name for p in fresh.iterdir()))}"
+                f"{archive} holds no folder '{folder}' but {first_few(sorted(p.name for p in fresh.iterdir()))}"
             )
         _merge(fresh / folder, root / folder)
 

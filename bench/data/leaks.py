@@ -75,18 +75,18 @@ def find(
     """
     import numpy as np
 
-    ours, theirs = test.reshape(-1, *test.shape[2:]), train.reshape(-1, *train.shape[2:])
-    own, other = _Frames.of(ours), _Frames.of(theirs)
+    test_frames, train_frames = test.reshape(-1, *test.shape[2:]), train.reshape(-1, *train.shape[2:])
+    tested, trained = _Frames.of(test_frames), _Frames.of(train_frames)
     nearest: dict[int, Leak] = {}
-    for start in range(0, len(own.order), _ROWS):
-        rows = own.order[start : start + _ROWS]
-        lowest, highest = own.mean[rows[0]] - most_rmse, own.mean[rows[-1]] + most_rmse
-        first, last = np.searchsorted(other.mean[other.order], (lowest - 1e-6, highest + 1e-6))
+    for start in range(0, len(tested.order), _ROWS):
+        rows = tested.order[start : start + _ROWS]
+        lowest, highest = tested.mean[rows[0]] - most_rmse, tested.mean[rows[-1]] + most_rmse
+        first, last = np.searchsorted(trained.mean[trained.order], (lowest - 1e-6, highest + 1e-6))
         for block in range(first, last, _TRAIN_BLOCK):
-            columns = other.order[block : min(last, block + _TRAIN_BLOCK)]
-            differing = np.bitwise_count(own.hash[rows][:, None] ^ other.hash[columns][None, :])
+            columns = trained.order[block : min(last, block + _TRAIN_BLOCK)]
+            differing = np.bitwise_count(tested.hash[rows][:, None] ^ trained.hash[columns][None, :])
             row, column = np.nonzero(differing <= most_bits)
-            for a, b, rmse in _close(ours, theirs, rows[row], columns[column], most_rmse):
+            for a, b, rmse in _close(test_frames, train_frames, rows[row], columns[column], most_rmse):
                 leak = Leak(a // test.shape[1], b // train.shape[1], rmse)
                 best = nearest.get(leak.test)
                 if best is None or (leak.rmse, leak.train) < (best.rmse, best.train):

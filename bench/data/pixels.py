@@ -9,16 +9,17 @@ import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from bench.api import Clips, Split
 from bench.data.clip_store import ClipStore
 
-# Fixed for all data, so that no batch or set influences another: the ImageNet figures, in [0, 1] units.
+# The ImageNet figures, in [0, 1] units. They are fixed for all data, so that no batch or set influences another.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 SHARE = 0.25
-"""The part of the free memory that the clips of a split may take: networks and other cells need the rest."""
+"""The part of the free memory that the clips of a split may take. Networks and other cells need the rest."""
 
 _BLOCK = 64 << 20  # bytes copied to a device at a time
 
@@ -31,7 +32,7 @@ def normalise(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def fits(needed: int, free: int, share: float = SHARE) -> bool:
-    """Whether so many bytes of clips find a place in the memory that is free, without crowding out the work on them."""
+    """Whether so many bytes of clips fit into the free memory and leave room for the work on them."""
     return needed <= share * free
 
 
@@ -46,8 +47,8 @@ def free_memory(device: torch.device) -> int:
 class SplitClips(Clips):
     """The clips of one split of a store, on a device.
 
-    A GPU keeps them if they fit; else they are read from the memory map, only those asked for. On a CPU they are always read
-    from there: what fits into memory stays in the system's file cache, and a copy would only be one more.
+    A GPU keeps them if they fit. Otherwise, and on a CPU always, the clips that are asked for are read from the memory map: what fits
+    into memory stays in the system's file cache anyway, and a copy would only take more.
 
     Args:
         store: the decoded clips.
@@ -65,17 +66,18 @@ class SplitClips(Clips):
         self.device = device
         self.positions: NDArray[np.int64] = store.positions(split)
         self.labels = torch.from_numpy(store.labels[self.positions])
-        # Rows of a plain array are had ten times as fast as those of a memmap.
+        # Reading rows of a plain array is ten times as fast as reading those of a memmap.
         self._stored = np.asarray(store.clips) if isinstance(store.clips, np.memmap) else store.clips
         needed = int(np.prod(store.clips.shape[1:], dtype=np.int64)) * len(self.positions)
         fitting = fits(needed, free_memory(device) if free is None else free)
-        self._kept = copied(self._stored, self.positions, device) if fitting and device.type != "cpu" else None
+        self._resident = copied(self._stored, self.positions, device) if fitting and device.type != "cpu" else None
         self._streamed = not fitting
 
+    @override
     def views(self) -> int:
-        """Stored windows per clip."""
         return int(self.store.clips.shape[1])
 
+    @override
     def streamed(self) -> bool:
         """Whether there are more clips than memory holds, so that they come from the disk."""
         return self._streamed
@@ -85,16 +87,16 @@ class SplitClips(Clips):
 
         With ``frame`` ``(B,)`` only that frame of each, ``(B, C, 1, H, W)``.
         """
-        if self._kept is not None:
-            chosen = picked(self._kept, index, view, frame)
+        if self._resident is not None:
+            chosen = picked(self._resident, index, view, frame)
         else:
             chosen = gathered(self._stored, self.positions[index.numpy()], view, frame, self.device)
             if self._streamed:
                 let_go(self.store.clips)
         return chosen.permute(0, 4, 1, 2, 3)
 
+    @override
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
-        """Clips ``(B, C, T, H, W)``, float32, normalised, of one window."""
         return normalise(self.pixels(index, torch.full_like(index, view)))
 
     def middle(self) -> int:
@@ -111,7 +113,7 @@ def gathered(
 ) -> torch.Tensor:
     """Windows ``(B, T, H, W, 3)`` of some stored clips ``(N, views, T, H, W, 3)`` on a device; T is 1 with ``frame``.
 
-    Nothing but these windows is read. To a GPU they go through pinned memory, without this thread waiting for them.
+    Only these windows are read. They go to a GPU through pinned memory, and this thread does not wait for that.
     """
     where = (positions, view.numpy()) if frame is None else (positions, view.numpy(), frame.numpy())
     row = np.ravel_multi_index(
@@ -122,18 +124,18 @@ def gathered(
     pinned = (
         device.type == "cuda"
     )  # else NumPy makes room: it asks for huge pages, which halves the time of a large batch
-    found = (
+    windows = (
         torch.empty(shape, dtype=torch.uint8, pin_memory=True)
         if pinned
         else torch.from_numpy(np.empty(shape, np.uint8))
     )
     rows = stored.reshape(-1, length * int(np.prod(stored.shape[3:])))
-    np.take(rows, row, axis=0, out=found.numpy().reshape(len(row), -1), mode="clip")  # copies whole rows, unbuffered
-    return found.to(device, non_blocking=True)
+    np.take(rows, row, axis=0, out=windows.numpy().reshape(len(row), -1), mode="clip")  # copies whole rows, unbuffered
+    return windows.to(device, non_blocking=True)
 
 
 def let_go(stored: NDArray[np.uint8]) -> None:
-    """Unmaps what was read of a memory map: it stays in the system's file cache, and no longer counts as this process's."""
+    """Unmaps what was read of a memory map. It stays in the system's file cache but no longer counts as this process's."""
     mapped: object = stored.base
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
@@ -141,14 +143,14 @@ def let_go(stored: NDArray[np.uint8]) -> None:
 
 def copied(stored: NDArray[np.uint8], positions: NDArray[np.int64], device: torch.device) -> torch.Tensor:
     """All windows of some stored clips, ``(B, views, T, H, W, 3)``, as a tensor on a device; copied block by block."""
-    kept = torch.empty((len(positions), *stored.shape[1:]), dtype=torch.uint8, device=device)
+    resident = torch.empty((len(positions), *stored.shape[1:]), dtype=torch.uint8, device=device)
     block = max(1, _BLOCK // max(1, int(np.prod(stored.shape[1:], dtype=np.int64))))
     for start in range(0, len(positions), block):
-        kept[start : start + block] = torch.from_numpy(stored[positions[start : start + block]]).to(device)
-    return kept
+        resident[start : start + block] = torch.from_numpy(stored[positions[start : start + block]]).to(device)
+    return resident
 
 
-def picked(kept: torch.Tensor, index: torch.Tensor, view: torch.Tensor, frame: torch.Tensor | None) -> torch.Tensor:
+def picked(resident: torch.Tensor, index: torch.Tensor, view: torch.Tensor, frame: torch.Tensor | None) -> torch.Tensor:
     """The same windows as `gathered` has, from what `copied` has."""
-    index, view = index.to(kept.device), view.to(kept.device)
-    return kept[index, view] if frame is None else kept[index, view, frame.to(kept.device)].unsqueeze(1)
+    index, view = index.to(resident.device), view.to(resident.device)
+    return resident[index, view] if frame is None else resident[index, view, frame.to(resident.device)].unsqueeze(1)

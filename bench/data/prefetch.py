@@ -1,4 +1,4 @@
-"""Reading ahead: a thread of its own makes the next items while the present one is used."""
+"""Reading ahead: a background thread makes the next items while the current one is used."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 DEPTH = 2
-"""Items that are made in advance: one in the making, one ready."""
+"""Items that are made in advance: one is being made, one is ready."""
 
 
 def ahead(items: Iterable[T], wanted: bool = True, depth: int = DEPTH) -> Iterator[T]:
     """The same items in the same order, made in advance by one background thread.
 
-    They are made one after another, so that what they draw from a generator is drawn as without the thread, to the bit; nobody
-    else may draw from it meanwhile. An error in making an item is raised in that item's place. If nobody asks for more, up to
-    ``depth`` items were made in vain.
+    They are made one after another, so what they draw from a generator is the same as without the thread, to the bit. Nobody else
+    may draw from that generator meanwhile. An error in making an item is raised in that item's place. If the caller stops early,
+    up to ``depth`` items were made in vain.
 
     Args:
-        items: made by being iterated; whatever holds for a thread only, such as ``torch.no_grad``, they set themselves.
+        items: iterating makes them. What holds for one thread only, such as ``torch.no_grad``, they must set themselves.
         wanted: False passes the items on as they are, without a thread.
         depth: how many are made in advance, at least 1.
     """

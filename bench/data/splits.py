@@ -1,7 +1,7 @@
-"""Splits by group: clips of one group (same footage, same actor) never stand on both sides, and no chance is involved.
+"""Splits by group: clips of one group (same footage, same actor) are never on both sides, and nothing is random.
 
-Groups are taken in the order of a SHA-256 of their names, so a split depends on the data alone: not on a library's random
-generator, nor on the order in which files are listed.
+Groups are taken in the order of a SHA-256 of their names. So a split depends on the data alone, and not on a library's random
+generator or the order in which files are listed.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def draw_split(
 def held_out(labels: Sequence[int], groups: Sequence[str], share: float, key: str) -> frozenset[str]:
     """Groups that together hold about ``share`` of each class's clips.
 
-    Every class keeps a group on the staying side. Every class with two groups or more gives at least one, unless groups
-    that span classes make this impossible. A class is as near its share as taking groups one by one brings it: if its
-    groups are its own, within half of its largest group or with its smallest group alone.
+    Every class keeps at least one group. Every class with two groups or more gives at least one away, unless groups that span
+    classes make this impossible. A class comes as near its share as taking groups one by one allows: where no other class
+    shares its groups, within half of its largest group, or its smallest group alone is taken.
 
     Args:
         labels, groups: of each clip.

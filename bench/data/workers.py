@@ -25,13 +25,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CHUNK = 8
-"""Most items a process is handed at once: few enough that progress is smooth, enough that handing over costs little."""
+"""The most items that a process gets at once: few enough for smooth progress, enough that handing them over costs little."""
 
 UNGUARDED = "worker processes cannot be started here; a script needs its calls below if __name__ == '__main__'"
 
 
 def check_guarded() -> None:
-    """Ends a worker that imports its parent's script and finds unguarded calls in it: it would wait for its parent.
+    """Ends a worker that imports its parent's script and meets unguarded calls there: it would wait for its parent for ever.
 
     Raises:
         BenchError: this is such a worker.
@@ -67,9 +67,9 @@ def run(
     size = max(1, min(CHUNK, len(items) // (4 * workers)))
     chunks = [range(start, min(start + size, len(items))) for start in range(0, len(items), size)]
 
-    def done(chunk: range, found: Sequence[R]) -> None:
-        results.update(zip(chunk, found, strict=True))
-        for place, result in zip(chunk, found, strict=True):
+    def done(chunk: range, chunk_results: Sequence[R]) -> None:
+        results.update(zip(chunk, chunk_results, strict=True))
+        for place, result in zip(chunk, chunk_results, strict=True):
             arrived(place, result)
         if progress is not None:
             progress(len(results), len(items))
@@ -116,21 +116,21 @@ def _run_singly(
     stop: Callable[[], None],
     done: Callable[[range, Sequence[R]], None],
 ) -> None:
-    """Runs chunks item by item in one process at a time, so that it is known which item kills it."""
+    """Runs chunks item by item, in one process at a time, to learn which item kills it."""
     for chunk in chunks:
-        found: list[R] = []
-        while len(found) < len(chunk):
+        results: list[R] = []
+        while len(results) < len(chunk):
             with _pool(1, stop) as pool:
                 try:
                     pool.submit(_nothing).result()
                 except BrokenProcessPool as error:
                     raise BenchError(UNGUARDED) from error
                 try:
-                    while len(found) < len(chunk):
-                        found += pool.submit(job, [items[chunk[len(found)]]]).result()
+                    while len(results) < len(chunk):
+                        results += pool.submit(job, [items[chunk[len(results)]]]).result()
                 except BrokenProcessPool:
-                    found.append(crashed)
-        done(chunk, found)
+                    results.append(crashed)
+        done(chunk, results)
 
 
 @contextlib.contextmanager
@@ -150,7 +150,7 @@ def _pool(workers: int, stop: Callable[[], None]) -> Iterator[ProcessPoolExecuto
 
 def _start() -> None:
     """Prepares a worker process."""
-    lazy.defer("torch")  # `bench.api` names it, no worker uses it
+    lazy.defer("torch")  # `bench.api` imports it, but no worker uses it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -163,7 +163,7 @@ def _end_with_parent() -> None:
 
 
 def _nothing() -> None:
-    """What any worker that runs at all can do."""
+    """A job that every worker can do that starts at all."""
 
 
 @dataclass(frozen=True)
@@ -180,15 +180,15 @@ class Portable(Generic[T]):
 
     @classmethod
     def of(cls, value: T) -> Portable[T]:
-        """Packs an object. It is unpacked by `load` inside a job, where an error has a traceback."""
+        """Packs an object. A job unpacks it with `load`, so that an error has a traceback."""
         from bench.plugins import PLUGIN_FILE_PREFIX  # not in workers: it would load torch there
 
         names = [name for name in sys.modules if name.startswith(PLUGIN_FILE_PREFIX)]
-        found = {name: getattr(sys.modules[name], "__file__", None) for name in [*names, type(value).__module__]}
-        return cls({name: file for name, file in found.items() if file is not None}, pickle.dumps(value))
+        files = {name: getattr(sys.modules[name], "__file__", None) for name in [*names, type(value).__module__]}
+        return cls({name: file for name, file in files.items() if file is not None}, pickle.dumps(value))
 
     def load(self) -> T:
-        """The object. Only those files are imported that it needs: others may need what a worker does not have."""
+        """The object. Only the files that it needs are imported: others may need what a worker does not have."""
         while True:
             try:
                 value: T = pickle.loads(self.pickled)  # noqa: S301 (made by the parent process a moment ago)

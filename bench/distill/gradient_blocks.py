@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.core.repeated_frames import rows
+from bench.core.repeated_frames import select_clips
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def in_blocks(
     total = torch.zeros((), dtype=clips.dtype, device=clips.device)
     for block in blocks:
         places = block.clips.to(clips.device)
-        part = rows(rendered, places).requires_grad_(True)
+        part = select_clips(rendered, places).requires_grad_(True)
         loss = loss_of(block, part)
         (gradient[places],) = torch.autograd.grad(loss, [part])
         total += loss.detach()

@@ -7,16 +7,15 @@ No two segments share a stored number, so learning them one after another goes d
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, final
 
 import torch
 
 from bench.api import Artefact, ClipShape, Metric, SyntheticSet, Task, Upstream
+from bench.core.source import code_identity
 from bench.core.temporal import TemporalSetting
 from bench.distill.real_start import real_initialisation
-from bench.plugins import source_hash
 from bench.sets.adaptive import GrowingSet
 from bench.sets.dense import DenseSet
 from bench.sets.keyframes import KeyframeSet
@@ -193,8 +192,7 @@ class _OfSegment(Upstream):
 
     def key(self) -> Mapping[str, Value]:
         """That of the artefact, its source, and which segment."""
-        source = source_hash(sys.modules[type(self._what).__module__])
-        return {**self._what.key(), "source of it": source, "segment": self._number, "of": self._count}
+        return {**self._what.key(), **code_identity(type(self._what)), "segment": self._number, "of": self._count}
 
     def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
         """One part, from the segment's clips."""

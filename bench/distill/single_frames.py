@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, final
 
@@ -11,7 +10,7 @@ import torch
 
 from bench.api import Artefact, ClipShape, Metric, SyntheticSet, Task, Upstream
 from bench.core import temporal
-from bench.plugins import source_hash
+from bench.core.source import code_identity
 
 if TYPE_CHECKING:
     from bench.core.classifier import Classifier
@@ -126,7 +125,7 @@ class _OfFrames(Upstream):
 
     def key(self) -> Mapping[str, Value]:
         """That of the artefact, and its source."""
-        return {**self._what.key(), "source of it": source_hash(sys.modules[type(self._what).__module__])}
+        return {**self._what.key(), **code_identity(type(self._what))}
 
     def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
         """One part, from frames."""

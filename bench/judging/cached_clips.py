@@ -8,7 +8,7 @@ from typing import final
 import torch
 
 from bench.api import Clips, SyntheticSet
-from bench.core.repeated_frames import distinct, hold, joined, rows, stands_still
+from bench.core.repeated_frames import concatenate, distinct_frames, repeat_frame, repeats_one_frame, select_clips
 from bench.core.rng import generator
 from bench.sets.transient import UnarchivedSet
 
@@ -51,10 +51,14 @@ def kept_set(data: SyntheticSet, device: torch.device, layout: torch.memory_form
             batch = data.render(index, rng)
         if not torch.equal(rng.get_state(), untouched):
             return data
-        if len(data) * distinct(batch)[0].numel() * batch.itemsize > MOST_BYTES:
+        if len(data) * distinct_frames(batch)[0].numel() * batch.itemsize > MOST_BYTES:
             return data
-        rendered.append(hold(distinct(batch).to(device), batch.shape[2]) if stands_still(batch) else batch.to(device))
-    return RenderedSet(data, joined(rendered, len(data), layout))
+        rendered.append(
+            repeat_frame(distinct_frames(batch).to(device), batch.shape[2])
+            if repeats_one_frame(batch)
+            else batch.to(device)
+        )
+    return RenderedSet(data, concatenate(rendered, len(data), layout))
 
 
 @final
@@ -76,7 +80,7 @@ class KeptClips(Clips):
         """All clips of each window, ``(N, C, T, H, W)``; made when the first one is asked for."""
         every = torch.arange(len(self._clips)).split(_BATCH)  # type: ignore[no-untyped-call]
         return [
-            joined((self._clips.batch(index, view) for index in every), len(self._clips), self._layout)
+            concatenate((self._clips.batch(index, view) for index in every), len(self._clips), self._layout)
             for view in range(self._clips.views())
         ]
 
@@ -86,7 +90,7 @@ class KeptClips(Clips):
 
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """See `Clips`."""
-        return rows(self._views[view], index)
+        return select_clips(self._views[view], index)
 
     def lent(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """The same clips, not to be written to: consecutive ones are a view."""
@@ -115,4 +119,4 @@ class RenderedSet(UnarchivedSet):
 
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """The kept clips; draws nothing, as the set draws nothing."""
-        return rows(self.clips, index)
+        return select_clips(self.clips, index)

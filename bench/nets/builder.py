@@ -1,4 +1,4 @@
-"""How the networks of a cell come to be: drawn on its device, in its number format, and given as many clips at a time as fit."""
+"""Builds the networks of a cell: on its device, in its number format, and given as many clips at a time as fit."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from bench.core.precision import Precision
 from bench.core.rng import generator
 from bench.nets.halved import to_distil, to_judge
 from bench.nets.layers import build_on
-from bench.nets.microbatch import kept_a_clip, limit, most_that_fit, room_on
+from bench.nets.microbatch import bytes_per_clip, clips_that_fit, limit, room_on
 
 if TYPE_CHECKING:
     from bench.api import ClipShape, Network
     from bench.core.classifier import Classifier
-    from bench.nets.replay import Replays
 
-TOLD_BELOW = 128
-"""The log says how many clips a network is given at a time if they are fewer: no pass of the suite's own takes more."""
+LOGGED_BELOW = 128
+"""The log says how many clips a network is given at a time if they are fewer. No pass of the suite itself takes more."""
 
 
 @final
@@ -29,22 +28,19 @@ class Builder:
     Args:
         device: where they live.
         precision: of the cell.
-        replays: of their passes without gradients (`bench.nets.replay`), or None.
         most_clips: clips that they are given at a time because memory was short, or None.
-        log: told where fewer clips fit than a pass would have.
+        log: called with a line where fewer clips fit than a pass would have.
     """
 
     def __init__(
         self,
         device: torch.device,
         precision: Precision,
-        replays: Replays | None = None,
         most_clips: int | None = None,
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.device = device
         self._precision = precision
-        self._replays = replays
         self._most_clips = most_clips
         self._log = log
         self._fitting: dict[str, int] = {}  # clips at a time, of each kind of network
@@ -61,25 +57,19 @@ class Builder:
         """
         computing = to_distil if use == "distil" else to_judge
 
-        def plain(rng: torch.Generator) -> Classifier:
+        def build_with(rng: torch.Generator) -> Classifier:
             return computing(build_on(self.device, kind, classes, clip, rng), self._precision)
 
-        def another() -> Classifier:
-            return plain(generator("another"))
-
-        network = plain(rng)
+        network = build_with(rng)
         key = f"{kind.name}, {classes} classes, {clip.dims()}, {type(network).__name__}"
         if key not in self._fitting:
-            self._fitting[key] = self._measured(kind.name, another(), clip)
-        if self._replays is not None:
-            what = f"{kind.name}, {classes} classes, to {use} in {self._precision}"
-            network = self._replays.served(network, what, another)
+            self._fitting[key] = self._measured(kind.name, build_with(generator("another")), clip)
         return limit(network, self._fitting[key])
 
     def _measured(self, name: str, network: Classifier, clip: ClipShape) -> int:
-        """Clips that a network is given at a time."""
-        each = kept_a_clip(network, clip, self.device)
-        most = most_that_fit(each, room_on(self.device))
-        if most < TOLD_BELOW:
+        """How many clips a network is given at a time."""
+        each = bytes_per_clip(network, clip, self.device)
+        most = clips_that_fit(each, room_on(self.device))
+        if most < LOGGED_BELOW:
             self._log(f"{name}: a pass keeps {each / 2**20:.0f} MiB of a clip, so {most} go through it at a time")
         return most if self._most_clips is None else min(most, self._most_clips)

@@ -6,10 +6,11 @@ from typing import final
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from bench.api import ClipShape
 from bench.core.classifier import Classifier
-from bench.core.repeated_frames import stands_still
+from bench.core.repeated_frames import repeats_one_frame
 from bench.nets.layers import Conv2d, GroupNorm, Linear, initialise
 
 
@@ -33,20 +34,22 @@ class FrameConvNet(Classifier):
         self.head = Linear(width * (clip.height // 8) * (clip.width // 8), classes)
         initialise(self, rng)
 
+    @override
     def features(self, clips: torch.Tensor) -> torch.Tensor:
         """``(B, T * width * H/8 * W/8)``: the maps of every frame, flattened."""
         return self._maps(clips).flatten(1)
 
+    @override
     def embedding(self, clips: torch.Tensor) -> torch.Tensor:
         """``(B, width * H/8 * W/8)``: the maps averaged over frames, flattened."""
         return self._maps(clips).mean(dim=1).flatten(1)
 
+    @override
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        """Logits ``(B, classes)``."""
         return self.head(self.embedding(clips))  # type: ignore[no-any-return]
 
     def _maps(self, clips: torch.Tensor) -> torch.Tensor:
-        if stands_still(clips):
+        if repeats_one_frame(clips):
             return self._maps(clips[:, :, :1]).expand(-1, clips.shape[2], -1, -1, -1)
         images = clips.transpose(1, 2).flatten(0, 1)
         return self.stack(images).unflatten(0, (clips.shape[0], clips.shape[2]))  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
 """A counter-based generator: the n-th number of a key depends on the two alone, and is the same to the bit on every device.
 
-Networks are drawn anew in every step of most methods. A generator with a state would draw them on the CPU, for those of CUDA
-give other numbers, and every step of a GPU would wait for a copy.
+Most methods draw a new network in every step. A generator with a state would have to draw it on the CPU, because CUDA's give other
+numbers, and every step on a GPU would wait for the copy.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def symmetric(key: int, count: int, device: torch.device) -> torch.Tensor:
 
     Two come from each 64-bit word, its lower half first.
     """
-    found = torch.empty(count + count % 2, device=device)
+    numbers = torch.empty(count + count % 2, device=device)
     piece = _PIECE if device.type == "cpu" else max(count, 1)
     for start in range(0, count, 2 * piece):
-        numbers = found[start : start + 2 * piece]
-        halves = words(key, start // 2, len(numbers) // 2, device).view(torch.int32)
-        numbers.copy_(halves.bitwise_right_shift_(8)).mul_(2.0**-23)  # the upper 24 bits, with their sign: exact
-    return found[:count]
+        piece_numbers = numbers[start : start + 2 * piece]
+        halves = words(key, start // 2, len(piece_numbers) // 2, device).view(torch.int32)
+        piece_numbers.copy_(halves.bitwise_right_shift_(8)).mul_(2.0**-23)  # the upper 24 bits, with their sign: exact
+    return numbers[:count]
 
 
 def words(key: int, first: int, count: int, device: torch.device) -> torch.Tensor:

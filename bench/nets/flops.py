@@ -1,108 +1,129 @@
-"""Floating-point operations of the zoo's networks by arithmetic, for the plan, which loads no torch. A multiply-add is two."""
+"""Floating-point operations of a forward pass, for the plan's estimate: counted by PyTorch once, then read from a table.
+
+A plan loads no torch. What the suite's own networks take at its usual clip shapes therefore stands in ``flops.json`` beside this
+file; ``python -m bench.nets.flops`` prints it anew. Other networks and shapes are counted when a plan first asks for them, and
+the count is kept in the cache folder. It takes about a second, with PyTorch's start: the pass runs on the meta device, which
+computes nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import functools
+import hashlib
+import inspect
+import json
+from pathlib import Path
 
-from bench.api import ClipShape
+import torch
 
-Size = tuple[int, int, int]
-"""Frames, height, width."""
+from bench.api import ClipShape, Network
+from bench.core import paths
+from bench.core.files import write_atomic
+from bench.core.rng import generator
 
+TABLE = Path(__file__).with_name("flops.json")
 
-def strided(size: Size, stride: Size) -> Size:
-    """The size after a padded convolution or pool."""
-    frames, height, width = (-(-side // step) for side, step in zip(size, stride, strict=True))
-    return frames, height, width
+SHAPES = (ClipShape(3, 8, 32, 32), ClipShape(3, 8, 64, 64), ClipShape(3, 16, 112, 112))
+"""The clips that the table knows: those of ``quick``, of Kinetics and Something-Something, and of ``paper``."""
 
-
-def conv(size: Size, inputs: int, outputs: int, kernel: int) -> float:
-    """A convolution with outputs of that size: ``inputs`` channels that each output reads, ``kernel`` places."""
-    return 2.0 * size[0] * size[1] * size[2] * inputs * outputs * kernel
-
-
-def recurrent(frames: int, inputs: int, units: int, gates: int) -> float:
-    """A recurrent layer over time."""
-    return 2.0 * frames * gates * units * (inputs + units)
+Operations = tuple[int, int]
+"""What a clip takes before the classes are told apart, and what each class adds."""
 
 
-def resnet50(
-    clip: ClipShape,
-    classes: int,
-    stem: int,
-    pooled: bool,
-    first: Sequence[int],
-    middle: str,
-    space: Sequence[int],
-    time: Sequence[int],
-) -> float:
-    """A ResNet-50 of bottleneck blocks.
+def flops(network: Network, classes: int, clip: ClipShape) -> float:
+    """Operations of one clip's forward pass, a multiply-add being two.
 
-    Args:
-        clip, classes: see `Network`.
-        stem: places of the first convolution's kernel.
-        pooled: whether a pool follows it.
-        first: places of the first convolution of a block, of each stage.
-        middle: what stands in the middle of a block: ``plane`` (1x3x3), ``split`` (3x1x1, then 1x3x3) or ``separate`` (3x3x3,
-            each channel by itself).
-        space, time: strides of each stage. With ``plane`` the first convolution has the one over time, else the middle one.
+    Returns:
+        The network's own figure if it has one, else what was counted. 0 for a network that cannot take such clips, or that does
+        not work: its cells say so.
     """
-    size = strided((clip.frames, clip.height, clip.width), (1, 2, 2))
-    total = conv(size, clip.channels, 64, stem)
-    size = strided(size, (1, 2, 2)) if pooled else size
-    width_in, width_out = 64, 256
-    for depth, kernel, across, along in zip((3, 4, 6, 3), first, space, time, strict=True):
-        inner = width_out // 4
-        for block in range(depth):
-            step, pace = (across, along) if block == 0 else (1, 1)
-            late = strided(size, (pace, 1, 1))
-            after = strided(size, (pace, step, step))
-            total += conv(late if middle == "plane" else size, width_in, inner, kernel)
-            if middle == "plane":
-                total += conv(after, inner, inner, 9)
-            elif middle == "split":
-                total += conv(late, inner, inner, 3) + conv(after, inner, inner, 9)
-            else:
-                total += conv(after, 1, inner, 27)
-            total += conv(after, inner, width_out, 1)
-            total += conv(after, width_in, width_out, 1) if block == 0 else 0.0
-            size, width_in = after, width_out
-        width_out *= 2
-    return total + 2.0 * width_in * classes
+    own = network.flops(classes, clip)
+    if own is not None:
+        return own
+    body, each_class = _operations(type(network), clip, paths.cache_root())
+    return float(body + classes * each_class)
 
 
-def x3d_xs(clip: ClipShape, classes: int) -> float:
-    """X3D-XS: a split stem, stages of channelwise 3x3x3 convolutions, squeeze and excitation in every second block."""
-    size = strided((clip.frames, clip.height, clip.width), (1, 2, 2))
-    total = conv(size, clip.channels, 24, 9) + conv(size, 1, 24, 5)
-    width_in = inner = 24
-    for depth, width_out in zip((3, 5, 11, 7), (24, 48, 96, 192), strict=True):
-        inner = int(2.25 * width_out)
-        squeezed = max(8, int(inner / 16 + 4) // 8 * 8)
-        for block in range(depth):
-            after = strided(size, (1, 2, 2)) if block == 0 else size
-            total += conv(size, width_in, inner, 1) + conv(after, 1, inner, 27) + conv(after, inner, width_out, 1)
-            total += 4.0 * inner * squeezed if block % 2 == 0 else 0.0
-            total += conv(after, width_in, width_out, 1) if block == 0 else 0.0
-            size, width_in = after, width_out
-    return total + conv(size, width_in, inner, 1) + 2.0 * (inner * 2048 + 2048 * classes)
+def count(network: Network, clip: ClipShape) -> Operations:
+    """Counts convolutions, matrix products and attention; norms, pools and activations are not counted.
+
+    Two numbers of classes are enough, as operations grow linearly with it.
+    """
+    few, more = 10, 110
+    low, high = (_count(network, classes, clip) for classes in (few, more))
+    each_class = (high - low) // (more - few)
+    return low - few * each_class, each_class
 
 
-def mvit_b(clip: ClipShape, classes: int) -> float:
-    """MViT-B: 16 blocks; before blocks 1, 3 and 14 the width doubles, in them space is halved."""
-    size: Size = clip.frames // 2, clip.height // 4, clip.width // 4
-    total = conv(size, clip.channels, 96, 3 * 7 * 7)
-    width, reach = 96, 8
-    for block in range(16):
-        halves = block in (1, 3, 14)
-        reach = max(1, reach // 2) if halves else reach
-        wider = 2 * width if block + 1 in (1, 3, 14) else width
-        after = strided(size, (1, 2, 2)) if halves else size
-        looked_at = strided(size, (1, reach, reach))
-        tokens, asking, answering = (1 + t * h * w for t, h, w in (size, after, looked_at))
-        total += 6.0 * tokens * width * width + 2 * conv(looked_at, 1, width, 27)
-        total += conv(after, 1, width, 27) if halves else 0.0
-        total += 4.0 * asking * answering * width + 2.0 * asking * width * (width + 4 * width + 4 * wider)
-        total += 2.0 * asking * width * wider if wider != width else 0.0
-        size, width = after, wider
-    return total + 2.0 * width * classes
+def _count(network: Network, classes: int, clip: ClipShape) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from bench.nets.layers import build_on
+
+    meta = torch.device("meta")
+    built = build_on(meta, network, classes, clip, generator("flops")).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        built(torch.empty(1, *clip.dims(), device=meta))
+    return int(counter.get_total_flops())
+
+
+@functools.cache
+def _operations(kind: type[Network], clip: ClipShape, cache: Path) -> Operations:
+    """From the table, the cache folder or the count, in this order."""
+    listed = _read(TABLE).get(_key(kind, clip))
+    if listed is not None:
+        return listed
+    path, key = cache / "flops.json", f"{_key(kind, clip)} {_source(kind)}"
+    cached = _read(path).get(key)
+    if cached is not None:
+        return cached
+    network = kind()
+    if network.declines(clip) is not None:
+        return 0, 0
+    try:
+        counted = count(network, clip)
+    except (Exception, SystemExit):  # whatever a plugin's network raises; the cell that builds it reports that
+        return 0, 0
+    with contextlib.suppress(OSError):
+        write_atomic(path, _as_json({**_read(path), key: counted}).encode())
+    return counted
+
+
+def _key(kind: type[Network], clip: ClipShape) -> str:
+    return f"{kind.name} {'x'.join(map(str, clip.dims()))}"
+
+
+def _source(kind: type[Network]) -> str:
+    """A digest of the file that describes the network, so that one that was edited is counted again; "" where there is none."""
+    try:
+        return hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()[:12]
+    except (OSError, TypeError):
+        return ""
+
+
+def _read(path: Path) -> dict[str, Operations]:
+    """What a file lists; nothing if it is missing or damaged."""
+    try:
+        return {str(key): (int(body), int(each)) for key, (body, each) in json.loads(path.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _as_json(operations: dict[str, Operations]) -> str:
+    lines = (f"{json.dumps(key)}: {json.dumps(pair)}" for key, pair in operations.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def suite_table() -> str:
+    """The text of ``flops.json``: the suite's own networks at `SHAPES`."""
+    from bench import plugins
+
+    networks = [kind for _, kind in plugins.load().networks if kind.__module__.startswith("bench.")]
+    return _as_json(
+        {_key(kind, clip): count(kind(), clip) for kind in networks for clip in SHAPES if not kind().declines(clip)}
+    )
+
+
+if __name__ == "__main__":
+    print(suite_table(), end="")

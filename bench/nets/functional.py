@@ -1,4 +1,4 @@
-"""A network as a function of one flat parameter vector: what unrolled training is differentiated through."""
+"""A network as a function of one flat parameter vector, so that unrolled training can be differentiated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FlatNetwork:
     """A network in training mode whose parameters are handed in at every call.
 
     Args:
-        network: gives the architecture; its own parameters are not changed, nor used but by `parameters`.
+        network: gives the architecture. Its own parameters are not changed, and only `parameters` reads them.
     """
 
     def __init__(self, network: Classifier) -> None:
@@ -55,7 +55,7 @@ class FlatNetwork:
         parts = [
             part.view(shape) for part, shape in zip(torch.split(theta, self._sizes), self._shapes, strict=True)
         ]  # fmt: skip
-        found: torch.Tensor = torch.func.functional_call(
+        logits: torch.Tensor = torch.func.functional_call(
             self.network, dict(zip(self._names, parts, strict=True)), (clips,)
         )
-        return found
+        return logits

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.core.classifier import Classifier
 from bench.core.precision import Precision
-
-if TYPE_CHECKING:
-    from bench.core.classifier import Classifier
 
 
 @final
@@ -29,16 +27,16 @@ class HalvedNetwork(Classifier):
         self.network = network
         self.gradients = gradients
 
+    @override
     def features(self, clips: torch.Tensor) -> torch.Tensor:
-        """See `Classifier`."""
         return self._run(self.network.features, clips)
 
+    @override
     def embedding(self, clips: torch.Tensor) -> torch.Tensor:
-        """See `Classifier`."""
         return self._run(self.network.embedding, clips)
 
+    @override
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        """See `Classifier`."""
         return self._run(self.network, clips)
 
     def _run(self, function: Callable[[torch.Tensor], torch.Tensor], clips: torch.Tensor) -> torch.Tensor:
@@ -51,12 +49,12 @@ class HalvedNetwork(Classifier):
 
 
 def to_distil(network: Classifier, precision: Precision) -> Classifier:
-    """The network as methods use it: itself, or around it one that computes in bfloat16."""
+    """The network as methods use it: unchanged, or wrapped so that it computes in bfloat16."""
     return _halved(network, gradients=precision == "bf16") if precision in ("bf16", "bf16-real") else network
 
 
 def to_judge(network: Classifier, precision: Precision) -> Classifier:
-    """The network as protocols use it."""
+    """The network as protocols use it: unchanged, or wrapped so that it computes in bfloat16."""
     return _halved(network, gradients=True) if precision == "bf16" else network
 
 

@@ -1,4 +1,4 @@
-"""Layers of the suite's own: randomness from a named generator, never from the global one; a max-pool that is fast on CPUs."""
+"""Layers of the suite: they draw from a named generator, never from the global one. And a max-pool that is fast on CPUs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from bench.nets import counter
 
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 _NORMS = (nn.GroupNorm, nn.LayerNorm, nn.modules.batchnorm._NormBase)
 
 _DEVICE: ContextVar[torch.device] = ContextVar("device")
-"""Where `initialise` draws: else on the CPU. Set by `build_on`, for a network that a plugin builds knows of no device."""
+"""The device that `initialise` draws on; the CPU if unset. `build_on` sets it, because a plugin's network knows no device."""
 
 
 class _Undrawn:
-    """A layer whose weights are left as memory has them until `initialise` draws them: PyTorch would take its global generator."""
+    """A layer whose weights stay uninitialised until `initialise` draws them. PyTorch would draw them from its global generator."""
 
     def reset_parameters(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 class Conv2d(_Undrawn, nn.Conv2d):
@@ -51,7 +52,7 @@ class GroupNorm(_Undrawn, nn.GroupNorm):
 class SeededDropout(nn.Module):
     """Dropout with its own generator (one per network), on the CPU so that every device draws the same masks.
 
-    Not by a counter: from a sequence a batch that is cut up draws what the whole one draws.
+    It draws from a sequence, not by a counter: a batch that is cut up then draws what it would draw in one piece.
     """
 
     def __init__(self, p: float, rng: torch.Generator) -> None:
@@ -59,6 +60,7 @@ class SeededDropout(nn.Module):
         self.p = p
         self.rng = rng
 
+    @override
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Zeroes each value with probability ``p`` and scales the rest by ``1 / (1 - p)``; identity in evaluation."""
         if not self.training or self.p == 0:
@@ -71,14 +73,15 @@ class SeededDropout(nn.Module):
 class HalvingMaxPool(nn.Module):
     """Max-pool of ``(1, 2, 2)`` or ``(2, 2, 2)`` values of ``(B, C, T, H, W)``; what is left over at an odd end is dropped.
 
-    Outputs and gradients are those of ``nn.MaxPool3d`` to the bit (of equal values the first counts), which on a CPU compares
-    number by number: pairs of whole slices take half its time without gradients, two thirds with them.
+    Outputs and gradients are those of ``nn.MaxPool3d`` to the bit (of equal values the first counts). On a CPU that one compares
+    number by number. Comparing whole slices, two at a time, takes half its time without gradients and two thirds with them.
     """
 
     def __init__(self, time: int = 1) -> None:
         super().__init__()
         self.window = (time, 2, 2)
 
+    @override
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The largest value of each window."""
         if x.device.type != "cpu" or not x.is_contiguous():
@@ -97,7 +100,7 @@ class _FirstMax(torch.autograd.Function):
 
     @staticmethod
     def forward(x: torch.Tensor, window: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """What is pooled, and where in its map ``(T, H, W)`` each value was found, int64."""
+        """The pooled values, and the place of each in its map ``(T, H, W)``, int64."""
         frames, height, width = (size // 2 * 2 for size in x.shape[2:])
         left, right = x[..., :height, 0:width:2], x[..., :height, 1:width:2]
         rows, is_right = torch.maximum(left, right), right > left
@@ -147,8 +150,8 @@ def initialise(module: nn.Module, rng: torch.Generator) -> None:
     """Draws every weight of ``module``, with PyTorch's default distributions, in definition order.
 
     One number of ``rng`` is the key of all of them (`bench.nets.counter`), so that every device draws the same ones.
-    The module may be of this file's layers, or built on the meta device: there, too, nothing was drawn yet. It ends on the device
-    that `build_on` was asked for, else on the CPU.
+    The module must be made of this file's layers, or be built on the meta device: nothing was drawn yet in either. It ends on the
+    device that `build_on` was asked for, else on the CPU.
 
     Convolutions and linear layers: uniform within ``1 / sqrt(fan_in)`` for weights and biases (Kaiming with a = sqrt 5);
     recurrent layers: uniform within ``1 / sqrt(hidden)``; norms: ones and zeros.
@@ -180,7 +183,7 @@ def initialise(module: nn.Module, rng: torch.Generator) -> None:
 
 
 def _empty(layer: nn.Module, device: torch.device) -> None:
-    """Room on that device for what a layer itself holds."""
+    """Makes room on that device for the tensors that a layer itself holds."""
     if isinstance(layer, nn.RNNBase):
         layer.to_empty(device=device)  # which on a GPU also lays its weights side by side
         return

@@ -1,7 +1,7 @@
-"""How many clips a network is given at a time: as many as fit, by what a pass of one keeps; fewer after a cell ran out of memory.
+"""How many clips a network is given at a time: as many as fit into memory, and fewer after a cell ran out of it.
 
-What fits depends on the network, the shape of the clips and the device, never on what else runs: a cell that is alone sees the
-same sums as one in company.
+How many fit depends on the network, the shape of the clips and the device, never on what else runs. So a cell computes the same
+sums whether it runs alone or beside others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.core.classifier import Classifier
 
 PASS_BYTES = 4 << 30
-"""What one pass may keep for its gradient."""
+"""The most that one pass may keep for its gradient."""
 
 SHARE = 0.25
 """The part of a device's memory that it may keep, where that is less: several cells run at once."""
@@ -31,42 +31,42 @@ MICRO_BATCH = 32
 
 
 def room_on(device: torch.device) -> int:
-    """Bytes that a pass may keep there, of the memory that the device has, be it free or not."""
+    """Bytes that a pass may keep on a device; a part of all its memory, free or not."""
     on_gpu = device.type == "cuda"
-    whole = torch.cuda.get_device_properties(device).total_memory if on_gpu else psutil.virtual_memory().total
-    return min(PASS_BYTES, int(SHARE * whole))
+    memory = torch.cuda.get_device_properties(device).total_memory if on_gpu else psutil.virtual_memory().total
+    return min(PASS_BYTES, int(SHARE * memory))
 
 
-def most_that_fit(each: int, room: int) -> int:
+def clips_that_fit(each: int, room: int) -> int:
     """How many clips that keep ``each`` bytes have room; one at least."""
     return max(1, room // each)
 
 
-def kept_a_clip(network: Classifier, clip: ClipShape, device: torch.device) -> int:
+def bytes_per_clip(network: Classifier, clip: ClipShape, device: torch.device) -> int:
     """Bytes that a training pass keeps of each clip until its gradient is taken, the clip itself included; measured on two clips.
 
     Args:
-        network: is not to be used again: the pass draws its dropout and moves its running means.
+        network: must not be used again, because the pass draws its dropout and moves its running means.
         clip: shape of the clips.
         device: where the network is.
     """
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
-    kept: dict[int, int] = {}
+    own_storages = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+    sizes: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in own_storages:
+            sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     clips = torch.zeros(2, *clip.dims(), device=device)
     note(clips)
     network.train()
-    # What is noted stays in the graph, so no two have the same address, until the logits go.
+    # The graph keeps every tensor that is noted until the logits go, so no two have the same address.
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         logits = network(clips)
     del logits
-    return -(-sum(kept.values()) // 2)
+    return -(-sum(sizes.values()) // 2)
 
 
 def limit(network: Classifier, most: int | None) -> Classifier:
@@ -93,18 +93,16 @@ def parts(network: Classifier, clips: int) -> int:
     return clips if most is None or clips <= most or _mixes(network) else most
 
 
-def _in_parts(network: Classifier, whole: Callable[[torch.Tensor], torch.Tensor], clips: torch.Tensor) -> torch.Tensor:
+def _in_parts(network: Classifier, run: Callable[[torch.Tensor], torch.Tensor], clips: torch.Tensor) -> torch.Tensor:
     size = parts(network, len(clips))
     if size == len(clips):
-        return whole(clips)
+        return run(clips)
     portions = clips.split(size)  # type: ignore[no-untyped-call]
     if not torch.is_grad_enabled():
-        return torch.cat([whole(portion) for portion in portions])
+        return torch.cat([run(portion) for portion in portions])
     if not clips.requires_grad or _learns(network) or _draws(network):
-        return whole(clips)
-    return torch.cat(
-        [checkpoint(whole, portion, use_reentrant=False, preserve_rng_state=False) for portion in portions]
-    )
+        return run(clips)
+    return torch.cat([checkpoint(run, portion, use_reentrant=False, preserve_rng_state=False) for portion in portions])
 
 
 def _learns(network: Classifier) -> bool:

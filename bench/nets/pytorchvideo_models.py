@@ -1,4 +1,4 @@
-"""Networks of PyTorchVideo's model zoo as classifiers of the suite: imported with care, built from one generator."""
+"""Networks of PyTorchVideo's model zoo as classifiers of the suite, built from one generator."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, final
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from bench.api import ClipShape
 from bench.core.classifier import Classifier
@@ -38,16 +39,18 @@ class ResidualClassifier(Classifier):
         self.dropout = SeededDropout(_rate(head.dropout), rng)
         self.head = head.proj
 
+    @override
     def features(self, clips: torch.Tensor) -> torch.Tensor:
         """The maps of the last stage, flattened."""
         return self.stack(clips).flatten(1)  # type: ignore[no-any-return]
 
+    @override
     def embedding(self, clips: torch.Tensor) -> torch.Tensor:
         """The pooled maps."""
         return self.pool(self.stack(clips)).flatten(1)  # type: ignore[no-any-return]
 
+    @override
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        """Logits ``(B, classes)``."""
         return self.head(self.dropout(self.embedding(clips)))  # type: ignore[no-any-return]
 
 
@@ -67,16 +70,18 @@ class TransformerClassifier(Classifier):
         network.head = None
         self.stack = network
 
+    @override
     def features(self, clips: torch.Tensor) -> torch.Tensor:
         """The tokens of the last block, normalised and flattened."""
         return self._tokens(clips).flatten(1)
 
+    @override
     def embedding(self, clips: torch.Tensor) -> torch.Tensor:
         """The class token, ``(B, 768)``."""
         return self._tokens(clips)[:, 0]
 
+    @override
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        """Logits ``(B, classes)``."""
         return self.head(self.dropout(self.embedding(clips)))  # type: ignore[no-any-return]
 
     def _tokens(self, clips: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ from typing import final
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from bench.api import ClipShape
 from bench.core.classifier import Classifier
@@ -50,17 +51,19 @@ class FrameRecurrentNet(Classifier):
             self.head = nn.Linear(units, classes)
         initialise(self, rng)
 
+    @override
     def features(self, clips: torch.Tensor) -> torch.Tensor:
         """``(B, T * F)``: the maps of every frame, flattened."""
         return self._frames(clips).flatten(1)
 
+    @override
     def embedding(self, clips: torch.Tensor) -> torch.Tensor:
         """``(B, units)``: the outputs of the recurrent layer, averaged over time."""
         outputs: torch.Tensor = self.recurrent(self._frames(clips))[0]
         return outputs.mean(dim=1)
 
+    @override
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        """Logits ``(B, classes)``."""
         return self.head(self.embedding(clips))  # type: ignore[no-any-return]
 
     def _frames(self, clips: torch.Tensor) -> torch.Tensor:

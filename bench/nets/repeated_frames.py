@@ -1,8 +1,8 @@
-"""Convolutional stacks on clips that stand still: of the T equal frames only those are computed whose maps differ.
+"""Convolutional stacks on clips that repeat one frame: of the T equal frames only those are computed whose maps differ.
 
-Between two convolutions over time with padding, the maps of a clip that stands still differ at its two ends alone: after
-m of them (kernel 3) in the first m and the last m frames, and all between are equal. So 2m + 1 frames are enough, and three
-layers of the small network cost a quarter of what T = 16 frames cost. The results are those of the whole clip, to rounding.
+Padding over time makes the maps of such a clip differ at its two ends alone: after m convolutions (kernel 3) in the first m and
+the last m frames, and all between are equal. So 2m + 1 frames are enough, and three layers of the small network cost a quarter
+of what T = 16 frames cost. The results are those of the whole clip, to rounding.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The first convolution of a video network, three colours in and half the height and width out, with a fast gradient in the clips.
 
-What matching learns are clips, so every step needs that gradient, and PyTorch's takes two to six times the forward pass where a
-convolution has a stride and so few channels. But the pixels of one phase (even or odd row, even or odd column) are all reached
+Matching learns clips, so every step needs that gradient. PyTorch's takes two to six times the forward pass where a convolution has
+a stride and so few channels. But the pixels of one phase (even or odd row, even or odd column) are all reached
 through the same part of the kernel. So the gradient is an ordinary convolution of what comes from above to four phases of three
 colours, on the small grid, whose channels are then dealt out to the pixels: the same sums, at the speed of a forward pass.
 """
@@ -12,6 +12,7 @@ from typing import Any, final
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from bench.nets.layers import Conv3d
 
@@ -20,21 +21,21 @@ _STRIDE = (1, 2, 2)
 
 @final
 class Stem(Conv3d):
-    """``nn.Conv3d`` with stride (1, 2, 2) that keeps the length of clips. Fixed, on a CPU, its gradient in clips of even sides is fast."""
+    """``nn.Conv3d`` with stride (1, 2, 2), clips keep their length. Its gradient is fast on a CPU with fixed weights and even sides."""
 
     def __init__(self, channels: int, width: int, kernel: tuple[int, int, int]) -> None:
         time, height, across = kernel
         super().__init__(channels, width, kernel, _STRIDE, (time // 2, height // 2, across // 2))
 
+    @override
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        """See ``nn.Conv3d``."""
         even = clips.shape[3] % 2 == 0 and clips.shape[4] % 2 == 0
-        elsewhere = clips.device.type != "cpu" or clips.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
-        # Where weights are followed, too, gradients are differentiated again: there PyTorch's own are the faster ones.
-        if elsewhere or not even or not clips.requires_grad or self.weight.requires_grad:
+        unsuited = clips.device.type != "cpu" or clips.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
+        # Where weights need gradients, too, gradients are differentiated again: there PyTorch's own are faster.
+        if unsuited or not even or not clips.requires_grad or self.weight.requires_grad:
             return super().forward(clips)
-        found: torch.Tensor = _Convolution.apply(clips, self.weight, self.bias)  # type: ignore[no-untyped-call]
-        return found
+        maps: torch.Tensor = _Convolution.apply(clips, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return maps
 
 
 class _Convolution(torch.autograd.Function):

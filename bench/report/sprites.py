@@ -112,8 +112,8 @@ def real(
 
 def _named(manifest: Mapping[str, Any], registries: Registries) -> Dataset[Any] | None:
     """The dataset that a manifest names, or None where its name does not say where it lies."""
-    from bench.data.sources.standin import stand_in
     from bench.data.spec import parse_dataset
+    from bench.data.standin import stand_in
 
     try:
         name, options = manifest["dataset"]["name"], manifest["dataset"]["options"]

@@ -16,7 +16,7 @@ from bench.core.rng import generator
 from bench.data.pixels import MEAN, STD
 from bench.plugins import Registries
 from bench.results.artefacts import MANIFEST, TENSORS, load_set
-from bench.results.records import Cell, read_cell
+from bench.results.cells import Cell, read_cell
 
 _BATCH = 16
 

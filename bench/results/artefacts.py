@@ -17,6 +17,7 @@ from bench.api import LabelLoss, SyntheticSet
 from bench.core.errors import BenchError
 from bench.core.files import canonical_json, write_atomic
 from bench.plugins import Registries
+from bench.results.migrations import current_cell
 
 TENSORS = "memory.safetensors"
 MANIFEST = "manifest.json"
@@ -108,6 +109,8 @@ def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[s
         label_loss = manifest.get("label_loss", "cross-entropy")
         if label_loss not in get_args(LabelLoss):
             raise ValueError(f"no label loss {label_loss!r}")
+        if "cell" in manifest:
+            manifest["cell"] = current_cell(dict(manifest["cell"]))
     except OSError as error:
         raise BenchError(f"{folder}: no distilled set there: cannot read {MANIFEST} ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:

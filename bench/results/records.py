@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import json
 import math
 import time
@@ -19,120 +18,14 @@ from typing import Any, Literal, TypedDict
 
 from bench.api import Evaluation
 from bench.core import bitstrings as bits
-from bench.core import temporal
-from bench.core.config import Value
 from bench.core.errors import BenchError
-from bench.core.files import canonical_json, set_aside, write_atomic
-from bench.core.precision import FULL, Precision
-from bench.core.storage import PLAIN, Storage
-from bench.core.text import written
-
-SCHEMA = 1
+from bench.core.files import set_aside, write_atomic
+from bench.results.cells import SCHEMA, Cell, check_geometry, identity
+from bench.results.migrations import MIGRATIONS
 
 _ABANDONED_SECONDS = 3600.0
 
 Status = Literal["ok", "failed", "oom", "timeout", "skipped", "interrupted"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One point of the grid. Its identity is the SHA-256 of the canonical JSON of exactly these fields.
-
-    (Without those that came later where they have their defaults: cells of before there were any keep their ids.)
-
-    Attributes:
-        method, config, source: the method's name, resolved hyper-parameters and the hash of its source.
-        dataset, fingerprint: display name and data fingerprint (`ClipIndex`).
-        geometry: fields of `Geometry`.
-        profile, network, protocol: names; the protocol with its version, ``standard/1``.
-        ipc: clips per class, or None where the method does not use it.
-        setting: the temporal setting written out, ``n16-r16-k1-nearest``.
-        seed: distillation seed, or None where nothing is random.
-        judged_on: the split that evaluations test on.
-        schema: version of this layout.
-        budget: bytes that the set may take, or None where IPC is the budget. IPC is then what fits by the plan.
-        storage: how float tensors are stored (`bench.sets.coded`).
-        evaluation_network: the network that is trained on the set, where it is another one than ``network``, which methods
-            distil with; else None.
-        precision: in which number format networks compute (`bench.core.precision`).
-    """
-
-    method: str
-    config: dict[str, Value]
-    source: str
-    dataset: str
-    fingerprint: str
-    geometry: dict[str, int]
-    profile: str
-    network: str
-    protocol: str
-    ipc: int | None
-    setting: str
-    seed: int | None
-    judged_on: Literal["test", "validation"] = "test"
-    schema: int = SCHEMA
-    budget: int | None = None
-    storage: Storage = PLAIN
-    evaluation_network: str | None = None
-    precision: Precision = FULL
-
-    def id(self) -> str:
-        """64 hexadecimal digits."""
-        return _identity(vars(self))
-
-    def distillation(self) -> Cell:
-        """What its set depends on: the cell that evaluates with the network of the profile. Cells that share it share the set."""
-        return self if self.evaluation_network is None else dataclasses.replace(self, evaluation_network=None)
-
-    def judge(self) -> str:
-        """The network that is trained on the set and tested."""
-        return self.evaluation_network or self.network
-
-    def computed(self, network: str) -> str:
-        """A network's name, with the precision where that is not float32: figures of two never stand in one table."""
-        return network if self.precision == FULL else f"{network} in {self.precision}"
-
-    def title(self) -> str:
-        """What the cell is, in a line."""
-        parts = [self.method, self.dataset]
-        parts += [] if self.setting == str(temporal.dense(self.geometry["frames"])) else [self.setting]
-        parts += [written(self.budget)] if self.budget is not None else []
-        parts += [f"ipc {self.ipc}"] if self.ipc is not None and self.budget is None else []
-        parts += [self.storage] if self.storage != PLAIN else []
-        parts += [self.precision] if self.precision != FULL else []
-        parts += [f"seed {self.seed}"] if self.seed is not None else []
-        parts += [f"on {self.judged_on}"] if self.judged_on != "test" else []
-        parts += [f"by {self.evaluation_network}"] if self.evaluation_network is not None else []
-        return " · ".join(parts)
-
-
-def read_cell(fields: Any) -> Cell:
-    """The cell of these fields, as records and manifests hold them.
-
-    Raises:
-        ValueError, TypeError: a field too many or too few, of another type, or a geometry without frames.
-    """
-    import msgspec
-
-    Cell(**fields)  # no field but these
-    try:
-        cell = msgspec.convert(fields, Cell)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"cell: {error}") from error
-    _check_geometry(cell)
-    return cell
-
-
-def _check_geometry(cell: Cell) -> None:
-    if cell.geometry.get("frames", 0) < 1:
-        raise ValueError(f"cell: its geometry {cell.geometry} has no frames")
-
-
-def _identity(cell: Mapping[str, Any]) -> str:
-    """The SHA-256 of the fields of a cell, in whatever layout."""
-    later = {"budget": None, "storage": PLAIN, "evaluation_network": None, "precision": FULL}
-    identity = {name: value for name, value in cell.items() if name not in later or value != later[name]}
-    return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -259,13 +152,6 @@ class Record:
         return json.dumps(_finite(body), indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
 
 
-Migration = Callable[[dict[str, Any]], dict[str, Any]]
-"""Brings the JSON of a record from one schema version to the next; ``cell.schema`` and ``id`` follow by themselves."""
-
-MIGRATIONS: dict[int, Migration] = {}
-"""By the version that they start from. Fields that were only added need none: reading gives them their defaults."""
-
-
 class NewerSchema(ValueError):
     """A record of a later version of the suite: whole, but not to be read here."""
 
@@ -294,7 +180,7 @@ def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
         Cell(**body["cell"])  # no field but these; their types are checked below, with all else
         told = {name: body[name] for name in _FIELDS} | {name: body.get(name) for name in _LATER}
         record = msgspec.convert(told, Record)
-        _check_geometry(record.cell)
+        check_geometry(record.cell)
         if history:  # a loss that was not finite is null in JSON
             found: Any = msgspec.convert(body["history"], dict[str, list[float | None]])
             record = dataclasses.replace(record, history=found)
@@ -347,7 +233,7 @@ def _migrated(body: dict[str, Any]) -> dict[str, Any]:
         return {"id": None, **body}
     if isinstance(version, int) and version > SCHEMA:
         raise NewerSchema(f"schema {version}, this version of the suite reads up to {SCHEMA}")
-    if body.get("id") != _identity(body["cell"]):
+    if body.get("id") != identity(body["cell"]):
         raise ValueError("its id does not match its contents")
     while version != SCHEMA:
         if version not in MIGRATIONS:
@@ -355,7 +241,7 @@ def _migrated(body: dict[str, Any]) -> dict[str, Any]:
         body = MIGRATIONS[version](body)
         version += 1
     cell = {**body["cell"], "schema": SCHEMA}
-    return {**body, "cell": cell, "id": _identity(cell)}
+    return {**body, "cell": cell, "id": identity(cell)}
 
 
 def _finite(value: Any) -> Any:
@@ -381,6 +267,11 @@ def _check(evaluation: Evaluation) -> None:
     clips = evaluation.correct_clips
     if clips and bits.count(clips, evaluation.tested()) != evaluation.correct():
         raise ValueError("not a record: its test clips are not the ones that its confusion matrix counts")
+
+
+def _ended(record: Record) -> str:
+    """When the cell ended, in a form that sorts by time; the empty string where a record does not say."""
+    return str(record.provenance.get("ended", ""))
 
 
 class RecordStore:
@@ -415,16 +306,26 @@ class RecordStore:
     def all(self, on_bad: Any = None, history: bool = True) -> Iterator[Record]:
         """Every readable record, in file-name order; unreadable ones go to ``on_bad(path, reason)`` and are left out.
 
+        Those of older schema versions come last. Where several of them have become one cell, the newest stands for it.
+
         ``history``: see `from_json`.
         """
-        if not self.folder.is_dir():
-            return
-        for path in sorted(self.folder.glob("*.json"), key=lambda path: path.name):
+        older: dict[str, Record] = {}
+        for path in self._files():
             try:
-                yield self._load(path, history)
+                record = self._load(path, history)
             except (OSError, ValueError) as error:
                 if on_bad is not None:
                     on_bad(path, str(error))
+                continue
+            if path.stem == record.id:
+                yield record
+            elif record.id not in older or _ended(record) > _ended(older[record.id]):
+                older[record.id] = record
+        yield from (record for cell_id, record in older.items() if not self.path(cell_id).exists())
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.json"), key=lambda path: path.name) if self.folder.is_dir() else []
 
     def repair(self, tell: Callable[[str], None]) -> None:
         """Sets damaged records aside and rewrites those of older schema versions; for a run, before it begins.
@@ -440,17 +341,39 @@ class RecordStore:
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
                     left.unlink()
-        for path in sorted(self.folder.glob("*.json")):
+        older: list[tuple[Path, Record]] = []
+        for path in self._files():
             try:
                 record = self._load(path)
                 if path.stem != record.id:
-                    self.write(record)
-                    path.unlink()
-                    tell(f"record {path.name}: brought to schema {SCHEMA}, now {record.id}.json")
+                    older.append((path, record))
             except (OSError, NewerSchema, BenchError) as error:
                 tell(f"record {path.name} is left out: {error}")
             except ValueError as error:
                 tell(f"record {path.name} cannot be trusted ({error}); it is now {set_aside(path).name}")
+        for path, record in sorted(older, key=lambda pair: _ended(pair[1]), reverse=True):
+            try:
+                tell(self._bring_up(path, record))
+            except (OSError, BenchError) as error:
+                tell(f"record {path.name} is left out: {error}")
+
+    def _bring_up(self, path: Path, record: Record) -> str:
+        """Rewrites a record of an older schema version, its set with it; what was done, in a sentence.
+
+        Raises:
+            OSError, BenchError: a file cannot be written.
+        """
+        if self.path(record.id).exists():
+            path.replace(path.with_suffix(".json.older"))
+            return f"record {path.name}: a newer record of the same cell is there; it is now {path.stem}.json.older"
+        stored = json.loads(path.read_bytes())["set"]
+        if stored is not None and record.set is not None and record.set.artefact not in (None, stored["artefact"]):
+            folder = self.out / "artefacts" / str(stored["artefact"])
+            with contextlib.suppress(OSError):  # the set may be gone, or brought up with another record
+                folder.replace(folder.with_name(str(record.set.artefact)))
+        self.write(record)
+        path.unlink()
+        return f"record {path.name}: brought to schema {SCHEMA}, now {record.id}.json"
 
     def _load(self, path: Path, history: bool = True) -> Record:
         """The record in a file that is named after it.

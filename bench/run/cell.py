@@ -32,12 +32,11 @@ from bench.judging.evaluate import _layout, evaluate_set
 from bench.judging.frozen import FrozenSet
 from bench.nets.builder import Builder
 from bench.nets.microbatch import MICRO_BATCH
-from bench.nets.replay import replays_on
 from bench.plugins import Registries
-from bench.profiles import PROFILES
 from bench.results import test_clips as tested
 from bench.results.artefacts import load_meta, load_set, save_set
-from bench.results.records import Cell, Motion, PhaseCost, Record, RecordStore, SetReport, Status, total
+from bench.results.cells import Cell
+from bench.results.records import Motion, PhaseCost, Record, RecordStore, SetReport, Status, total
 from bench.run import task as tasks
 from bench.run.checkpoints import FileCheckpoints, once
 from bench.run.checks import check_budget, check_set
@@ -139,7 +138,10 @@ def _free(device: torch.device) -> None:
 
 
 def _origins(planned: PlannedCell, registries: Registries) -> dict[str, str]:
-    """Where each part comes from: a module, ``package version``, or the name of a ``--plugin`` file, without its folder."""
+    """Where each part comes from: a module, ``package version``, or the name of a ``--plugin`` file, without its folder.
+
+    ``source`` is the digest of the method's source.
+    """
     cell = planned.cell
     parts: tuple[tuple[str, Registry[Any], str], ...] = (
         ("method", registries.methods, cell.method),
@@ -148,7 +150,8 @@ def _origins(planned: PlannedCell, registries: Registries) -> dict[str, str]:
         ("protocol", registries.protocols, cell.protocol.partition("/")[0]),
     )
     known = [(kind, registry.origin(name).where) for kind, registry, name in parts if name in registry.names()]
-    return {kind: Path(where).name if where.endswith(".py") else where for kind, where in known}
+    origins = {kind: Path(where).name if where.endswith(".py") else where for kind, where in known}
+    return {**origins, "source": registries.methods.origin(cell.method).source}
 
 
 def _classify(error: BaseException) -> tuple[Status, str]:
@@ -201,8 +204,7 @@ class _CellRun:
         self.motion: Motion | None = None
         self.retried = retried or _read_json(self.checkpoints / "retried.json")
         self.most_clips: int | None = None if self.retried is None else MICRO_BATCH
-        replays = replays_on(self.device, context.cache, self.say)
-        self.builder = Builder(self.device, self.cell.precision, replays, self.most_clips, self.say)
+        self.builder = Builder(self.device, self.cell.precision, self.most_clips, self.say)
 
     def attempt(self) -> tuple[Status, str]:
         """Carries the cell out; how it ended, and why."""
@@ -348,7 +350,7 @@ class _CellRun:
         clip = self.planned.geometry.shape()
         task = CellTask(
             self.distillation, store, split, clip, self.planned.setting, network,
-            self.registries.networks.get(PROFILES[self.cell.profile].frame_network)(), protocol, self.builder, state,
+            self.registries.networks.get(self.registries.profiles.get(self.cell.profile).frame_network)(), protocol, self.builder, state,
             self.context.cache, self.reporter, self.journal,
         )  # fmt: skip
         meter = PhaseMeter(self.device, self.journal.distil)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 from bench.api import Geometry, Method, Workload
 from bench.core import config, temporal
 from bench.core.errors import BenchError
+from bench.nets.flops import flops
 from bench.results.records import PhaseCost, Record
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _recorded_work(record: Record, registries: Registries) -> Work:
     setting = temporal.parse(cell.setting, geometry.frames)
     clip, classes = geometry.shape(), int(data["classes"])
     work = Workload(classes, int(data["train"]), cell.ipc or 1, clip, setting, geometry.views)
-    learning, judging = (registries.networks.get(name)().flops(classes, clip) for name in (cell.network, cell.judge()))
+    learning, judging = (flops(registries.networks.get(name)(), classes, clip) for name in (cell.network, cell.judge()))
     return passes(method, work, protocol, int(data["test"])).times(learning, judging)
 
 

@@ -17,9 +17,9 @@ from bench.core.precision import FULL, Precision
 from bench.core.storage import PLAIN, Storage
 from bench.data.clip_table import number, per_class
 from bench.distill.fitting import does_not_fit, largest
+from bench.nets.flops import flops
 from bench.plugins import Registries
-from bench.profiles import PROFILES
-from bench.results.records import Cell
+from bench.results.cells import Cell
 from bench.run.budget import needed_bytes, stores_float32
 from bench.run.work import Work, passes
 
@@ -164,7 +164,7 @@ def _grounds(request: Request, registries: Registries, mistakes: Mistakes) -> li
         )
     found: list[_Ground] = []
     for dataset in request.datasets:
-        profile = _judged_by(PROFILES[request.profile or dataset.default_profile], request.protocol)
+        profile = _judged_by(registries.profiles.get(request.profile or dataset.default_profile), request.protocol)
         geometry = mistakes.attempt(dataset.geometry, profile.geometry)
         if geometry is None:
             continue
@@ -174,7 +174,7 @@ def _grounds(request: Request, registries: Registries, mistakes: Mistakes) -> li
             mistakes.attempt(check_tested, index, request.judged_on)
             found.append((dataset, profile, geometry, index, settings))
     if not request.datasets:  # all of them were wrong; the rest is looked at as on clips of the profile
-        profile = PROFILES[request.profile or Dataset.default_profile]
+        profile = registries.profiles.get(request.profile or Dataset.default_profile)
         _settings(request, registries, profile.name, "", profile.geometry.frames, mistakes)
     mistakes.tell()
     return found
@@ -241,7 +241,7 @@ def variant(
     cell = planned.cell
     config_type = registries.methods.get(cell.method).Config
     built: Any = config.build(config_type, {**cell.config, **values}, cell.method)
-    profile = _judged_by(PROFILES[cell.profile], cell.protocol.partition("/")[0])
+    profile = _judged_by(registries.profiles.get(cell.profile), cell.protocol.partition("/")[0])
     return _planned(
         registries, planned.dataset, planned.index, planned.geometry, profile, planned.setting,
         _Size(cell.ipc or 1, cell.budget, cell.storage), cell.method, built, seed or 0, judged_on, cell.precision,
@@ -297,8 +297,8 @@ def _planned(
         declined, needed = does_not_fit(name, needed, size.budget), 0
     cell = Cell(
         method=name,
+        version=method_type.version,
         config=config.as_dict(values),
-        source=registries.methods.origin(name).source,
         dataset=index.dataset,
         fingerprint=index.fingerprint,
         geometry=dataclasses.asdict(geometry),
@@ -313,10 +313,15 @@ def _planned(
         storage=size.storage,
         evaluation_network=net,
         precision=precision,
-    )
-    passing = Work() if declined else passes(method, work, protocol, test)
-    classes = len(index.classes)
-    operations = passing.times(network.flops(classes, clip), judge.flops(classes, clip))
+        plugins=registries.meanings(
+            method=name, network=profile.network, frame_network=profile.frame_network, evaluation_network=net,
+            protocol=profile.protocol,
+        ),
+    )  # fmt: skip
+    passing = operations = Work()
+    if declined is None:
+        passing, classes = passes(method, work, protocol, test), len(index.classes)
+        operations = passing.times(flops(network, classes, clip), flops(judge, classes, clip))
     planned = PlannedCell(
         cell=cell,
         dataset=dataset,
@@ -340,7 +345,7 @@ def _workload(
 
 
 def _sizes(index: ClipIndex, judged_on: str) -> tuple[int, int]:
-    train = index.train
+    train = number(index.clips, "train")
     if judged_on == "test":
         return train, len(index.clips) - train
     return train - train // 5, train // 5

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -20,10 +19,11 @@ from bench.core import rng as named
 from bench.core.config import Value
 from bench.core.files import canonical_json
 from bench.core.precision import FULL
+from bench.core.source import code_identity
 from bench.core.temporal import TemporalSetting
 from bench.data.pixels import SplitClips, normalise
-from bench.plugins import source_hash
-from bench.results.records import Cell, PhaseCost
+from bench.results.cells import Cell
+from bench.results.records import PhaseCost
 from bench.run.checkpoints import FileCheckpoints
 from bench.run.costs import PhaseMeter
 from bench.run.upstream import PassingArtefact, has_room, open_or_make
@@ -198,7 +198,7 @@ class CellTask(Task):
         key = {
             "what": what.name,
             "settings": dict(what.key()),
-            "source": source_hash(sys.modules[type(what).__module__]),
+            "code": code_identity(type(what)),
             "data": self._digest,
             "split": self._split,
             "networks": [self._network.name, self._frame_network.name],

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
@@ -47,18 +48,18 @@ class AdaptiveSet(SyntheticSet):
         self._row = stored_at.flatten().long().cumsum(0).view(stored_at.shape) - 1
 
     @classmethod
+    @override
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
-        """See `SyntheticSet`."""
         return cls(tensors["frames"], tensors["stored_at"], labels)
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The frames and where they stand."""
         return {"frames": self.frames, "stored_at": self.stored_at}
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """Whole clips."""
         index = index.to(self.frames.device)
         row = self._row[index]
         before = self.frames[row.gather(1, self._left[index])]
@@ -87,14 +88,16 @@ class GrowingSet(UnarchivedSet):
         self._stored[:, [0, -1]] = True
         self._gradient = torch.zeros_like(self.clips)
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Room for all frames."""
         return {"clips": self.clips}
 
+    @override
     def buffers(self) -> dict[str, torch.Tensor]:
         """Which frames are stored, the running gradient, the updates done."""
         return {"stored": self._stored, "gradient": self._gradient, "done": self._done}
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Whole clips; the gradient that comes back to them is remembered."""
         index = index.to(self.clips.device)
@@ -106,8 +109,9 @@ class GrowingSet(UnarchivedSet):
             mixed.register_hook(lambda gradient: self._observe(index, gradient.detach()))  # type: ignore[no-untyped-call]
         return mixed
 
+    @override
     def updated(self) -> None:
-        """After an update: inserts frames where one of the checks is due."""
+        """Inserts frames after an update where a check is due."""
         self._done += 1
         done, every = int(self._done), max(1, self._updates // CHECKS)
         if WARM_UP * self._updates < done <= (1 - COOL_DOWN) * self._updates and done % every == 0:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
@@ -21,7 +22,7 @@ _SAVED = 2  # float32 numbers that scale and offset take: shorter tensors gain n
 
 @final
 class CodedSet(SyntheticSet):
-    """A set of which the coded tensors are stored, and which renders what they decode to: what coding loses is seen in training.
+    """A set that stores coded tensors and renders what they decode to, so that training sees what coding loses.
 
     Attributes:
         storage: ``float16`` or ``uint8``.
@@ -58,26 +59,28 @@ class CodedSet(SyntheticSet):
         self.inner = kind.restore(decoded, self.labels, options)
 
     @classmethod
+    @override
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
-        """See `SyntheticSet`."""
         kinds = {kind.name: kind for kind in SyntheticSet.__subclasses__() if hasattr(kind, "name")}
         rest = {name.removeprefix(_INNER): value for name, value in options.items() if name.startswith(_INNER)}
         coded = {name.removeprefix(_INNER): tensor for name, tensor in tensors.items()}
         return cls(coded, labels, kinds[str(options["kind"])], rest, options["storage"])  # type: ignore[arg-type]  # checked there
 
+    @override
     def options(self) -> dict[str, Value]:
         """The codec, the kind of the inner set, and its options."""
         inner = {_INNER + name: value for name, value in self._options.items()}
         return {"storage": self.storage, "kind": self.inner.name, **inner}
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
         """The coded tensors, and of uint8 ones scale and offset, ``(2,)`` float32."""
         return self._coded
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """What the inner set renders."""
         return self.inner.render(index, rng)
 
 
@@ -133,14 +136,16 @@ def decode(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def loss_of(plain: SyntheticSet, stored: SyntheticSet, batch: int = 64) -> dict[str, float]:
     """How far the rendered clips of a set are from those of its coded form: ``max`` and ``rms``, in network units.
 
-    Both draw the same, where they render at random.
+    Where they render at random, both draw the same.
     """
     most, squares, count = 0.0, 0.0, 0
     with torch.no_grad():
         for number, start in enumerate(range(0, len(plain), batch)):
             index = torch.arange(start, min(start + batch, len(plain)))
-            one, other = (each.render(index, generator("storage loss", number)) for each in (plain, stored))
-            apart = (one - other).double()
+            plain_clips, stored_clips = (
+                each.render(index, generator("storage loss", number)) for each in (plain, stored)
+            )
+            apart = (plain_clips - stored_clips).double()
             most = max(most, float(apart.abs().max()))
             squares += float(apart.square().sum())
             count += apart.numel()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
@@ -27,16 +28,17 @@ class DenseSet(SyntheticSet):
         self.labels = labels
 
     @classmethod
+    @override
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
-        """See `SyntheticSet`."""
         return cls(tensors["clips"], labels)
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The clips."""
         return {"clips": self.clips}
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """The clips as they are; uint8 ones are normalised."""
         clips = self.clips[index.to(self.clips.device)]

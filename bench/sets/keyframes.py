@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
 from bench.core.errors import BenchError
-from bench.core.repeated_frames import hold
+from bench.core.repeated_frames import repeat_frame
 from bench.core.temporal import Interpolation, TemporalSetting
 
 
@@ -30,16 +31,16 @@ def sources(stored: int, frames: int, interpolation: Interpolation) -> tuple[lis
     """From which stored frames each rendered frame comes: ``(left, right, weight of right)``, each of length ``frames``.
 
     ``nearest``: frame t shows stored frame ``floor(t * stored / frames)``, so each is held for an equal time.
-    ``linear``: stored frames stand evenly from time 0 to time ``frames - 1``, both included; between two of them pixels are
-    mixed in proportion. A single stored frame stands all the time.
+    ``linear``: stored frames are spread evenly from time 0 to time ``frames - 1``, both included; between two of them pixels are
+    mixed in proportion. A single stored frame is shown all the time.
     """
     if interpolation == "nearest" or stored == 1:
         left = [t * stored // frames for t in range(frames)]
         return left, left, [0.0] * frames
     # In whole numbers, so that a frame that falls on a stored one is that one to the bit.
     cuts = [divmod(t * (stored - 1), frames - 1) for t in range(frames)]
-    left = [whole for whole, _ in cuts]
-    return left, [min(whole + 1, stored - 1) for whole in left], [rest / (frames - 1) for _, rest in cuts]
+    left = [before for before, _ in cuts]
+    return left, [min(before + 1, stored - 1) for before in left], [past / (frames - 1) for _, past in cuts]
 
 
 def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation, segments: int = 1) -> torch.Tensor:
@@ -49,42 +50,42 @@ def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation, segm
     (not-a-knot ends: what moves as a polynomial of up to third degree is exact). With ``segments`` the stored frames are those
     of consecutive segments, each expanded by itself.
 
-    Differentiable; as many frames as asked for come back as they are, to the bit. One stored frame is held, without a copy.
+    Differentiable. If all frames are stored, they come back as they are, to the bit. A single one is repeated without a copy.
     """
     if segments > 1:
         batch, channels, count, height, width = stored.shape
         parts = (
             stored.reshape(batch, channels, segments, count // segments, height, width).transpose(1, 2).flatten(0, 1)
         )
-        whole = expand(parts, frames // segments, interpolation)
-        whole = whole.view(batch, segments, channels, frames // segments, height, width)
-        return whole.transpose(1, 2).flatten(2, 3)
+        expanded = expand(parts, frames // segments, interpolation)
+        expanded = expanded.view(batch, segments, channels, frames // segments, height, width)
+        return expanded.transpose(1, 2).flatten(2, 3)
     if stored.shape[2] == 1:
-        return hold(stored, frames)
+        return repeat_frame(stored, frames)
     if stored.shape[2] == frames:
         return stored
     if interpolation == "nearest":
         left, _, _ = sources(stored.shape[2], frames, interpolation)
         return stored.index_select(2, torch.tensor(left, device=stored.device))
-    # As a matrix product: a sixth of what taking two frames and mixing them costs, there and back.
+    # As a matrix product, forward and backward cost a sixth of taking two frames and mixing them.
     mixing = weights(stored.shape[2], frames, interpolation).to(stored)
     return torch.matmul(mixing, stored.flatten(3)).view(*stored.shape[:2], frames, *stored.shape[3:])
 
 
 @functools.cache
 def weights(stored: int, frames: int, interpolation: Interpolation) -> torch.Tensor:
-    """What each stored frame counts in each frame of the clip, ``(frames, stored)`` float64; rows add up to 1."""
+    """The weight of each stored frame in each frame of the clip, ``(frames, stored)`` float64; rows add up to 1."""
     if interpolation == "cubic":
-        import numpy as np  # here: plans and lists, which load this module, do without it
+        import numpy as np  # not at the top: plans and lists load this module and need no numpy
         from scipy.interpolate import CubicSpline
 
         knots = np.linspace(0, frames - 1, stored)
         return torch.from_numpy(CubicSpline(knots, np.eye(stored))(np.arange(frames)))
-    found = torch.zeros(frames, stored, dtype=torch.float64)
+    mixing = torch.zeros(frames, stored, dtype=torch.float64)
     for frame, (left, right, weight) in enumerate(zip(*sources(stored, frames, interpolation), strict=True)):
-        found[frame, left] += 1 - weight
-        found[frame, right] += weight
-    return found
+        mixing[frame, left] += 1 - weight
+        mixing[frame, right] += weight
+    return mixing
 
 
 def known_frames(clips: torch.Tensor, setting: TemporalSetting) -> torch.Tensor:
@@ -156,23 +157,25 @@ class KeyframeSet(SyntheticSet):
         self.segments = segments
 
     @classmethod
+    @override
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
-        """See `SyntheticSet`."""
         total, interpolation, segments = options["frames"], options["interpolation"], options["segments"]
         if not isinstance(total, int) or not isinstance(segments, int):
             raise TypeError(f"frames and segments are {total!r} and {segments!r}, not whole numbers")
         return cls(tensors["frames"], labels, total, interpolation, segments)  # type: ignore[arg-type]  # checked there
 
+    @override
     def options(self) -> dict[str, Value]:
         """T, the interpolation and the segments."""
         return {"frames": self.total, "interpolation": self.interpolation, "segments": self.segments}
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The stored frames."""
         return {"frames": self.frames}
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Whole clips; uint8 frames are normalised before they are expanded."""
         frames = self.frames[index.to(self.frames.device)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 import torch
+from typing_extensions import override
 
 from bench.sets.transient import UnarchivedSet
 
@@ -22,15 +23,17 @@ class RealSet(UnarchivedSet):
         self.clips = clips
         self.labels = clips.labels
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
         """The uint8 pixels, as a tensor without memory: they are counted, not copied."""
         shape = (len(self.clips), *self.clips.store.clips.shape[1:])
         return {"clips": torch.empty(shape, dtype=torch.uint8, device="meta")}
 
+    @override
     def streamed(self) -> bool:
-        """As the clips are."""
         return self.clips.streamed()
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Normalised clips, one random window each."""
         from bench.data.pixels import normalise

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Literal, final
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
-from bench.core.repeated_frames import hold
+from bench.core.repeated_frames import repeat_frame
 from bench.core.temporal import Interpolation
 from bench.sets.keyframes import expand
 
@@ -55,10 +56,10 @@ class StaticDynamicSet(SyntheticSet):
         self.interpolation: Interpolation = interpolation
 
     @classmethod
+    @override
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
-        """See `SyntheticSet`."""
         hallucinator = None
         if "hallucinator.weight" in tensors:
             hallucinator = tensors["hallucinator.weight"], tensors["hallucinator.bias"]
@@ -69,24 +70,26 @@ class StaticDynamicSet(SyntheticSet):
         how = options.get("interpolation", "nearest")
         return cls(labels, frames, mode, tensors.get("static"), tensors.get("dynamic"), hallucinator, how)  # type: ignore[arg-type]  # `expand` checks it
 
+    @override
     def options(self) -> dict[str, Value]:
         """Clip length, mode and interpolation."""
         return {"frames": self.frames, "mode": self.mode, "interpolation": self.interpolation}
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The memories and the hallucinator."""
         memories = {"static": self.static, "dynamic": self.dynamic}
         stored = {name: tensor for name, tensor in memories.items() if tensor is not None}
         if self.hallucinator is not None:
             stored["hallucinator.weight"], stored["hallucinator.bias"] = self.hallucinator
         return stored
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips, each of a random one of its static and a random one of its dynamic memories."""
         still = None if self.static is None else _one_of_each(self.static, index, rng).unsqueeze(2)  # (B, 3, 1, H, W)
         if self.dynamic is None:
             assert still is not None
-            return hold(still, self.frames)
+            return repeat_frame(still, self.frames)
         moving = _one_of_each(self.dynamic, index, rng)  # (B, 1, n, H, W)
         if self.hallucinator is not None:
             clips = hallucinated(still, moving, *self.hallucinator, self.mode)
@@ -94,7 +97,9 @@ class StaticDynamicSet(SyntheticSet):
             clips = moving
         else:
             clips = (
-                torch.cat([hold(still, moving.shape[2]), moving], dim=1) if self.mode == "concat" else still + moving
+                torch.cat([repeat_frame(still, moving.shape[2]), moving], dim=1)
+                if self.mode == "concat"
+                else still + moving
             )
         return expand(clips, self.frames, self.interpolation)
 
@@ -116,9 +121,9 @@ def hallucinated(
     # A convolution of channels side by side is the sum of theirs. What it makes of an image that is shown all the time differs
     # in the first and the last frame alone, so three frames stand for all.
     frames = moving.shape[2]
-    part = _convolved(hold(still, min(frames, 3)), weight[:, :-1], bias)
+    part = _convolved(repeat_frame(still, min(frames, 3)), weight[:, :-1], bias)
     if frames > 3:
-        part = torch.cat([part[:, :, :1], hold(part[:, :, 1:2], frames - 2), part[:, :, 2:]], dim=2)
+        part = torch.cat([part[:, :, :1], repeat_frame(part[:, :, 1:2], frames - 2), part[:, :, 2:]], dim=2)
     return part + _convolved(moving, weight[:, -1:], None)
 
 

@@ -1,10 +1,11 @@
-"""Sets that exist only while they are used: nothing new is stored, so nothing is archived."""
+"""Sets that exist only while they are used. They store nothing new, so nothing is archived."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
@@ -12,15 +13,16 @@ from bench.core.errors import BenchError
 
 
 class UnarchivedSet(SyntheticSet):
-    """A set that refers to what is kept elsewhere, or that ends as another one."""
+    """A set that refers to data kept elsewhere, or that becomes another set in the end."""
 
     archived = False
 
     @classmethod
+    @override
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
-        """Never.
+        """Does not restore anything.
 
         Raises:
             BenchError: always.

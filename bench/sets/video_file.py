@@ -1,4 +1,4 @@
-"""Real clips in one video file, one after another: what is stored is the file."""
+"""Real clips one after another in one video file, which is what is stored."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, final
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
@@ -17,7 +18,7 @@ from bench.core.errors import BenchError
 
 Codec = Literal["h264", "av1"]
 
-# Elementary streams, which any player reads: a container's index would take more than these small pictures do.
+# Elementary streams, which any player reads. A container's index would take more bytes than these small pictures.
 _FORMATS: dict[str, str] = {"h264": "h264", "av1": "obu"}
 _ENCODERS: dict[str, str] = {"h264": "libx264", "av1": "libsvtav1"}
 _LEAST = 16  # pixels: one macroblock
@@ -52,24 +53,25 @@ class VideoFileSet(SyntheticSet):
         self.codec: Codec = codec
 
     @classmethod
+    @override
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
-        """See `SyntheticSet`."""
         frames, height, width = (int(options[name]) for name in ("frames", "height", "width"))  # type: ignore[arg-type]
         return cls(tensors["file"], labels, (frames, height, width), options["codec"])  # type: ignore[arg-type]  # checked there
 
+    @override
     def options(self) -> dict[str, Value]:
         """The codec and the shape of a clip."""
         frames, height, width = self.shape
         return {"codec": self.codec, "frames": frames, "height": height, "width": width}
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The file."""
         return {"file": self.file}
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """The decoded clips, normalised."""
         from bench.data.pixels import normalise
 
         return normalise(self._clips[index.to(self._clips.device)])
@@ -125,7 +127,7 @@ def encoded(clips: torch.Tensor, codec: Codec, crf: int) -> bytes:
 
 @contextlib.contextmanager
 def _ordinary_priority() -> Iterator[None]:
-    """Undoes what SVT-AV1 does to a process of the superuser: it leaves it with real-time priority, ahead of all others."""
+    """Undoes what SVT-AV1 does to a process of the superuser: it gives it real-time priority, ahead of all others."""
     if not hasattr(os, "sched_getscheduler"):
         yield
         return
@@ -148,16 +150,16 @@ def decoded(data: bytes, count: int, shape: tuple[int, int, int], codec: Codec) 
 
     frames, height, width = shape
     pixels = np.empty((count * frames, height, width, 3), np.uint8)
-    found = 0
+    count_decoded = 0
     try:
         with av.open(io.BytesIO(data), "r", format=_FORMATS[codec]) as container:
             container.streams.video[0].codec_context.thread_count = 1
             for frame in container.decode(video=0):
-                if found < len(pixels):
-                    pixels[found] = frame.to_ndarray(format="rgb24")[:height, :width]
-                found += 1
+                if count_decoded < len(pixels):
+                    pixels[count_decoded] = frame.to_ndarray(format="rgb24")[:height, :width]
+                count_decoded += 1
     except (av.error.FFmpegError, ValueError, IndexError) as error:
         raise BenchError(f"the video file does not decode: {error}") from error
-    if found != len(pixels):
-        raise BenchError(f"the video file holds {found} frames; {count} clips of {frames} need {len(pixels)}")
+    if count_decoded != len(pixels):
+        raise BenchError(f"the video file holds {count_decoded} frames; {count} clips of {frames} need {len(pixels)}")
     return torch.from_numpy(pixels).view(count, frames, height, width, 3).permute(0, 4, 1, 2, 3)

@@ -19,7 +19,8 @@ from bench.core.files import canonical_json
 from bench.core.storage import PLAIN
 from bench.core.temporal import parse, presets
 from bench.core.text import written as written_bytes
-from bench.results.records import Cell, Record
+from bench.results.cells import Cell
+from bench.results.records import Record
 from bench.tables import stats
 from bench.tables.comparisons import PairedTest, compare, untestable
 from bench.tables.ddranking import RelativeScores, relative_scores
@@ -522,11 +523,16 @@ def _variants(records: Sequence[Record]) -> list[_Variant]:
         written = repr(config)
         if written not in spelled:
             spelled[written] = canonical_json(config)
-        found[cell.method, spelled[written], cell.source, cell.ipc is None][cell.seed] = record
+        found[cell.method, spelled[written], _source(record), cell.ipc is None][cell.seed] = record
     return [
         _Variant(method, json.loads(config), source, reference, dict(sorted(by_seed.items(), key=_seed_order)))
         for (method, config, source, reference), by_seed in sorted(found.items())
     ]
+
+
+def _source(record: Record) -> str:
+    """What tells states of a method's code of one version apart: of a plugin part of the cell, else provenance."""
+    return record.cell.plugins.get("method") or str(record.provenance.get("source", ""))
 
 
 def _whole_data(entries: Sequence[_Entry]) -> list[_Entry]:

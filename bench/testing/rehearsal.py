@@ -45,7 +45,7 @@ from bench.judging.final_epoch import FinalEpoch
 from bench.nets.builder import Builder
 from bench.plugins import Registries
 from bench.results.artefacts import load_set, load_tensors, save_tensors
-from bench.results.records import Cell
+from bench.results.cells import Cell
 from bench.run.journal import load_journal
 from bench.run.plan import resolve_config
 from bench.run.task import CellTask
@@ -170,7 +170,7 @@ class Rehearsal:
         store = store or self.store
         frames = store.clips.shape[2]
         cell = Cell(
-            self.name, {}, "", "tiny", "", {"frames": frames}, PROFILE, _NETWORK, "rehearsal/1", ipc, setting, seed,
+            self.name, 1, {}, "tiny", "", {"frames": frames}, PROFILE, _NETWORK, "rehearsal/1", ipc, setting, seed,
             budget=budget,
         )  # fmt: skip
         return CellTask(

@@ -6,7 +6,6 @@ import pytest
 
 from bench import plugins
 from bench.core.temporal import parse_all, presets
-from bench.profiles import PROFILES
 
 KINDS = ("methods", "datasets", "networks", "protocols", "profiles", "settings")
 
@@ -30,7 +29,7 @@ def test_everything_there_is_is_listed(bench_main):
     assert tuple(listed) == KINDS
     for kind in ("methods", "datasets", "networks", "protocols"):
         assert listed[kind] == list(getattr(registries, kind).names())
-    assert listed["profiles"] == list(PROFILES)
+    assert listed["profiles"] == ["quick", "paper"]
     header, *settings = listed["settings"]
     assert header == "name"
     assert settings[: len(presets(16))] == list(presets(16))

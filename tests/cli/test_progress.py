@@ -17,14 +17,13 @@ from bench.cli.progress import (
     remaining_seconds,
 )
 from bench.core.text import duration
-from bench.results.records import Cell, Record
+from bench.results.cells import Cell
+from bench.results.records import Record
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 
 
 def record(method="dm", seed=0, status="ok", reason="", dataset="shapes-mixed", correct=(27, 28)):
-    cell = Cell(
-        method, {}, "a" * 64, dataset, "f" * 64, {"frames": 8}, "quick", "net", "quick/1", 1, "n8-r8-k1-nearest", seed
-    )
+    cell = Cell(method, 1, {}, dataset, "f" * 64, {"frames": 8}, "quick", "net", "quick/1", 1, "n8-r8-k1-nearest", seed)
     evaluations = [
         Evaluation(k, ((right, 0), (100 - right, 0)), None, 1.0, True, 0.1, 9) for k, right in enumerate(correct)
     ]

@@ -76,7 +76,7 @@ def statuses(out):
         ("--seeds 2-0", "--seeds: '2-0'"),
         ("--settings dens", "--settings: 'dens' is no temporal setting; valid: taxonomy, dense, keyframes-2"),
         ("--settings n9-r4-k1-nearest", "--settings: 'n9-r4-k1-nearest' does not fit clips of 4 frames"),
-        ("--profile slow", "argument --profile: invalid choice: 'slow'"),
+        ("--profile slow", "unknown profile 'slow' (valid: paper, quick"),
         ("--protocol wang2025", "unknown protocol 'wang2025'; did you mean wang2024"),
         ("--set dm.lr=1", "--set: dm is not among the methods to run (tiny-noise)"),
         ("--set tiny-noise.lr=1", "--set tiny-noise: no field 'lr'; fields: none"),

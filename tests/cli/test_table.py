@@ -14,7 +14,8 @@ import pytest
 from bench.api import Evaluation
 from bench.cli import table
 from bench.core.errors import BenchError
-from bench.results.records import Cell, Record, RecordStore, SetReport
+from bench.results.cells import Cell
+from bench.results.records import Record, RecordStore, SetReport
 from bench.tables.formats import BY, FORMATS, render
 from bench.tables.leaderboard import leaderboards
 from bench.tables.picture import picture
@@ -23,7 +24,7 @@ from bench.tables.published import COLUMNS, read
 
 def record(method, correct, ipc=1):
     cell = Cell(
-        method, {}, "a" * 64, "shapes-mixed", "f" * 64, {"frames": 8}, "quick", "convnet3d-small", "quick/1", ipc,
+        method, 1, {}, "shapes-mixed", "f" * 64, {"frames": 8}, "quick", "convnet3d-small", "quick/1", ipc,
         "n8-r8-k1-nearest", 0,
     )  # fmt: skip
     confusion = ((correct, 50 - correct), (50 - correct, correct))

@@ -8,13 +8,14 @@ import pytest
 
 from bench.api import Evaluation
 from bench.cli.tensorboard import TensorBoardLog, run_name
-from bench.results.records import Cell, Record, RecordStore
+from bench.results.cells import Cell
+from bench.results.records import Record, RecordStore
 from bench.run.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 
 pytest.importorskip("tensorboard")
 
 CELL = Cell(
-    "dm", {"lr": 3.0}, "a" * 64, "shapes-mixed", "f" * 64, {"frames": 8}, "quick", "convnet3d-small", "quick/1", 1,
+    "dm", 1, {"lr": 3.0}, "shapes-mixed", "f" * 64, {"frames": 8}, "quick", "convnet3d-small", "quick/1", 1,
     "n8-r8-k1-nearest", 0,
 )  # fmt: skip
 

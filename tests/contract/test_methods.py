@@ -12,7 +12,7 @@ import torch
 import bench.run.task
 from bench import plugins
 from bench.core.reporter import Reporter
-from bench.plugins import PLUGIN_PACKAGES
+from bench.core.source import METHOD_PACKAGES
 from bench.run.cell import run_cell
 from bench.run.journal import Journal
 from bench.testing import conformance
@@ -22,7 +22,7 @@ REGISTRIES = plugins.load()
 METHODS = [
     name
     for name in REGISTRIES.methods.names()
-    if REGISTRIES.methods.origin(name).where.partition(".")[0] in PLUGIN_PACKAGES
+    if REGISTRIES.methods.origin(name).where.partition(".")[0] in METHOD_PACKAGES
 ]
 LEARNED = [
     name

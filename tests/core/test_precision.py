@@ -14,6 +14,7 @@ from bench.core import precision
 from bench.core.errors import BenchError
 from bench.core.rng import generator
 from bench.nets.functional import FlatNetwork
+from bench.nets.halved import to_distil, to_judge
 from bench.results.records import RecordStore
 from bench.run.cell import run_cell
 from bench.tables.leaderboard import leaderboards
@@ -38,7 +39,7 @@ def close_but_not_equal(found, exact):
 
 def test_bf16_is_near_float32_and_comes_out_as_float32(registries, clips):
     exact = network(registries)
-    halved = precision.to_distil(network(registries), "bf16")
+    halved = to_distil(network(registries), "bf16")
     for found, wanted in ((halved(clips), exact(clips)), (halved.features(clips), exact.features(clips))):
         assert close_but_not_equal(found, wanted)
     assert all(parameter.dtype == torch.float32 for parameter in halved.parameters())
@@ -46,27 +47,27 @@ def test_bf16_is_near_float32_and_comes_out_as_float32(registries, clips):
 
 def test_bf16_real_leaves_every_pass_with_gradients_as_it_is(registries, clips):
     exact = network(registries)
-    halved = precision.to_distil(network(registries), "bf16-real")
+    halved = to_distil(network(registries), "bf16-real")
     assert torch.equal(halved.features(clips), exact.features(clips))
     with torch.no_grad():
         assert close_but_not_equal(halved.features(clips), exact.features(clips))
     assert torch.equal(halved.features(clips), exact.features(clips))
     judged = network(registries)
-    assert precision.to_judge(judged, "bf16-real") is judged
+    assert to_judge(judged, "bf16-real") is judged
 
 
 def test_float32_and_tf32_are_the_network_itself(registries):
     plain = network(registries)
     for name in ("float32", "tf32"):
-        assert precision.to_distil(plain, name) is plain
-        assert precision.to_judge(plain, name) is plain
+        assert to_distil(plain, name) is plain
+        assert to_judge(plain, name) is plain
 
 
 def test_training_can_be_differentiated_through_bf16(registries, clips):
     """One unrolled step, as trajectory matching takes it: its gradient points where that of float32 does."""
 
     def gradient(name):
-        flat = FlatNetwork(precision.to_distil(network(registries), name))
+        flat = FlatNetwork(to_distil(network(registries), name))
         x = clips.clone().requires_grad_(True)
         theta = flat.parameters().requires_grad_(True)
         labels = torch.tensor([0, 1, 2, 3])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.api import Clips
-from bench.core.repeated_frames import stands_still
+from bench.core.repeated_frames import repeats_one_frame
 from bench.core.rng import generator
 from bench.judging import cached_clips as kept
 from bench.judging.frozen import FrozenSet
@@ -96,7 +96,7 @@ def test_a_set_that_stands_still_is_kept_as_single_frames(layout, monkeypatch):
     index = torch.tensor([4, 0, 0])
     clips = rendered.render(index, generator("a"))
     assert torch.equal(clips, data.render(index, generator("a")))
-    assert stands_still(clips)
+    assert repeats_one_frame(clips)
 
 
 def test_a_set_that_renders_at_random_is_rendered_anew():

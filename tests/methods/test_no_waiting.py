@@ -17,7 +17,7 @@ from bench import plugins
 from tests.oracle.fake_task import FakeTask
 
 METHODS = plugins.load().methods
-ON_THE_CPU = {"_augment.py", "descent.py"}  # draws; Adam
+ON_THE_CPU = {"_augment.py", "adam.py"}  # draws; the steps that Adam counts
 STEPS = {"steps": 3}
 CONFIGS = {
     "dm": {**STEPS, "batch_real": 2},

@@ -16,7 +16,7 @@ from bench.core.rng import generator
 from bench.nets import microbatch
 from bench.nets.builder import Builder
 from bench.nets.convnet3d import ConvNet3D, SmallConvNet3D
-from bench.nets.microbatch import PASS_BYTES, kept_a_clip, most_that_fit, room_on
+from bench.nets.microbatch import PASS_BYTES, bytes_per_clip, clips_that_fit, room_on
 from bench.run.cell import run_cell
 
 CPU = torch.device("cpu")
@@ -46,13 +46,13 @@ def test_what_a_pass_keeps_is_counted_to_the_byte():
     values = 4 * 16 * 16
     clip, conv, tanh, embedding = 3 * values, 5 * values, 5 * values, 5
     statistics = 2 * 5 * 4  # mean and deviation of each channel: of the batch, so half of them of a clip
-    assert kept_a_clip(Counted(), SHAPE, CPU) == 4 * (clip + conv + tanh + embedding) + statistics // 2
+    assert bytes_per_clip(Counted(), SHAPE, CPU) == 4 * (clip + conv + tanh + embedding) + statistics // 2
 
 
 def test_a_pass_keeps_in_proportion_to_the_frames():
     def kept(network, frames, side):
         clip = ClipShape(3, frames, side, side)
-        return kept_a_clip(network(7, clip, generator("network")), clip, CPU)
+        return bytes_per_clip(network(7, clip, generator("network")), clip, CPU)
 
     assert kept(SmallConvNet3D, 16, 32) == pytest.approx(2 * kept(SmallConvNet3D, 8, 32), rel=0.01)
     assert kept(ConvNet3D, 16, 64) == pytest.approx(2 * kept(ConvNet3D, 8, 64), rel=0.05)
@@ -71,7 +71,7 @@ def test_a_pass_keeps_what_it_keeps_of_more_clips():
         kept = network(clips)  # noqa: F841 (holds what was noted)
     own = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
     taken = sum(size for place, size in held if place not in own)
-    each = kept_a_clip(SmallConvNet3D(7, SHAPE, generator("network")), clip, CPU)
+    each = bytes_per_clip(SmallConvNet3D(7, SHAPE, generator("network")), clip, CPU)
     assert taken == pytest.approx(12 * each, rel=0.01)
 
 
@@ -80,7 +80,7 @@ def test_room_is_a_share_of_the_memory_that_there_is_not_of_what_is_free(monkeyp
         found = SimpleNamespace(total=total, available=1)
         monkeypatch.setattr(microbatch.psutil, "virtual_memory", lambda found=found: found)
         assert room_on(CPU) == room
-    assert [most_that_fit(10, room) for room in (9, 10, 39, 40)] == [1, 1, 3, 4]
+    assert [clips_that_fit(10, room) for room in (9, 10, 39, 40)] == [1, 1, 3, 4]
 
 
 @pytest.mark.parametrize("method", ["dm", "herding"])
@@ -98,7 +98,7 @@ def test_a_cell_gives_its_networks_what_fits_and_says_so(plan, registries, conte
         return network
 
     monkeypatch.setattr(kind, "build", built)
-    each = kept_a_clip(build(kind(), 3, planned.geometry.shape(), generator("n")), planned.geometry.shape(), CPU)
+    each = bytes_per_clip(build(kind(), 3, planned.geometry.shape(), generator("n")), planned.geometry.shape(), CPU)
     monkeypatch.setattr(microbatch, "PASS_BYTES", 3 * each)
     lines = []
     context = dataclasses.replace(context, cache=context.cache / "cut")
@@ -117,7 +117,7 @@ def test_what_fits_is_measured_once_for_each_kind_and_weights_stay_the_same(regi
     kind = registries.networks.get("convnet3d-small")()
     measured = []
     monkeypatch.setattr(
-        "bench.nets.builder.kept_a_clip", lambda *given: measured.append(given[1]) or kept_a_clip(*given)
+        "bench.nets.builder.bytes_per_clip", lambda *given: measured.append(given[1]) or bytes_per_clip(*given)
     )
     builder = Builder(CPU, "float32", most_clips=5)
     for use in ("distil", "judge", "distil"):

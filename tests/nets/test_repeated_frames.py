@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bench.api import ClipShape
-from bench.core.repeated_frames import distinct, hold, joined, rows, stands_still
+from bench.core.repeated_frames import concatenate, distinct_frames, repeat_frame, repeats_one_frame, select_clips
 from bench.core.rng import generator
 from bench.nets.convnet2d import FrameConvNet
 from bench.nets.convnet3d import ConvNet3D, SmallConvNet3D
@@ -33,7 +33,7 @@ def test_values_and_gradients_of_both_orders_are_those_of_the_whole_clip(frames)
         network.double().eval()
         image = frame(2, 3, 1, shape.height, shape.width).requires_grad_(True)
         found = []
-        for clips in (hold(image, frames), hold(image, frames).contiguous()):
+        for clips in (repeat_frame(image, frames), repeat_frame(image, frames).contiguous()):
             features, logits = network.features(clips), network(clips)
             weights = list(network.parameters())
             first = torch.autograd.grad(logits.square().sum(), weights, create_graph=True)
@@ -51,7 +51,7 @@ def test_fewer_frames_are_computed():
     for layer in network.stack:
         if isinstance(layer, nn.Conv3d):
             layer.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape[2]))
-    network.features(hold(frame(1, 3, 1, 16, 16).float(), 16))
+    network.features(repeat_frame(frame(1, 3, 1, 16, 16).float(), 16))
     assert seen == [3, 5, 7]
 
 
@@ -66,7 +66,7 @@ def test_a_layer_that_is_not_known_is_refused(layer):
 
 def test_half_precision_is_near():
     network = SmallConvNet3D(5, ClipShape(3, 16, 16, 16), generator("network")).eval()
-    clips = hold(frame(2, 3, 1, 16, 16).float(), 16)
+    clips = repeat_frame(frame(2, 3, 1, 16, 16).float(), 16)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(
             network(clips).float(),
@@ -79,16 +79,16 @@ def test_half_precision_is_near():
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
 def test_rows_and_joined_keep_layout_and_stillness(layout):
     images = frame(5, 3, 1, 4, 6)
-    for clips in (hold(images, 7), frame(5, 3, 7, 4, 6)):
-        whole = joined([clips[:2], clips[2:]], 5, layout)
+    for clips in (repeat_frame(images, 7), frame(5, 3, 7, 4, 6)):
+        whole = concatenate([clips[:2], clips[2:]], 5, layout)
         assert torch.equal(whole, clips)
-        chosen = rows(whole, torch.tensor([3, 0, 3]))
+        chosen = select_clips(whole, torch.tensor([3, 0, 3]))
         assert torch.equal(chosen, clips[[3, 0, 3]])
         for kept in (whole, chosen):
-            assert stands_still(kept) == stands_still(clips)
-            assert distinct(kept).is_contiguous(memory_format=layout)
+            assert repeats_one_frame(kept) == repeats_one_frame(clips)
+            assert distinct_frames(kept).is_contiguous(memory_format=layout)
 
 
 def test_a_single_frame_does_not_stand_still():
-    assert not stands_still(hold(frame(1, 3, 1, 4, 4), 1))
-    assert not stands_still(frame(1, 3, 7, 4, 4))
+    assert not repeats_one_frame(repeat_frame(frame(1, 3, 1, 4, 4), 1))
+    assert not repeats_one_frame(frame(1, 3, 7, 4, 4))

@@ -8,28 +8,22 @@ import os
 
 import pytest
 
-from bench.results import records
+from bench.results.cells import identity
 from bench.results.records import NewerSchema, RecordStore, from_json
 from tests.results.test_records import CELL, RECORD
 
-
-@pytest.fixture
-def second_schema(monkeypatch):
-    """Version 2, in which ``reason`` has become a capital letter's matter and version 1 called ``ipc`` ``spc``."""
-
-    def rename(body):
-        cell = {("ipc" if name == "spc" else name): value for name, value in body["cell"].items()}
-        return {**body, "cell": cell, "reason": body["reason"].upper()}
-
-    monkeypatch.setattr(records, "SCHEMA", 2)
-    monkeypatch.setattr(records, "MIGRATIONS", {1: rename})
+OF_THE_SUITE = dataclasses.replace(CELL, version=1)
+OF_A_PLUGIN = dataclasses.replace(CELL, method="mine", plugins={"method": "c" * 64})
 
 
-def first_layout(**changes):
-    """The text of a record as version 1 wrote it, and its id."""
+def first_layout(ended="2026-01-01T00:00:00+00:00", **changes):
+    """The text of a record as version 1 wrote it, with the digest of the method's source, and its id."""
     body = json.loads(dataclasses.replace(RECORD, status="failed", reason="why").to_json())
-    body["cell"] = {("spc" if name == "ipc" else name): value for name, value in body["cell"].items()} | changes
-    body["id"] = records._identity(body["cell"])
+    fields = {name: value for name, value in body["cell"].items() if name not in ("version", "plugins")}
+    body["cell"] = {**fields, "source": "c" * 64, "schema": 1} | changes
+    body["provenance"]["ended"] = ended
+    body["id"] = identity(body["cell"])
+    body["set"]["artefact"] = body["id"]
     return json.dumps(body), body["id"]
 
 
@@ -39,22 +33,33 @@ def repaired(store):
     return lines
 
 
-def test_an_older_record_reads_as_one_of_today(second_schema):
-    text, _ = first_layout()
-    record = from_json(text)
-    assert record.cell == dataclasses.replace(CELL, schema=2)
-    assert record.reason == "WHY"
+def test_a_record_of_schema_1_is_known_by_the_version_of_its_method():
+    record = from_json(first_layout()[0])
+    assert record.cell == OF_THE_SUITE
+    assert record.reason == "why"
     assert record.evaluations == RECORD.evaluations
+    assert record.provenance["source"] == "c" * 64
+    assert record.set.artefact == OF_THE_SUITE.id()
     assert from_json(record.to_json()) == record
 
 
-def test_an_older_record_that_was_changed_is_not_believed(second_schema):
+def test_a_record_of_schema_1_of_a_plugin_keeps_the_digest_of_its_source():
+    assert from_json(first_layout(method="mine")[0]).cell == OF_A_PLUGIN
+
+
+def test_the_set_of_another_network_stays_that_of_the_cell_that_distilled_it():
+    body = json.loads(first_layout(evaluation_network="other")[0])
+    body["set"]["artefact"] = json.loads(first_layout()[0])["id"]
+    assert from_json(json.dumps(body)).set.artefact == OF_THE_SUITE.id()
+
+
+def test_an_older_record_that_was_changed_is_not_believed():
     text, _ = first_layout()
     with pytest.raises(ValueError, match="id does not match"):
-        from_json(text.replace('"spc": 1', '"spc": 5'))
+        from_json(text.replace('"ipc": 1', '"ipc": 5'))
 
 
-def test_versions_without_a_way_are_refused_by_number(second_schema):
+def test_versions_without_a_way_are_refused_by_number():
     with pytest.raises(ValueError, match="schema 0, from which there is no way to 2"):
         from_json(first_layout(schema=0)[0])
     with pytest.raises(NewerSchema, match="schema 3, this version of the suite reads up to 2"):
@@ -63,19 +68,37 @@ def test_versions_without_a_way_are_refused_by_number(second_schema):
         from_json(first_layout(schema="x")[0])
 
 
-def test_a_run_rewrites_older_records_under_their_new_id(second_schema, tmp_path):
+def test_a_run_rewrites_older_records_and_their_sets_under_their_new_id(tmp_path):
     store = RecordStore(tmp_path)
     text, old = first_layout()
     store.folder.mkdir()
     store.path(old).write_text(text)
-    new = dataclasses.replace(CELL, schema=2).id()
+    (tmp_path / "artefacts" / old).mkdir(parents=True)
+    new = OF_THE_SUITE.id()
     (read,) = store.all()  # tables see it without changing the file
     assert read.id == new
     assert store.path(old).exists()
     assert repaired(store) == [f"record {old}.json: brought to schema 2, now {new}.json"]
     assert [path.name for path in store.folder.iterdir()] == [f"{new}.json"]
     assert store.read(new) == read
+    assert [path.name for path in (tmp_path / "artefacts").iterdir()] == [new]
     assert repaired(store) == []
+
+
+def test_of_several_older_records_that_become_one_cell_the_newest_stands(tmp_path):
+    """Before versions, each edit of a method's source made another cell."""
+    store = RecordStore(tmp_path)
+    store.folder.mkdir()
+    ids = {}
+    for day, source in ((2, "c"), (3, "d"), (1, "e")):
+        text, ids[day] = first_layout(f"2026-01-0{day}T00:00:00+00:00", source=source * 64)
+        store.path(ids[day]).write_text(text)
+    (read,) = store.all()
+    assert read.provenance["source"] == "d" * 64
+    assert len(repaired(store)) == 3
+    assert list(store.all()) == [read]
+    older = {f"{ids[1]}.json.older", f"{ids[2]}.json.older"}
+    assert {path.name for path in store.folder.iterdir()} == {f"{read.id}.json", *older}
 
 
 def test_a_run_sets_damaged_records_aside_and_leaves_those_of_later_versions(tmp_path):
@@ -93,7 +116,7 @@ def test_a_run_sets_damaged_records_aside_and_leaves_those_of_later_versions(tmp
     assert len(lines) == 3
     assert any(line.startswith(f"record {cut}.json cannot be trusted (not a record: ") for line in lines)
     assert any(line.endswith(f"it is now {cut}.json.damaged") for line in lines)
-    assert f"record {later}.json is left out: schema 3, this version of the suite reads up to 1" in lines
+    assert f"record {later}.json is left out: schema 3, this version of the suite reads up to 2" in lines
     assert (
         "record copy.json cannot be trusted (its file is not named after its id); it is now copy.json.damaged" in lines
     )

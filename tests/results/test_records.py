@@ -12,12 +12,13 @@ import pytest
 from bench.api import Evaluation
 from bench.core.errors import BenchError
 from bench.core.files import canonical_json, write_atomic
-from bench.results.records import Cell, Motion, PhaseCost, Record, RecordStore, SetReport, StoredTensor, from_json
+from bench.results.cells import Cell
+from bench.results.records import Motion, PhaseCost, Record, RecordStore, SetReport, StoredTensor, from_json
 
 CELL = Cell(
     method="dm",
     config={"lr": 1.5, "steps": 300, "augment": None, "init": "réel"},
-    source="a" * 64,
+    version=1,
     dataset="folder:Videos/été",
     fingerprint="f" * 64,
     geometry={"frames": 8, "gap": 8, "scale": 32, "size": 32, "views": 1},
@@ -111,7 +112,7 @@ def test_the_file_says_accuracies_for_its_readers():
     assert [entry["selection_inflation"] for entry in entries] == [None, pytest.approx(2 / 25)]
 
 
-LATER = ("budget", "storage", "evaluation_network", "precision")
+LATER = ("budget", "storage", "evaluation_network", "precision", "plugins")
 
 
 def test_an_id_is_the_hash_of_what_was_asked():
@@ -142,10 +143,10 @@ def test_an_id_does_not_depend_on_the_order_of_options():
 @pytest.mark.parametrize(
     "change",
     [
-        {"method": "dc"}, {"config": {**CELL.config, "lr": 2.0}}, {"source": "b" * 64}, {"dataset": "x"},
+        {"method": "dc"}, {"config": {**CELL.config, "lr": 2.0}}, {"version": 2}, {"plugins": {"method": "b" * 64}}, {"dataset": "x"},
         {"fingerprint": "e" * 64}, {"geometry": {**CELL.geometry, "size": 64}}, {"profile": "paper"}, {"network": "x"},
         {"protocol": "quick/2"}, {"ipc": 2}, {"ipc": None}, {"setting": "n4-r8-k1-linear"}, {"seed": 1}, {"seed": None},
-        {"judged_on": "validation"}, {"schema": 2},
+        {"judged_on": "validation"}, {"schema": 3},
     ],
 )  # fmt: skip
 def test_everything_that_was_asked_is_in_the_id(change):

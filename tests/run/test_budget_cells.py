@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from bench import plugins
-from bench.plugins import PLUGIN_PACKAGES
+from bench.core.source import METHOD_PACKAGES
 from bench.results.artefacts import load_set
 from bench.run.cell import run_cell
 from bench.run.costs import count_set
@@ -17,7 +17,7 @@ REGISTRY = plugins.load().methods
 METHODS = [
     name
     for name, method in REGISTRY
-    if REGISTRY.origin(name).where.partition(".")[0] in PLUGIN_PACKAGES and method.uses_ipc
+    if REGISTRY.origin(name).where.partition(".")[0] in METHOD_PACKAGES and method.uses_ipc
 ]
 STORAGES = ("float32", "float16", "uint8")
 # Bytes: less than a clip a class of any learned method, of some, of none; and more than all clips take as float32.

@@ -8,6 +8,7 @@ import pytest
 
 from bench.api import Workload
 from bench.core.temporal import dense
+from bench.data.clip_table import number
 from bench.results.records import PhaseCost, Record
 from bench.run.estimate import FLOPS_PER_CORE, Experience, elapsed
 from bench.run.work import passes
@@ -24,7 +25,8 @@ def measured(planned, judging, distil, artefacts=None, status="ok", device="cpu"
     costs = {"evaluate": took(0.75 * judging), "probe": took(0.25 * judging), "distil": took(distil), "tune": took(1e6)}
     costs |= {"upstream": took(sum(artefacts.values()))} if artefacts else {}
     upstream = {name: dataclasses.asdict(took(seconds, shared=True)) for name, seconds in artefacts.items()}
-    train, test = planned.index.train, len(planned.index.clips) - planned.index.train
+    train = number(planned.index.clips, "train")
+    test = len(planned.index.clips) - train
     data = {"classes": len(planned.index.classes), "train": train, "test": test, "upstream": upstream}
     return Record(planned.cell, status, costs=costs, data=data, provenance={"device": device})
 

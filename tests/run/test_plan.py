@@ -11,14 +11,15 @@ import pytest
 from bench.api import Geometry, Method, Preset
 from bench.core.config import as_dict
 from bench.core.errors import BenchError
-from bench.profiles import PROFILES
-from bench.results.records import Cell, to_run
+from bench.profiles import PAPER
+from bench.results.cells import Cell
+from bench.results.records import to_run
 from bench.run.plan import resolve_config
 
 CELL = Cell(
     method="dm",
     config={"lr": 1.5, "steps": 300},
-    source="a" * 64,
+    version=1,
     dataset="d",
     fingerprint="f" * 64,
     geometry={"frames": 8, "gap": 8, "scale": 32, "size": 32, "views": 1},
@@ -32,7 +33,7 @@ CELL = Cell(
 CHANGES = {
     "method": "dc",
     "config": {"lr": 1.5, "steps": 301},
-    "source": "b" * 64,
+    "version": 2,
     "dataset": "d (stand-in)",
     "fingerprint": "e" * 64,
     "geometry": {**CELL.geometry, "views": 3},
@@ -43,7 +44,8 @@ CHANGES = {
     "setting": "n8-r8-k2-nearest",
     "seed": 1,
     "judged_on": "validation",
-    "schema": 2,
+    "schema": 3,
+    "plugins": {"method": "b" * 64},
     "budget": 1024,
     "storage": "uint8",
     "evaluation_network": "o",
@@ -60,7 +62,7 @@ def test_the_id_of_a_cell_is_the_same_in_every_version_and_process():
         + "f" * 64
         + '","geometry":{"frames":8,"gap":8,'
         '"scale":32,"size":32,"views":1},"ipc":1,"judged_on":"test","method":"dm","network":"n","profile":"quick",'
-        '"protocol":"quick/1","schema":1,"seed":0,"setting":"n8-r8-k1-nearest","source":"' + "a" * 64 + '"}'
+        '"protocol":"quick/1","schema":2,"seed":0,"setting":"n8-r8-k1-nearest","version":1}'
     )
     assert CELL.id() == hashlib.sha256(text.encode()).hexdigest()
 
@@ -108,7 +110,7 @@ def test_a_cell_holds_what_was_asked(plan, registries):
     assert planned.cell == Cell(
         method="tiny-walk",
         config={"steps": 9},
-        source=registries.methods.origin("tiny-walk").source,
+        version=1,
         dataset="tiny",
         fingerprint="tiny-4-2-0",
         geometry={"frames": 4, "gap": 1, "scale": 16, "size": 16, "views": 1},
@@ -119,6 +121,7 @@ def test_a_cell_holds_what_was_asked(plan, registries):
         setting="n1-r1-k1-nearest",
         seed=5,
         judged_on="test",
+        plugins=dict.fromkeys(("method", "protocol"), registries.methods.origin("tiny-walk").meaning),
     )
     assert planned.stored_bytes == 4 * 3 * 3 * 3 * 4 * 16 * 16
     assert planned.declined is None
@@ -184,7 +187,7 @@ def test_each_dataset_has_its_default_profile_unless_one_is_named(plan):
     assert plan("random", dataset="shapes-mixed")[0].cell.profile == "quick"
     (paper,) = plan("random", dataset="shapes-mixed", profile="paper")
     assert (paper.cell.profile, paper.cell.network, paper.cell.protocol) == ("paper", "convnet3d", "standard/1")
-    assert paper.cell.geometry == dataclasses.asdict(PROFILES["paper"].geometry)
+    assert paper.cell.geometry == dataclasses.asdict(PAPER.geometry)
     assert paper.geometry == Geometry(16, 4, 120, 112, 3)
 
 

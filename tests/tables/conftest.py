@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from bench.api import Evaluation
-from bench.results.records import Cell, PhaseCost, Record, SetReport
+from bench.results.cells import Cell
+from bench.results.records import PhaseCost, Record, SetReport
 
 CELL: dict[str, Any] = {
     "method": "dm",
     "config": {"lr": 1.0, "steps": 300},
-    "source": "a" * 64,
+    "version": 1,
     "dataset": "shapes-mixed",
     "fingerprint": "f" * 64,
     "geometry": {"frames": 8, "gap": 8, "scale": 32, "size": 32, "views": 1},
@@ -54,12 +55,16 @@ def record(
     clips: int = 2,
     costs: dict[str, PhaseCost] | None = None,
     data: dict[str, Any] | None = None,
+    source: str = "a" * 64,
     **cell: Any,
 ) -> Record:
-    """A record whose network k classifies ``correct[k]`` of the test clips correctly; ``cell`` overrides `CELL`."""
+    """A record whose network k classifies ``correct[k]`` of the test clips correctly; ``cell`` overrides `CELL`.
+
+    ``source`` is that of a plugin's method.
+    """
     report = SetReport("dense", clips, stored, 4 * stored, {}, None) if stored is not None and correct else None
     return Record(
-        cell=Cell(**{**CELL, "method": method, **cell}),
+        cell=Cell(**{**CELL, "method": method, "plugins": {"method": source}, **cell}),
         status=status or "ok",  # type: ignore[arg-type]
         reason=reason,
         set=report,

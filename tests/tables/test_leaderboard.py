@@ -470,9 +470,9 @@ def test_rows_tested_on_other_counts_or_written_by_another_layout_are_called_out
         "random (counts by class 50,49) against dm (counts by class 50,50)"
     )
     assert expected in counts.remarks
-    layout = only([make_record("dm", [30]), make_record("random", [20], schema=2)])
+    layout = only([make_record("dm", [30]), make_record("random", [20], schema=3)])
     assert (
-        "CAUTION: the rows do not agree on the record's layout: dm (schema 1) against random (schema 2)"
+        "CAUTION: the rows do not agree on the record's layout: dm (schema 2) against random (schema 3)"
         in layout.remarks
     )
 

@@ -19,9 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from bench.api import ClipIndex, ClipRef, Dataset, Geometry
 from bench.core.errors import BenchError, MissingData
-from bench.data.sources.video_files import SUFFIXES, Listed, Listing, fingerprint, group_of, read_file, some
+from bench.core.text import first_few
+from bench.data.sources.video_files import SUFFIXES, Listed, Listing, fingerprint, group_of, read_file
 from bench.data.splits import draw_split
 
 if TYPE_CHECKING:
@@ -64,10 +67,11 @@ class Folder(Dataset[FolderOptions], Listed):
     Config: ClassVar[type] = FolderOptions
     takes_argument: ClassVar[bool] = True
 
+    @override
     def geometry(self, profile: Geometry) -> Geometry:
-        """The profile's."""
         return profile
 
+    @override
     def listing(self) -> Listing:
         """Every video that ``labels.csv`` or the folders name.
 
@@ -95,13 +99,14 @@ class Folder(Dataset[FolderOptions], Listed):
         _check_classes(f"folder:{self.argument}", classes, clips)
         return Listing(folder, classes, clips, missing, (*notes, *_doubts(classes, clips)))
 
+    @override
     def index(self, geometry: Geometry) -> ClipIndex:
         """Lists the videos; the notes say which split was drawn and what looks wrong with one that was given."""
         listing = self.listing()
         if listing.missing:
             raise MissingData(
                 f"folder:{self.argument}: {len(listing.missing):,} of {len(listing.clips):,} files named in {_LABELS} "
-                f"are missing: {some(sorted(listing.missing))}"
+                f"are missing: {first_few(sorted(listing.missing))}"
             )
         return ClipIndex(
             dataset=f"folder:{self._folder().name}",
@@ -111,8 +116,8 @@ class Folder(Dataset[FolderOptions], Listed):
             notes=listing.notes,
         )
 
+    @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
-        """Decodes one video: uint8 ``(views, T, H, W, 3)``."""
         return read_file(self._folder(), clip, geometry)
 
     def _folder(self) -> Path:
@@ -249,7 +254,7 @@ def _check_classes(where: str, classes: Sequence[str], clips: Sequence[ClipRef])
     count = Counter((clip.split, clip.label) for clip in clips)
     untrained = [name for label, name in enumerate(classes) if not count["train", label]]
     if untrained:
-        raise BenchError(f"{where}: no training clip of class {some(untrained)}")
+        raise BenchError(f"{where}: no training clip of class {first_few(untrained)}")
 
 
 def _doubts(classes: Sequence[str], clips: Sequence[ClipRef]) -> list[str]:
@@ -259,6 +264,6 @@ def _doubts(classes: Sequence[str], clips: Sequence[ClipRef]) -> list[str]:
         return ["No test clip: nothing can be judged on test clips."]
     untested = [name for label, name in enumerate(classes) if label not in tested]
     both = {clip.group for clip in clips if clip.split == "train"} & {c.group for c in clips if c.split == "test"}
-    notes = [f"No test clip of class {some(untested)}."] if untested else []
-    notes += [f"Groups on both sides of the split: {len(both):,} ({some(sorted(both))})."] if both else []
+    notes = [f"No test clip of class {first_few(untested)}."] if untested else []
+    notes += [f"Groups on both sides of the split: {len(both):,} ({first_few(sorted(both))})."] if both else []
     return notes

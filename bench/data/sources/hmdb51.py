@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
 from bench.core.errors import BenchError, MissingData
 from bench.data.sources.video_files import (
@@ -71,13 +73,15 @@ class HMDB(Dataset[HMDBOptions], Fetchable):
         """Whether clips with that sign in the lists (0: unused, 1: train) are training clips."""
 
     @abstractmethod
+    @override
     def declared(self) -> DeclaredSize:
         """The same for each of the three splits."""
 
+    @override
     def geometry(self, profile: Geometry) -> Geometry:
-        """The profile's."""
         return profile
 
+    @override
     def listing(self) -> Listing:
         """Every clip that the lists give a part, training clips first.
 
@@ -111,20 +115,22 @@ class HMDB(Dataset[HMDBOptions], Fetchable):
         notes = _doubts(self.declared(), len(train), len(test)) + _shared_sources(train, test)
         return Listing(root, tuple(lists), (*train, *test), frozenset(missing), notes)
 
+    @override
     def index(self, geometry: Geometry) -> ClipIndex:
-        """The same, of which nothing may be missing."""
         root = Path(self.root)
         title = self.name if self.options.split == 1 else f"{self.name} (split {self.options.split})"
         return complete(self.name, title, self.listing(), root, how_to_get(self.name, root))
 
+    @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
-        """Decodes one video: uint8 ``(views, T, H, W, 3)``."""
         return read_file(Path(self.root), clip, geometry)
 
+    @override
     def archives(self) -> tuple[Archive, ...]:
         """The lists, then the clips they name."""
         return ARCHIVES
 
+    @override
     def unpack(self, archive: Archive, path: Path) -> None:
         """The lists lie in one folder; the clips in an archive a class, inside another one."""
         import tempfile
@@ -140,6 +146,7 @@ class HMDB(Dataset[HMDBOptions], Fetchable):
             for inner in sorted(Path(fresh).glob("*.rar")):
                 download.unpack(inner, root / archive.folder, inner.stem)
 
+    @override
     def holds(self, archive: Archive) -> bool:
         """Whether the lists of this split are there, or all the clips they name."""
         if archive.folder == LISTS[0]:
@@ -152,12 +159,13 @@ class HMDB51(HMDB):
 
     name: ClassVar[str] = "hmdb51"
 
+    @override
     def trains_on(self, part: str) -> bool:
         """Only those marked so."""
         return part == "1"
 
+    @override
     def declared(self) -> DeclaredSize:
-        """The official counts."""
         return DeclaredSize(CLASSES, OFFICIAL_TRAIN, TEST)
 
 
@@ -166,12 +174,13 @@ class HMDB51AllTrain(HMDB):
 
     name: ClassVar[str] = "hmdb51-all-train"
 
+    @override
     def trains_on(self, part: str) -> bool:
         """Also the unused ones."""
         return True
 
+    @override
     def declared(self) -> DeclaredSize:
-        """The published counts."""
         return DeclaredSize(CLASSES, ALL_TRAIN, TEST)
 
 
@@ -184,9 +193,9 @@ def find_lists(root: Path, split: int) -> dict[str, Path]:
     ending = f"_test_split{split}.txt"
     for folder in LISTS:
         for place in (root / folder, root / folder / LISTS[0]):
-            found = sorted(place.glob(f"*{ending}")) if place.is_dir() else []
-            if found:
-                by_class = {path.name.removesuffix(ending): path for path in found}
+            lists = sorted(place.glob(f"*{ending}")) if place.is_dir() else []
+            if lists:
+                by_class = {path.name.removesuffix(ending): path for path in lists}
                 return {action: by_class[action] for action in sorted(by_class)}
     return {}
 

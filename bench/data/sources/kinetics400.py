@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry, NoOptions
 from bench.core.errors import BenchError, MissingData
+from bench.core.text import first_few
 from bench.data.clip_table import ClipTable
 from bench.data.sources.video_files import (
     Archive,
@@ -25,7 +28,6 @@ from bench.data.sources.video_files import (
     capped,
     fingerprint,
     read_file,
-    some,
 )
 
 if TYPE_CHECKING:
@@ -60,14 +62,16 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
     name: ClassVar[str] = "kinetics400"
     default_profile = "paper"
 
+    @override
     def declared(self) -> DeclaredSize:
-        """What the lists name."""
         return DeclaredSize(CLASSES, TRAIN, TEST)
 
+    @override
     def geometry(self, profile: Geometry) -> Geometry:
         """At most 8 frames of 64x64, two a second, one window from the middle."""
         return capped(profile, FRAMES, SIZE, GAP)
 
+    @override
     def listing(self) -> Listing:
         """Every video that the lists name, training clips first.
 
@@ -88,18 +92,20 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
             for number, label, name in _rows(path):
                 if label not in labels:
                     raise BenchError(f"{path}: line {number}: label '{label}' is not one of those in {train.name}")
-                found = videos.find(name)
-                if found is None:
+                video = videos.find(name)
+                if video is None:
                     folder = "train" if side == "train" else "val"
-                    found = f"{folder}/{label.replace('/', '_')}/{name}.mp4", 0
-                    missing.add(found[0])
-                yield ClipRef(found[0], labels[label], side, name.rsplit("_", 2)[0], found[1])
+                    video = f"{folder}/{label.replace('/', '_')}/{name}.mp4", 0
+                    missing.add(video[0])
+                key, size = video
+                yield ClipRef(key, labels[label], side, name.rsplit("_", 2)[0], size)
 
         table = ClipTable(clips(train, "train"))
         for clip in clips(test, "test"):
             table.append(clip)
         return Listing(root, classes, table, frozenset(missing), _doubts(table))
 
+    @override
     def index(self, geometry: Geometry) -> ClipIndex:
         """Those that are there; the notes say how many are not.
 
@@ -120,15 +126,16 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
         untrained = [name for label, name in enumerate(listing.classes) if not trained[label]]
         if untrained:
             raise MissingData(
-                f"{self.name}: no training video of {len(untrained):,} of {CLASSES} classes ({some(untrained)}) is in "
+                f"{self.name}: no training video of {len(untrained):,} of {CLASSES} classes ({first_few(untrained)}) is in "
                 f"{root / 'train'}. {how_to_get(root)}"
             )
         return ClipIndex(self.name, listing.classes, clips, fingerprint(listing.classes, clips), notes)
 
+    @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
-        """Decodes one video: uint8 ``(views, T, H, W, 3)``."""
         return read_file(Path(self.root), clip, geometry)
 
+    @override
     def archives(self) -> tuple[Archive, ...]:
         """The lists, the archives of about a thousand videos each, and the one of videos that were corrupt."""
         lists = [
@@ -145,6 +152,7 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
         )
         return (*lists, *parts, replaced)
 
+    @override
     def unpack(self, archive: Archive, path: Path) -> None:
         """A list is moved to its place, an archive's videos to theirs; the archive is deleted then, for there are many."""
         from bench.data import download
@@ -160,6 +168,7 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
         mark.touch()
         path.unlink()
 
+    @override
     def holds(self, archive: Archive) -> bool:
         """Whether a list is there, an archive was unpacked, or its folder was filled by hand."""
         root = Path(self.root)

@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.api import ClipIndex, ClipRef, Dataset, Geometry
 from bench.core.config import as_dict
 
@@ -117,6 +119,7 @@ class ShapesDataset(Dataset[ShapesOptions]):
     def table(self) -> tuple[Traits, ...]:
         """The classes in label order."""
 
+    @override
     def geometry(self, profile: Geometry) -> Geometry:
         """The profile's geometry with the options ``frames`` and ``size`` in it."""
         size = self.options.size
@@ -127,6 +130,7 @@ class ShapesDataset(Dataset[ShapesOptions]):
             size=profile.size if size is None else size,
         )
 
+    @override
     def index(self, geometry: Geometry) -> ClipIndex:
         """Lists the clips; the notes say what the movement is worth."""
         table, options = self.table(), self.options
@@ -139,6 +143,7 @@ class ShapesDataset(Dataset[ShapesOptions]):
             notes=(ceiling_note(table, test),),
         )
 
+    @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
         """Draws a clip: uint8 ``(views, T, H, W, 3)``, a function of variant, seed, key and geometry alone."""
         return draw(self.table()[clip.label], (self.name, self.options.seed, clip.key), geometry, self.plain)
@@ -150,6 +155,7 @@ class ShapesMotion(ShapesDataset):
     name: ClassVar[str] = "shapes-motion"
     plain: ClassVar[bool] = True
 
+    @override
     def table(self) -> tuple[Traits, ...]:
         """A class per movement."""
         return tuple(Traits("disc", "halves", movement) for movement in MOVEMENTS)
@@ -161,6 +167,7 @@ class ShapesAppearance(ShapesDataset):
     name: ClassVar[str] = "shapes-appearance"
     plain: ClassVar[bool] = False
 
+    @override
     def table(self) -> tuple[Traits, ...]:
         """A class per outline with its usual texture."""
         return tuple(Traits(kind, texture, None) for kind, texture in USUAL_TEXTURE.items())
@@ -173,6 +180,7 @@ class ShapesMixed(ShapesDataset):
     Config: ClassVar[type] = MixedOptions
     plain: ClassVar[bool] = True
 
+    @override
     def table(self) -> tuple[Traits, ...]:
         """A class per pair of look and movement."""
         pairs = product(("disc", "cross", "bar"), ("right", "left", "up", "down"))

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry, NoOptions
 from bench.core.errors import BenchError, MissingData
 from bench.data.clip_table import ClipTable
@@ -45,14 +47,16 @@ class SSv2(Dataset[NoOptions], ByHand):
     name: ClassVar[str] = "ssv2"
     default_profile = "paper"
 
+    @override
     def declared(self) -> DeclaredSize:
-        """The published counts."""
         return DeclaredSize(CLASSES, TRAIN, TEST)
 
+    @override
     def geometry(self, profile: Geometry) -> Geometry:
         """At most 8 frames of 64x64, evenly spaced over the whole video."""
         return capped(profile, FRAMES, SIZE, WHOLE_VIDEO)
 
+    @override
     def listing(self) -> Listing:
         """Every video that the lists name, training clips first.
 
@@ -76,26 +80,26 @@ class SSv2(Dataset[NoOptions], ByHand):
                 label = labels.get(re.sub(r"[\[\]]", "", template).lower())
                 if label is None:
                     raise BenchError(f"{path}: video {video}: template '{template}' is not in {labels_list.name}")
-                found = videos.find(video)
-                if found is None:
-                    found = f"{FOLDERS[0]}/{video}.webm", 0
-                    missing.add(found[0])
-                yield ClipRef(found[0], label, side, found[0], found[1])
+                key, size = videos.find(video) or (f"{FOLDERS[0]}/{video}.webm", None)
+                if size is None:
+                    missing.add(key)
+                yield ClipRef(key, label, side, key, size or 0)
 
         table = ClipTable(clips(train, "train"))
         for clip in clips(validation, "test"):
             table.append(clip)
         return Listing(root, classes, table, frozenset(missing), _doubts(table))
 
+    @override
     def index(self, geometry: Geometry) -> ClipIndex:
-        """The same, of which nothing may be missing."""
         folder = Path(self.root) / FOLDERS[0]
         return complete(self.name, self.name, self.listing(), folder, self.how_to_get())
 
+    @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
-        """Decodes one video: uint8 ``(views, T, H, W, 3)``."""
         return read_file(Path(self.root), clip, geometry)
 
+    @override
     def how_to_get(self) -> str:
         """Its licence has to be accepted."""
         return (
@@ -127,15 +131,15 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, str]]:
-    """Video id and template of each entry of a list, parsed one by one: the whole would take ten times its text in memory."""
+    """Video id and template of each item of a list, parsed one by one: all at once would take ten times its text in memory."""
     text = _text(path)
     decoder = json.JSONDecoder()
     separator = re.compile(r"[\s,\[]*")
     place = _end_of(separator, text, 0)
     while place < len(text) and text[place] != "]":
         try:
-            entry, place = decoder.raw_decode(text, place)
-            video, template = str(entry["id"]), entry["template"]
+            item, place = decoder.raw_decode(text, place)
+            video, template = str(item["id"]), item["template"]
         except (ValueError, KeyError, TypeError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise BenchError(f"{path}: cannot be read near character {place:,}: {reason}") from error

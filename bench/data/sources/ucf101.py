@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from typing_extensions import override
+
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
 from bench.core.errors import BenchError, MissingData
 from bench.data.sources.video_files import (
@@ -74,34 +76,38 @@ class UCF(Dataset[UCFOptions], Fetchable):
     def only(self) -> frozenset[str] | None:
         """The classes of UCF101 that are kept; None: all."""
 
+    @override
     def geometry(self, profile: Geometry) -> Geometry:
-        """The profile's."""
         return profile
 
+    @override
     def listing(self) -> Listing:
         """Every clip of these classes in the official lists, training clips first."""
         return list_clips(self.name, Path(self.root), self.options.split, self.only())
 
+    @override
     def index(self, geometry: Geometry) -> ClipIndex:
-        """The same, of which nothing may be missing."""
         root = Path(self.root)
         title = self.name if self.options.split == 1 else f"{self.name} (split {self.options.split})"
         return complete(self.name, title, self.listing(), root, how_to_get(self.name, root))
 
+    @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
-        """Decodes one video: uint8 ``(views, T, H, W, 3)``."""
         return read_file(Path(self.root), clip, geometry)
 
+    @override
     def archives(self) -> tuple[Archive, ...]:
         """The lists, then the clips they name."""
         return ARCHIVES
 
+    @override
     def unpack(self, archive: Archive, path: Path) -> None:
         """Each archive holds one folder."""
         from bench.data.download import unpack
 
         unpack(path, Path(self.root), archive.folder)
 
+    @override
     def holds(self, archive: Archive) -> bool:
         """Whether the lists of this split are there, or all the clips they name."""
         if archive.folder == LISTS:
@@ -114,10 +120,12 @@ class UCF101(UCF):
 
     name: ClassVar[str] = "ucf101"
 
+    @override
     def declared(self) -> DeclaredSize | None:
         """The official counts of split 1."""
         return DeclaredSize(101, 9537, 3783) if self.options.split == 1 else None
 
+    @override
     def only(self) -> None:
         """All classes."""
 
@@ -127,10 +135,12 @@ class MiniUCF(UCF):
 
     name: ClassVar[str] = "miniucf"
 
+    @override
     def declared(self) -> DeclaredSize | None:
         """The published counts, of split 1."""
         return DeclaredSize(50, 4662, 1861) if self.options.split == 1 else None
 
+    @override
     def only(self) -> frozenset[str]:
         """The published 50."""
         return MINI_CLASSES

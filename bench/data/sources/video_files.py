@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from bench.api import ClipIndex, ClipRef, Geometry
 from bench.core.errors import BenchError, MissingData
+from bench.core.text import first_few
 from bench.data.clip_table import Texts
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIXES = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
-"""Of video files."""
+"""Endings of the names of video files."""
 
 _CLIP_OF_GROUP = re.compile(r"(.+_g\d+)_c\d+")
 
@@ -63,10 +64,10 @@ def complete(name: str, title: str, listing: Listing, folder: Path, how: str) ->
     if listing.missing:
         raise MissingData(
             f"{name}: {len(listing.missing):,} of {len(listing.clips):,} clips are missing in {folder}: "
-            f"{some(sorted(listing.missing))}. {how}"
+            f"{first_few(sorted(listing.missing))}. {how}"
         )
-    mark = fingerprint(listing.classes, listing.clips)
-    return ClipIndex(title, listing.classes, listing.clips, mark, listing.notes)
+    digest = fingerprint(listing.classes, listing.clips)
+    return ClipIndex(title, listing.classes, listing.clips, digest, listing.notes)
 
 
 class Listed(ABC):
@@ -157,21 +158,22 @@ class ClassFolders:
             self._files[folder] = {
                 path.name.lower(): (path.name, path.stat().st_size) for path in paths if path.is_file()
             }
-        found = self._files[folder].get(file.lower())
-        if found is None:
+        name_and_size = self._files[folder].get(file.lower())
+        if name_and_size is None:
             return PurePosixPath(self._below, action, file).as_posix(), None
-        return PurePosixPath(self._below, self._folders[folder].name, found[0]).as_posix(), found[1]
+        name, size = name_and_size
+        return PurePosixPath(self._below, self._folders[folder].name, name).as_posix(), size
 
 
 class VideosByName:
     """The videos below some folders, found by their file name without its ending.
 
-    Of two with the same name the one in the folder that is named first counts.
+    If two have the same name, the one in the folder that is named first counts.
 
     Args:
         root: where keys start.
-        folders: folders below it; those that are not there are passed over.
-        depth: how many levels of folders below these are looked into.
+        folders: folders below it; missing ones are skipped.
+        depth: how many levels of folders below these are searched.
     """
 
     def __init__(self, root: Path, folders: Sequence[str], depth: int) -> None:
@@ -197,17 +199,17 @@ class VideosByName:
         for entry in entries:
             stem, suffix = os.path.splitext(entry.name)  # noqa: PTH122 (a path a file would take as long as all the rest)
             if suffix.lower() in SUFFIXES and not entry.name.startswith("."):
-                found = _stat(entry) if stem not in self._places else None
-                if found is not None and stat.S_ISREG(found.st_mode):
+                status = _stat(entry) if stem not in self._places else None
+                if status is not None and stat.S_ISREG(status.st_mode):
                     self._places[stem] = len(self._keys)
                     self._keys.append(key + entry.name)
-                    self._sizes.append(found.st_size)
+                    self._sizes.append(status.st_size)
             elif depth and entry.is_dir() and not entry.name.startswith("."):
                 self._scan(folder / entry.name, f"{key}{entry.name}/", depth - 1)
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Of a file or what a link leads to; None where it leads nowhere."""
+    """The status of a file, or of what a link leads to; None for a broken link."""
     try:
         return entry.stat()
     except OSError:
@@ -246,7 +248,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def group_of(key: str) -> str:
-    """The group that a file name tells: ``v_Diving_g03`` for ``.../v_Diving_g03_c02.avi``; else a file is its own group."""
+    """The group that a file name gives: ``v_Diving_g03`` for ``.../v_Diving_g03_c02.avi``; else a file is its own group."""
     match = _CLIP_OF_GROUP.fullmatch(PurePosixPath(key).stem)
     return match[1] if match else key
 
@@ -270,9 +272,3 @@ def read_file(folder: Path, clip: ClipRef, geometry: Geometry) -> NDArray[np.uin
     from bench.data.decode import read_video
 
     return read_video(folder / clip.key, geometry)
-
-
-def some(names: Sequence[str], count: int = 3) -> str:
-    """The first of many names, for a message: ``a, b, c and 12 more``."""
-    shown = ", ".join(names[:count])
-    return f"{shown} and {len(names) - count:,} more" if len(names) > count else shown

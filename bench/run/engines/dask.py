@@ -28,7 +28,7 @@ from distributed import WorkerPlugin, get_worker
 
 import bench
 from bench.core.errors import BenchError
-from bench.plugins import PLUGIN_PACKAGES
+from bench.core.source import METHOD_PACKAGES
 from bench.results.claims import Claim, Claims, machine
 from bench.results.records import RecordStore
 from bench.run.engines.engine import Emit, Engine, Order, StoppedAtOnce, Work, stamp
@@ -309,7 +309,7 @@ class _Children(WorkerPlugin):  # type: ignore[misc]
 def fingerprint(work: Work) -> str:
     """A digest of all code that results depend on."""
     root = Path(bench.__file__).parent.parent
-    files = [path for name in ("bench", *PLUGIN_PACKAGES) for path in sorted((root / name).rglob("*.py"))]
+    files = [path for name in ("bench", *METHOD_PACKAGES) for path in sorted((root / name).rglob("*.py"))]
     digest = hashlib.sha256()
     for path in [*files, *(work.folder / file for file in work.plugin_files)]:
         with contextlib.suppress(OSError):

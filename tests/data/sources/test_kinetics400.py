@@ -15,8 +15,8 @@ from bench.cli import data as command
 from bench.core.errors import BenchError, MissingData
 from bench.data import download
 from bench.data.sources.kinetics400 import Kinetics400
-from bench.data.sources.standin import stand_in
-from bench.profiles import PROFILES
+from bench.data.standin import stand_in
+from bench.profiles import PAPER, QUICK
 from tests.data.sources import layouts
 
 GEOMETRY = Geometry(8, 15, 64, 64)
@@ -33,8 +33,8 @@ def without(*numbers):
 
 def test_the_published_geometry_and_counts():
     dataset = kinetics("")
-    assert dataset.geometry(PROFILES["paper"].geometry) == Geometry(8, 15, 64, 64, 1)
-    assert dataset.geometry(PROFILES["quick"].geometry) == Geometry(8, 15, 32, 32, 1)
+    assert dataset.geometry(PAPER.geometry) == Geometry(8, 15, 64, 64, 1)
+    assert dataset.geometry(QUICK.geometry) == Geometry(8, 15, 32, 32, 1)
     assert dataset.declared() == DeclaredSize(400, 246_534, 19_906)
     assert plugins.load().datasets.get("kinetics400").default_profile == "paper"
     index = stand_in(dataset).index(GEOMETRY)

@@ -11,7 +11,7 @@ from bench.cli import data as command
 from bench.core.errors import BenchError
 from bench.data.clip_store import open_or_build
 from bench.data.spec import parse_dataset
-from bench.profiles import PROFILES
+from bench.profiles import QUICK
 from bench.run import plan as grid
 from bench.run.cell import run_cell
 from tests.data.sources import layouts
@@ -76,7 +76,7 @@ def test_a_class_without_a_readable_training_clip_stops_the_run(tmp_path, name, 
     make, codec, *_ = DATASETS[name]
     make(tmp_path, layouts.linked(tmp_path, codec, broken=range(5000)))
     dataset = parse_dataset(name, registries, str(tmp_path))
-    geometry = dataset.geometry(PROFILES["quick"].geometry)
+    geometry = dataset.geometry(QUICK.geometry)
     with pytest.raises(BenchError, match=f"{name}: no training clip of class .* can be used .*the file is empty"):
         open_or_build(dataset, dataset.index(geometry), geometry, tmp_path / "cache", 1)
 

@@ -411,7 +411,7 @@ def test_options_out_of_range_are_refused_in_a_sentence(field):
 def test_listing_needs_neither_numpy_nor_torch():
     code = (
         "import sys; from bench.core.lazy import defer, is_loaded; defer('torch')\n"
-        "from bench.data.sources.shapes import *; from bench.data.sources.standin import stand_in; from bench.api import Geometry\n"
+        "from bench.data.sources.shapes import *; from bench.data.standin import stand_in; from bench.api import Geometry\n"
         "ShapesMixed(ShapesOptions(), '').index(Geometry(8, 8, 32, 32))\n"
         "assert not is_loaded('torch') and 'numpy' not in sys.modules"
     )

@@ -14,7 +14,7 @@ from bench.cli import data as command
 from bench.core.errors import BenchError, MissingData
 from bench.data.decode import window_frames
 from bench.data.sources.ssv2 import SSv2
-from bench.profiles import PROFILES
+from bench.profiles import PAPER, QUICK
 from tests.data.sources import layouts
 
 GEOMETRY = Geometry(8, 1 << 16, 64, 64)
@@ -25,11 +25,11 @@ def ssv2(root):
 
 
 def test_the_published_geometry_and_counts():
-    geometry = ssv2("").geometry(PROFILES["paper"].geometry)
+    geometry = ssv2("").geometry(PAPER.geometry)
     assert (geometry.frames, geometry.scale, geometry.size, geometry.views) == (8, 64, 64, 1)
     assert window_frames(40, geometry).tolist() == [[2, 7, 12, 17, 22, 27, 32, 37]]  # the middle of each eighth
     assert window_frames(8, geometry).tolist() == [list(range(8))]
-    assert ssv2("").geometry(PROFILES["quick"].geometry).size == 32
+    assert ssv2("").geometry(QUICK.geometry).size == 32
     assert ssv2("").declared() == DeclaredSize(174, 168_913, 24_777)
     assert plugins.load().datasets.get("ssv2").default_profile == "paper"
 

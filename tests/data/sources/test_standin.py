@@ -15,7 +15,7 @@ from bench.api import Dataset, DeclaredSize, Geometry, NoOptions
 from bench.core.errors import BenchError
 from bench.core.registry import Origin
 from bench.data.sources.shapes import ShapesMotion, ShapesOptions
-from bench.data.sources.standin import MOST_CLASSES, spread, stand_in, traits_table
+from bench.data.standin import MOST_CLASSES, spread, stand_in, traits_table
 
 SMALL = Geometry(frames=8, gap=8, scale=32, size=32)
 
