@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -103,21 +105,22 @@ def bench_cli(tmp_path_factory):
     return run
 
 
-@pytest.fixture
-def bench_main(capsys):
+def in_this_process(*arguments):
     """Runs a command line in this process: quick, where nothing depends on a fresh one."""
     from bench.cli.main import main
 
-    def run(*arguments):
-        capsys.readouterr()
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         try:
             code = main([str(argument) for argument in arguments])
         except SystemExit as end:  # argparse
             code = end.code
-        printed = capsys.readouterr()
-        return Outcome(code, printed.out, printed.err)
+    return Outcome(code, out.getvalue(), err.getvalue())
 
-    return run
+
+@pytest.fixture(scope="session")
+def bench_main():
+    """`in_this_process`."""
+    return in_this_process
 
 
 @pytest.fixture
@@ -137,8 +140,8 @@ def in_process(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def finished(bench_cli, tiny_plugin, tmp_path_factory):
+def finished(bench_main, tiny_plugin, tmp_path_factory):
     """The folder, arguments and outcome of one finished run of four methods; tests copy what they change."""
     out = tmp_path_factory.mktemp("finished") / "out"
     arguments = ["run", "--plugin", tiny_plugin, "--datasets", "tiny", "--methods", "full,random,herding,tiny-walk"]
-    return out, arguments, bench_cli(*arguments, "--out", out)
+    return out, arguments, bench_main(*arguments, "--out", out)

@@ -59,7 +59,7 @@ def kind(words):
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory, tiny_plugin, bench_cli):
+def workplace(tmp_path_factory, tiny_plugin, bench_main):
     """A folder with all that the commands name: own clips, a method, records and a stored set, experiment files."""
     folder = tmp_path_factory.mktemp("workplace")
     for split, clips in (("train", 3), ("test", 1)):
@@ -72,9 +72,9 @@ def workplace(tmp_path_factory, tiny_plugin, bench_cli):
     shutil.copy(PACKAGE / "distill_example" / "bars.py", folder)
     (folder / "cluster.toml").write_text('partition = "gpu"\njobs = 1\n', encoding="utf-8")
     shutil.copytree(ROOT / "experiments", folder / "experiments")
-    outcome = bench_cli(
+    outcome = bench_main(
         "run", "--plugin", tiny_plugin, "--protocol", "tinier", "--datasets", "shapes-mixed[train=2,test=1]",
-        "--methods", "random", cwd=folder, timeout=500,
+        "--methods", "random", "--out", folder / "results",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     (record,) = RecordStore(folder / "results").all()

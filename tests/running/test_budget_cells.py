@@ -28,7 +28,7 @@ BUDGETS = (700, 9_999, 21_000, 43_210, 300_000)
 def test_no_set_takes_a_byte_more_than_its_budget(plan, registries, reporter, context, name, tmp_path):
     cells = plan(
         name, dataset="tiny" if "frepo" in name else "tiny-nearest", budgets=BUDGETS, storages=STORAGES,
-        overrides={name: Rehearsal(name, registries, tmp_path).small()},
+        overrides={name: Rehearsal(name, registries, tmp_path).small(steps=1)},
         settings=("dense", "keyframes-adaptive") if name in ("dm", "dc") else ("dense",),
     )  # fmt: skip
     finished = []

@@ -86,9 +86,9 @@ def test_a_title_makes_a_name_that_every_file_system_takes():
     assert len(name) < 140
 
 
-def test_a_run_with_workers_writes_what_its_records_say(bench_cli, tiny_plugin, tmp_path):
+def test_a_run_with_workers_writes_what_its_records_say(bench_main, tiny_plugin, tmp_path):
     out = tmp_path / "out"
-    done = bench_cli(
+    done = bench_main(
         "run", "--plugin", tiny_plugin, "--datasets", "tiny", "--methods", "random,tiny-walk", "--jobs", "2", "--out", out,
         "--log", "tensorboard", "--plain",
     )  # fmt: skip

@@ -30,11 +30,11 @@ def run(cells, registries, tiny_plugin, context, **limits):
 def test_a_cell_that_takes_too_long_is_stopped_and_goes_on_later(plan, registries, tiny_plugin, context, monkeypatch):
     monkeypatch.setenv("TINY_PAUSE", "0.01")
     (slow,) = plan("tiny-walk", overrides={"tiny-walk": {"steps": 100_000}})
-    run([slow], registries, tiny_plugin, context, timeout=3.0)
+    run([slow], registries, tiny_plugin, context, timeout=1.2)
     store = RecordStore(context.out)
     record = store.read(slow.cell.id())
     assert record.status == "timeout"
-    assert record.reason == "took longer than --timeout 0.05 minutes; the same command goes on from its checkpoint"
+    assert record.reason == "took longer than --timeout 0.02 minutes; the same command goes on from its checkpoint"
     assert (context.out / "checkpoints" / slow.cell.id() / "distil.safetensors").exists()
     assert not any(Claims(context.out).all())
 
