@@ -6,27 +6,21 @@ From Python: ``from bench import run, table, load_results, load_set`` (docs/pyth
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.core.errors import BenchError
-    from bench.notebook import load_results as load_results
-    from bench.notebook import run as run
-    from bench.notebook import table as table
+    from bench.core.version import __version__
+    from bench.notebook import load_results, run, table
     from bench.results.dataset import load_set
 
-try:
-    __version__ = version("video-distillation-bench")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0+source"
-
 _PLACES = {
-    "run": "bench.notebook",
-    "table": "bench.notebook",
+    "BenchError": "bench.core.errors",
+    "__version__": "bench.core.version",
     "load_results": "bench.notebook",
     "load_set": "bench.results.dataset",
-    "BenchError": "bench.core.errors",
+    "run": "bench.notebook",
+    "table": "bench.notebook",
 }
 
 __all__ = ["BenchError", "__version__", "load_results", "load_set", "run", "table"]

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import difflib
-import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, final
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, final
 
-from bench.cli import experiment
-from bench.cli import run as command
-from bench.core.errors import BenchError
-from bench.results.records import Record, RecordStore
-from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, render
-from bench.tables.leaderboard import setting_label
+from bench.core.config import Value
+from bench.core.errors import BenchError, Mistakes
+from bench.core.precision import Precision
+from bench.results.records import Record, RecordStore, Resume
+from bench.run import arguments
+from bench.run import experiment as experiment_file
+from bench.run.display import console
+from bench.run.options import OPTIONS, EngineName, JudgedOn, joined
+from bench.run.session import Session
+from bench.tables.columns import EXTRAS
+from bench.tables.formats import FORMATS, render
+from bench.tables.intervals import INTERVALS
+from bench.tables.layouts import BY
 from bench.tables.published import read
+from bench.tables.rows import setting_label
 
 if TYPE_CHECKING:
     import pandas
@@ -27,14 +31,99 @@ if TYPE_CHECKING:
 Records = str | Path | Sequence[Record]
 """A folder of results, or records as `run` returns them."""
 
+Names = str | Sequence[str]
+"""One name, several with commas between them, or a list."""
 
-def run(**options: Any) -> list[Record]:
+Numbers = int | str | Iterable[int | str]
+"""A whole number, text such as ``"0-4"``, or a list of these."""
+
+Sizes = int | str | Iterable[int | str]
+"""Bytes as a number or as text such as ``"1MiB"``, or a list of these."""
+
+Hyper = Mapping[str, Value | Mapping[str, Value]] | str | Sequence[str]
+"""Hyper-parameters: ``{"dm": {"lr": 3}}``, ``{"dm.lr": 3}`` or ``"dm.lr=3"``."""
+
+File = str | Path
+
+
+def run(
+    *,
+    experiment: File | None = None,
+    methods: Names | None = None,
+    datasets: Names | None = None,
+    ipc: Numbers | None = None,
+    budget: Sizes | None = None,
+    storage: Names | None = None,
+    seeds: Numbers | None = None,
+    settings: Names | None = None,
+    profile: str | None = None,
+    protocol: str | None = None,
+    nets: Names | None = None,
+    set: Hyper | None = None,
+    judge_on: JudgedOn | None = None,
+    tune: bool | None = None,
+    tune_budget: int | None = None,
+    plugin: File | Sequence[File] | None = None,
+    stand_in: bool | None = None,
+    dry_run: bool | None = None,
+    resume: Resume | None = None,
+    device: str | None = None,
+    precision: Precision | None = None,
+    jobs: int | None = None,
+    per_gpu: int | None = None,
+    timeout: float | None = None,
+    attempts: int | None = None,
+    engine: EngineName | None = None,
+    scheduler: str | None = None,
+    cluster: File | None = None,
+    limit_minutes: float | None = None,
+    gain_of_full: bool | None = None,
+    out: File | None = None,
+    root: File | None = None,
+    plain: bool | None = None,
+    log: Literal["tensorboard"] | None = None,
+    **unknown: NoReturn,
+) -> list[Record]:
     """Runs a grid, as ``python -m bench run`` does, and goes on where an earlier call stopped.
 
+    An option that is None is not given: it is as the experiment file says, or has its default.
+
     Args:
-        options: those of the command line, with ``_`` for ``-``: ``methods``, ``datasets``, ``ipc``, ``seeds``, ``out`` ...
-            (``python -m bench run --help``). Lists stand for commas, True for an option without a value, a mapping
-            ``{"dm.lr": 3}`` for ``set``. ``experiment`` is the path of an experiment file, whose options the others replace.
+        experiment: an experiment file; the other options win over what it says.
+        methods: names, or ``all`` (default: all but ablations and controls), or ``everything``.
+        datasets: such as ``shapes-mixed`` (default), ``shapes-mixed[train=20]`` or ``folder:PATH``.
+        ipc: clips per class (default: 1).
+        budget: bytes that a set may take, in the place of ``ipc``: as many clips a class as fit.
+        storage: how float tensors of a set are stored: ``float32`` (default), ``float16``, ``uint8``.
+        seeds: distillation seeds (default: 0).
+        settings: temporal settings: presets, ``taxonomy``, or such as ``n4-r8-k2-linear`` (default: ``dense``).
+        profile: geometry, network, protocol and budgets (default: the data set's).
+        protocol: how sets are judged (default: the profile's).
+        nets: networks to train on each set, or ``all`` (default: the profile's).
+        set: hyper-parameters by method, ``{"dm": {"lr": 3}}``, or with both names in one, ``{"dm.lr": 3}``.
+        judge_on: ``test`` (default), or ``validation`` to hold a part of train out.
+        tune: whether to search each method's learning rates first, on the validation part of train.
+        tune_budget: most trials of each search (default: 5).
+        plugin: files with methods, data sets ...
+        stand_in: whether procedural clips take the place of a named data set.
+        dry_run: whether to print the plan and run nothing.
+        resume: which cells to run: ``missing`` (default), ``failed`` (these too), ``always`` (all) or ``never``.
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``auto`` (default).
+        precision: in which number format networks compute (default: ``float32``).
+        jobs: cells at a time (default: 1; on GPUs ``per_gpu`` for each).
+        per_gpu: cells that share a GPU (default: 1).
+        timeout: minutes after which a cell is stopped.
+        attempts: how often a cell whose worker process dies is tried (default: 3).
+        engine: where cells run: ``local`` (default), ``dask`` or ``slurm``.
+        scheduler: with ``dask``, the address of the cluster to join.
+        cluster: with ``slurm``, the file that describes it.
+        limit_minutes: minutes after which the run stops; the same call goes on from there.
+        gain_of_full: whether the networks of ``full`` are trained a second time, with its time frozen (default: True).
+        out: folder of records and sets (default: ``results``).
+        root: where the data set lies (default: ``data/NAME``, or ``BENCH_DATA/NAME``).
+        plain: whether progress is told in plain lines, also in a terminal.
+        log: ``tensorboard`` to write losses and accuracies to ``OUT/tensorboard`` too.
+        unknown: refused, with the name that may have been meant.
 
     Returns:
         The records of the grid, failed and skipped cells too (``record.status``). None after ``dry_run=True``, which
@@ -43,13 +132,15 @@ def run(**options: Any) -> list[Record]:
     Raises:
         BenchError: bad input, in the command line's words.
     """
-    parser = _Parser(prog="run()", add_help=False)
-    command.add_arguments(parser)
-    args = _parsed(parser, options)
-    if args.dry_run:
-        return command.execute(args)[1]
-    with contextlib.redirect_stdout(io.StringIO()):  # the tables, for who asks for them
-        return command.execute(args)[1]
+    given_arguments = {name: argument for name, argument in locals().items() if name in OPTIONS}
+    for name in unknown:
+        raise arguments.unknown(name)
+    mistakes = Mistakes()
+    file = {} if experiment is None else experiment_file.read(Path(experiment), mistakes)
+    given = arguments.read(given_arguments, mistakes)
+    session = Session(joined(file, given, mistakes), mistakes, console.warn)
+    console.announce(session)
+    return [] if session.options.dry_run else list(console.carry_out(session).records)
 
 
 def table(
@@ -130,68 +221,6 @@ def load_results(records: Records = "results", unfinished: bool = False) -> pand
     return pandas.DataFrame(rows)
 
 
-# ----------------------------------------------------------------------------------------------------------------------
-# Options
-
-
-@final
-class _Parser(argparse.ArgumentParser):
-    """The command line's parser, for callers that are not a command line."""
-
-    def error(self, message: str) -> NoReturn:
-        """A mistake is an error that can be caught."""
-        raise BenchError(f"{self.prog}: {message}")
-
-
-def _parsed(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> argparse.Namespace:
-    """What the command line would make of keyword arguments."""
-    given = dict(options)
-    path = given.pop("experiment", None)
-    words = _arguments(parser, given)
-    if path is None:
-        return parser.parse_args(words)
-    found = experiment.read(str(path), parser)
-    args = parser.parse_args(found.words(words))
-    args.mistakes = found.mistakes
-    return args
-
-
-def _arguments(parser: argparse.ArgumentParser, options: Mapping[str, Any]) -> list[str]:
-    """Keyword arguments as the words of a command line."""
-    actions = {action.dest: action for action in parser._actions if action.help is not argparse.SUPPRESS}
-    arguments: list[str] = []
-    for name, value in options.items():
-        action = actions.get(name)
-        if action is None:
-            close = difflib.get_close_matches(name, actions, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise BenchError(f"run(): no option '{name}'{hint} (valid: {', '.join(actions)})")
-        if value is None or value is False:
-            continue
-        option = action.option_strings[-1]
-        if action.nargs == 0:
-            if value is not True:
-                raise BenchError(f"run(): {name}={value!r} is not True or False")
-            arguments.append(option)
-        elif isinstance(action, argparse._AppendAction):
-            arguments += [f"{option}={word}" for word in _repeated(value)]
-        else:
-            arguments.append(f"{option}={_joined(value)}")
-    return arguments
-
-
-def _repeated(value: Any) -> list[str]:
-    if isinstance(value, Mapping):
-        return [f"{key}={entry}" for key, entry in value.items()]
-    return [str(value)] if isinstance(value, str | Path) else [str(entry) for entry in value]
-
-
-def _joined(value: Any) -> str:
-    return (
-        ",".join(map(str, value)) if isinstance(value, Sequence | range) and not isinstance(value, str) else str(value)
-    )
-
-
 def _check(name: str, value: str, valid: Sequence[str]) -> None:
     if value not in valid:
         raise BenchError(f"table(): {name}='{value}' is not valid (valid: {', '.join(valid)})")
@@ -210,16 +239,16 @@ def _records(records: Records) -> list[Record]:
     if not isinstance(records, str | Path):
         return list(records)
     store = RecordStore(Path(records))
-    found = list(
-        store.all(
-            lambda path, reason: warnings.warn(f"record left out: {path.name}: {reason}", stacklevel=4), history=False
-        )
-    )
-    if not found:
+
+    def left_out(path: Path, reason: str) -> None:
+        warnings.warn(f"record left out: {path.name}: {reason}", stacklevel=4)
+
+    of_folder = list(store.all(left_out, history=False))
+    if not of_folder:
         raise BenchError(
             f"no records in {store.folder}; run something first, with out='{records}', or name another folder"
         )
-    return found
+    return of_folder
 
 
 def _rows(record: Record, unfinished: bool) -> Iterator[dict[str, Any]]:

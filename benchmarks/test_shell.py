@@ -12,7 +12,8 @@ from bench.api import Evaluation
 from bench.data.spec import parse_dataset
 from bench.results.cells import Cell
 from bench.results.records import Record, RecordStore
-from bench.run import plan as grid
+from bench.run.plan import plan
+from bench.run.request import Request
 from bench.tables.leaderboard import leaderboards
 
 CELL = Cell(
@@ -26,11 +27,11 @@ CELL = Cell(
 def test_plan(beside, registries, cells):
     dataset = parse_dataset("shapes-mixed", registries)
     ipcs = tuple(range(1, cells // 50 + 1))
-    request = grid.Request(
+    request = Request(
         ("dm", "random", "herding", "dc", "mtt"), (dataset,), ipcs, tuple(range(10)), ("dense",), None, {}
     )
-    assert len(grid.plan(request, registries)) == cells
-    beside(lambda: grid.plan(request, registries), cells=cells)
+    assert len(plan(request, registries)) == cells
+    beside(lambda: plan(request, registries), cells=cells)
 
 
 def records(count):

@@ -59,14 +59,15 @@ def registries(tiny_plugin):
 def plan(registries):
     """Plans cells of the tiny dataset: ``plan("random", ipcs=(2,))``."""
     from bench.data.spec import parse_dataset
-    from bench.run import plan as grid
+    from bench.run.plan import plan
+    from bench.run.request import Request
 
     def planned(*methods, dataset="tiny", ipcs=(1,), seeds=(0,), settings=("dense",), **rest):
         datasets = (parse_dataset(dataset, registries),)
-        request = grid.Request(
+        request = Request(
             methods, datasets, ipcs, seeds, settings, rest.pop("profile", None), rest.pop("overrides", {}), **rest
         )
-        return grid.plan(request, registries)
+        return plan(request, registries)
 
     return planned
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench import plugins
 from bench.api import Dataset, Geometry
-from bench.cli.run import networks as chosen
 from bench.core import paths
 from bench.core.errors import BenchError
 from bench.core.precision import FULL, computing, require
+from bench.core.text import split_list
 from bench.results.cells import read_cell
-from bench.run.plan import check_tested
-from bench.tables.sheet import printable
+from bench.run.planned_dataset import check_tested
+from bench.run.request import networks as networks_named
+from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
     from bench.plugins import Registries
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             f"({len(classes)}), the dataset has {', '.join(index.classes[:3])} ... ({len(index.classes)})"
         )
     check_tested(index, cell.judged_on)
-    names = (cell.network,) if args.nets is None else chosen(args.nets, registries)
+    names = (cell.network,) if args.nets is None else networks_named(split_list(args.nets), registries)
     clip = geometry.shape()
     networks = [registries.networks.get(name)() for name in names]
     refusals = {network.name: reason for network in networks if (reason := network.declines(clip)) is not None}
@@ -75,8 +76,6 @@ def run(args: argparse.Namespace) -> int:
 
     import torch
 
-    from bench.cli.progress import make_display
-    from bench.cli.run import choose_device
     from bench.core.reporter import Reporter
     from bench.data.clip_store import open_or_build
     from bench.data.pixels import SplitClips
@@ -84,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
     from bench.nets.builder import Builder
     from bench.run.checks import check_set
     from bench.run.costs import count_set
+    from bench.run.devices import choose_device
+    from bench.run.display.live import make_display
     from bench.run.engines.events import CellProgress
 
     device = torch.device(choose_device(args.device))

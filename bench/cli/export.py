@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Renders and writes."""
-    from bench import pictures
     from bench.core.files import write_atomic
+    from bench.report import pictures
     from bench.report.stored_clips import open_set, render
 
     stored = open_set(Path(args.path), plugins.load(args.plugin))

@@ -21,7 +21,7 @@ from bench.plugins import Registries
 from bench.results import forget
 from bench.results.forget import Reason, Removal
 from bench.results.records import Record, RecordStore
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 SUMMARY = "remove records, sets and checkpoints of earlier versions and tried settings, after showing them"
 

@@ -117,7 +117,7 @@ _KINDS: dict[str, Callable[[Registries, bool], None]] = {
 
 
 def _print_registry(registry: Registry[Any]) -> None:
-    rows = [[name, summary(entry), registry.origin(name).where] for name, entry in registry]
+    rows = [[name, summary(part), registry.origin(name).where] for name, part in registry]
     rows += [[plugin.name, f"UNAVAILABLE: {plugin.reason}", plugin.where] for plugin in registry.unavailable()]
     _print(rows)
 

@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bench import __version__
 from bench.core import lazy
 from bench.core.errors import BenchError, SeveralMistakes
+from bench.core.version import __version__
 
 COMMANDS = (
     "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "forget", "new-method", "check"
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BenchError as error:
-        from bench.tables.sheet import printable
+        from bench.tables.text_table import printable
 
         if isinstance(error, SeveralMistakes):
             print(f"error: {len(error.sentences)} mistakes:", file=sys.stderr)
@@ -57,30 +57,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parsed(
     parser: argparse.ArgumentParser, commands: dict[str, argparse.ArgumentParser], argv: list[str]
 ) -> argparse.Namespace:
-    """The command line; where it names an experiment file, with the options of that file before its own.
-
-    Raises:
-        BenchError: the file cannot be used.
-    """
+    """The command line. An experiment file may stand anywhere in it: argparse sees it before options only."""
     args, rest = parser.parse_known_args(argv)
-    if getattr(args, "experiment", None) is None and hasattr(args, "experiment") and len(rest) == 1:
-        args.experiment = None if rest[0].startswith("-") else rest.pop()  # argparse finds it before options only
+    takes_file = "experiment" in args and args.experiment is None
+    if takes_file and len(rest) == 1 and not rest[0].startswith("-"):
+        args.experiment = rest.pop()
     if rest:
         commands[argv[0]].error(f"unrecognized arguments: {' '.join(rest)}")
-    if getattr(args, "experiment", None) is None:
-        return args
-    from bench.cli import experiment
-
-    given = argv[1:]
-    del given[len(given) - 1 - given[::-1].index(args.experiment)]
-    found = experiment.read(args.experiment, commands[argv[0]])
-    args = parser.parse_args([argv[0], *found.words(given)])
-    args.mistakes = found.mistakes  # told with those that planning finds
     return args
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """The whole parser, and those of the commands by name."""
+    """The parser, and those of the commands by name."""
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Distil video datasets with every method, train new networks on what was stored, and print leaderboards.",

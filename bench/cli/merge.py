@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.core.errors import BenchError
 from bench.results import merge
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 SUMMARY = "join results from several machines; refuses what contradicts"
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     for path, reason in bad:
         print(f"left out {printable(str(path))}: {printable(reason)}", file=sys.stderr)
     for conflict in conflicts[:_MOST_SHOWN]:
-        print(printable(conflict.told()), file=sys.stderr)
+        print(printable(conflict.text()), file=sys.stderr)
     if conflicts:
         cells = len({conflict.one.record.id for conflict in conflicts})
         raise BenchError(

@@ -20,7 +20,7 @@ from bench.core.errors import BenchError
 from bench.core.files import write_atomic
 from bench.results.records import Record, RecordStore
 from bench.tables.leaks import Leaks
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 SUMMARY = "write one HTML file with every table, plot and clip"
 
@@ -62,17 +62,17 @@ def run(args: argparse.Namespace) -> int:
         raise BenchError(
             f"{what} in {store.folder}; run `python -m bench run --out {out}` first, or name another --out"
         )
-    found = sprites.manifests(records, out)
+    manifests = sprites.manifests(records, out)
     clips, real = {}, {}
     shown = sprites.shown_records(records, out) if args.clips else []
     if shown:
         from bench.data.spec import parse_dataset
 
         registries = plugins.load(args.plugin)
-        given = [parse_dataset(text, registries, args.root) for text in args.datasets]
+        named = [parse_dataset(text, registries, args.root) for text in args.datasets]
         clips = sprites.distilled(shown, out, registries, args.clips, warn)
-        real = sprites.real(shown, found, given, registries, paths.cache_root(), args.clips)
-    names = {fingerprint: [str(name) for name in manifest["classes"]] for fingerprint, manifest in found.items()}
+        real = sprites.real(shown, manifests, named, registries, paths.cache_root(), args.clips)
+    names = {fingerprint: [str(name) for name in manifest["classes"]] for fingerprint, manifest in manifests.items()}
     text = page(content(records, read(out / "published.csv"), names, clips, real, _leaks(out, records)))
     file = Path(args.to) if args.to is not None else out / "report.html"
     try:

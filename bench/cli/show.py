@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench import plugins
 from bench.core.errors import BenchError
-from bench.tables.sheet import printable
+from bench.tables.text_table import printable
 
 if TYPE_CHECKING:
     from bench.report.stored_clips import Stored
@@ -64,8 +64,8 @@ def _about_cut(share: float) -> str:
 def _write(file: Path, clips: object, names: list[str]) -> None:
     import numpy as np
 
-    from bench import pictures
     from bench.core.files import write_atomic
+    from bench.report import pictures
 
     pixels = np.asarray(clips, np.uint8)
     names = [printable(name) for name in names]
@@ -85,7 +85,7 @@ def _manifest(stored: Stored) -> str:
     from tabulate import tabulate
 
     from bench.run.costs import count_set
-    from bench.tables.leaderboard import setting_label
+    from bench.tables.rows import setting_label
 
     cell, report = stored.cell, count_set(stored.synthetic, None)
     frames = cell.geometry["frames"]

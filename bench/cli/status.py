@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cli.progress import outcome, phase_seconds_left, remaining_seconds
 from bench.core.errors import BenchError
 from bench.core.text import duration
-from bench.results import under_way as grids
+from bench.results import under_way
 from bench.results.claims import Claim, Claims, Owner
 from bench.results.records import Record, RecordStore, to_run
-from bench.tables.sheet import printable
+from bench.results.under_way import Listed
+from bench.run.display.progress import outcome, phase_seconds_left, remaining_seconds
+from bench.tables.text_table import printable
 
 SUMMARY = "show a grid under way: done, running (who, since when, how far), failed, waiting"
 
@@ -34,15 +35,15 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if not out.is_dir():
         raise BenchError(f"--out {out}: no such folder; it is the --out of the run")
-    under_way = grids.read_all(out)
-    cells = {cell.cell_id: cell for entry in under_way for cell in entry.cells}
+    grids = under_way.read_all(out)
+    cells = {cell.cell_id: cell for grid in grids for cell in grid.cells}
     running = {claim.cell_id: claim for claim in Claims(out).all()}
     store = RecordStore(out)
     if cells:
         records = {cell_id: record for cell_id in cells if (record := store.read(cell_id)) is not None}
     else:
         records = {record.id: record for record in store.all(history=False)}
-    print(written(sort(cells, running, records), [entry.driver for entry in under_way], time.time()), end="")
+    print(written(sort(cells, running, records), [grid.driver for grid in grids], time.time()), end="")
     return 0
 
 
@@ -67,7 +68,7 @@ class State:
     estimates: Mapping[str, float]
 
 
-def sort(cells: Mapping[str, grids.Listed], claims: Mapping[str, Claim], records: Mapping[str, Record]) -> State:
+def sort(cells: Mapping[str, Listed], claims: Mapping[str, Claim], records: Mapping[str, Record]) -> State:
     """Puts cells where they belong.
 
     Args:
@@ -102,41 +103,53 @@ def written(state: State, drivers: Sequence[Owner], now: float) -> str:
     """The state as text.
 
     Args:
-        state: see there.
-        drivers: the processes that started the grids.
+        state: of the grids.
+        drivers: the processes that started them.
         now: seconds since 1970.
     """
-    from tabulate import tabulate
-
     counts = {"done": state.done, "running": state.running, "failed": state.failed, "waiting": state.waiting}
     total = sum(map(len, counts.values()))
-    text = f"{total} cells: " + ", ".join(f"{len(entries)} {name}" for name, entries in counts.items())
+    text = f"{total} cells: " + ", ".join(f"{len(cells)} {name}" for name, cells in counts.items())
     left = _seconds_left(state, now)
     text += "\n" if left is None else f"; about {duration(left)} left\n"
-    if state.running:
-        rows = [
-            [
-                claim.cell_id[:12], printable(claim.title), printable(f"{claim.owner.host}:{claim.owner.pid}"),
-                datetime.datetime.fromtimestamp(claim.since).strftime("%m-%d %H:%M"), duration(max(0.0, now - claim.since)),
-                _phase(claim), f"{duration(max(0.0, now - claim.beat_time))} ago",
-            ]
-            for claim in state.running
-        ]  # fmt: skip
-        headers = ["running", "what", "process", "since", "for", "how far", "heard of"]
-        text += "\n" + tabulate(rows, headers=headers, disable_numparse=True) + "\n"
-    if state.failed:
-        rows = [[r.id[:12], printable(r.cell.title()), outcome(r)] for r in state.failed]
-        text += "\n" + tabulate(rows, headers=["failed", "what", "how"], disable_numparse=True) + "\n"
-    if state.waiting:
-        lost = {claim.cell_id: f"{claim.owner.host}:{claim.owner.pid}" for claim in state.orphans}
-        rows = [
-            [cell_id[:12], printable(title), _before(record, lost.get(cell_id))]
-            for cell_id, (title, record) in state.waiting.items()
-        ]
-        text += "\n" + tabulate(rows, headers=["waiting", "what", "before"], disable_numparse=True) + "\n"
-        if not state.running:
-            text += "\n" + _idle(drivers) + "\n"
+    text += _table(("running", "what", "process", "since", "for", "how far", "heard of"), _running(state, now))
+    text += _table(
+        ("failed", "what", "how"), [[r.id[:12], printable(r.cell.title()), outcome(r)] for r in state.failed]
+    )
+    text += _table(("waiting", "what", "before"), _waiting(state))
+    if state.waiting and not state.running:
+        text += "\n" + _idle(drivers) + "\n"
     return text
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table with a line before it; nothing without rows."""
+    from tabulate import tabulate
+
+    return "\n" + tabulate(rows, headers=headers, disable_numparse=True) + "\n" if rows else ""
+
+
+def _running(state: State, now: float) -> list[list[str]]:
+    return [
+        [
+            claim.cell_id[:12],
+            printable(claim.title),
+            printable(f"{claim.owner.host}:{claim.owner.pid}"),
+            datetime.datetime.fromtimestamp(claim.since).strftime("%m-%d %H:%M"),
+            duration(max(0.0, now - claim.since)),
+            _phase(claim),
+            f"{duration(max(0.0, now - claim.beat_time))} ago",
+        ]
+        for claim in state.running
+    ]
+
+
+def _waiting(state: State) -> list[list[str]]:
+    lost = {claim.cell_id: f"{claim.owner.host}:{claim.owner.pid}" for claim in state.orphans}
+    return [
+        [cell_id[:12], printable(title), _before(record, lost.get(cell_id))]
+        for cell_id, (title, record) in state.waiting.items()
+    ]
 
 
 def _idle(drivers: Sequence[Owner]) -> str:
@@ -151,7 +164,7 @@ def _idle(drivers: Sequence[Owner]) -> str:
 
 
 def _phase(claim: Claim) -> str:
-    """Phase, step and the time that the phase still takes, as far as its owner has told."""
+    """Phase, step and the time that the phase still takes, as far as its owner has written that down."""
     if not claim.phase:
         return "starting"
     left = phase_seconds_left(claim.first_step, claim.step, claim.total, claim.beat_time - claim.phase_since)
@@ -165,7 +178,7 @@ def _before(record: Record | None, lost: str | None) -> str:
 
 
 def _seconds_left(state: State, now: float) -> float | None:
-    """See `remaining_seconds`; None where nothing runs."""
+    """Seconds until all cells are done; None where nothing runs."""
     if not state.running:
         return None
     took = {record.id: _seconds(record) for record in (*state.done, *state.failed)}

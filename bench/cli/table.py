@@ -26,14 +26,16 @@ from bench.core.files import write_atomic
 from bench.data.leaks import file_name, read_csv
 from bench.results import test_clips as tested
 from bench.results.records import Record, RecordStore
-from bench.tables.formats import BY, EXTRAS, FORMATS, INTERVALS, estimator_of, render_boards
-from bench.tables.leaderboard import Leaderboard, leaderboards
+from bench.tables.bytes_svg import has_picture, picture
+from bench.tables.columns import EXTRAS
+from bench.tables.formats import FORMATS, render_boards
+from bench.tables.intervals import INTERVALS, estimator_of
+from bench.tables.layouts import BY, LAYOUTS
+from bench.tables.leaderboard import leaderboards
 from bench.tables.leaks import Leaks
-from bench.tables.picture import has_picture, picture
 from bench.tables.published import read
-from bench.tables.sheet import printable
-from bench.tables.taxonomy import has_taxonomy
-from bench.tables.temporal import has_probes
+from bench.tables.rows import Leaderboard
+from bench.tables.text_table import printable
 
 SUMMARY = "print the leaderboards, made anew from the records"
 
@@ -53,9 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--by", choices=BY, default="ipc",
-        help="a table for each: IPC and setting (ipc, the default); dataset, sorted by bytes; IPC, one line a setting; "
-        "IPC and setting, with altered test clips, temporal gain, motion (probes); method, one line a setting (taxonomy); "
-        "IPC and setting, networks across (nets)",
+        help=f"a table for each: {'; '.join(layout.help for layout in LAYOUTS.values())}",
     )  # fmt: skip
     parser.add_argument(
         "--columns", action="append", choices=EXTRAS, default=[], help="more columns: HLR, IOR, LRS of DD-Ranking"
@@ -68,6 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--without-leaks", nargs="?", const="", metavar="FILE.csv",
         help="also show the accuracy without the test clips that FILE names, as `data check --leaks --to` writes it "
         "(default: DIR/leaks/DATASET.csv)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--all-versions", action="store_true",
+        help="a row for every version of a method and every source of a plugin (default: the newest of each)",
     )  # fmt: skip
     action = parser.add_mutually_exclusive_group()
     action.add_argument(
@@ -108,7 +112,9 @@ def _run(args: argparse.Namespace) -> int:
     records = _records(out)
     published = read(out / "published.csv")
     leaks = None if args.without_leaks is None else find_leaks(out, args.without_leaks, records)
-    boards = leaderboards(records, published=published, estimator=estimator_of(args.interval), leaks=leaks)
+    boards = leaderboards(
+        records, published=published, estimator=estimator_of(args.interval), leaks=leaks, all_versions=args.all_versions
+    )
     if not args.check:
         text = (
             picture(boards)
@@ -118,7 +124,7 @@ def _run(args: argparse.Namespace) -> int:
         print(text, end="")
     if not (args.check or args.write):
         return 0
-    if args.interval != "student":
+    if args.interval != "student" or args.all_versions:
         boards = leaderboards(records, published=published, leaks=leaks)
     files = _files(out, boards)
     if args.check:
@@ -157,8 +163,7 @@ def find_leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
         BenchError: there is no list, it names no test clip of the records, or these do not say which clips they tested.
     """
     digests = {str(record.data["test_keys_digest"]) for record in records if "test_keys_digest" in record.data}
-    found = {digest: tested.read(out, digest) for digest in sorted(digests)}
-    keys_of = {digest: keys for digest, keys in found.items() if keys is not None}
+    keys_of = {digest: keys for digest in sorted(digests) if (keys := tested.read(out, digest)) is not None}
     if not keys_of:
         raise BenchError(
             f"--without-leaks: no record in {out} says which test clips were right; `run --resume always` makes ones that do"
@@ -182,19 +187,14 @@ def find_leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
 def _files(out: Path, boards: Sequence[Leaderboard]) -> dict[Path, str]:
     """What ``--write`` writes, by its path."""
     folder = out / "tables"
-    files = {
-        folder / "leaderboard.md": render_boards(boards, "md"),
-        folder / "leaderboard.csv": render_boards(boards, "csv"),
-        folder / "bytes.md": render_boards(boards, "md", "bytes"),
-    }
-    if has_picture(boards):
-        files[folder / "bytes.svg"] = picture(boards)
-    if any(has_probes(cell) for board in boards for row in board.rows for cell in row.cells):
-        files[folder / "probes.md"] = render_boards(boards, "md", "probes")
-    if has_taxonomy(boards):
-        files[folder / "taxonomy.md"] = render_boards(boards, "md", "taxonomy")
-    if any(board.group.crosses() for board in boards):
-        files[folder / "nets.md"] = render_boards(boards, "md", "nets")
+    files: dict[Path, str] = {}
+    for layout in LAYOUTS.values():
+        if layout.file and layout.worth_a_file(boards):
+            files[folder / f"{layout.file}.md"] = render_boards(boards, "md", layout.name)
+        if layout.name == "ipc":
+            files[folder / f"{layout.file}.csv"] = render_boards(boards, "csv", layout.name)
+        if layout.name == "bytes" and has_picture(boards):
+            files[folder / f"{layout.file}.{_PICTURE}"] = picture(boards)
     return files
 
 
@@ -209,27 +209,27 @@ def _write(out: Path, files: Mapping[Path, str]) -> None:
 
 def _check(out: Path, files: Mapping[Path, str]) -> int:
     stale = 0
-    for path, wanted in files.items():
+    for path, text in files.items():
         try:
-            found = path.read_bytes().decode(errors="replace")
+            on_disk = path.read_bytes().decode(errors="replace")
         except FileNotFoundError:
             print(f"{path} is missing; write it with `python -m bench table --out {out} --write`")
             stale += 1
             continue
         except OSError as error:
             raise BenchError(f"--out {out}: cannot read {path} ({error.strerror})") from error
-        if found != wanted:
+        if on_disk != text:
             print(f"{path} is not what the records say:")
-            print(_difference(found, wanted))
+            print(_difference(on_disk, text))
             stale += 1
     if stale == 0:
         print("the tables are what the records say")
     return min(stale, 1)
 
 
-def _difference(found: str, wanted: str) -> str:
+def _difference(on_disk: str, text: str) -> str:
     """The first lines of a unified diff, and how many lines it takes away and adds."""
-    diff = list(difflib.unified_diff(found.splitlines(), wanted.splitlines(), "file", "records", n=0, lineterm=""))
+    diff = list(difflib.unified_diff(on_disk.splitlines(), text.splitlines(), "file", "records", n=0, lineterm=""))
     removed = sum(line.startswith("-") for line in diff[2:])
     added = sum(line.startswith("+") for line in diff[2:])
     shown = [printable(line) for line in diff[2 : 2 + _DIFF_LINES]]

@@ -12,12 +12,15 @@ from bench.core.errors import BenchError
 from bench.core.frame_order import PROBES
 from bench.core.temporal import parse
 from bench.results.records import Record
-from bench.tables import stats
-from bench.tables.leaderboard import Group, Leaderboard, Row, leaderboards, setting_label
+from bench.tables import columns
+from bench.tables.by_bytes import by_bytes
+from bench.tables.columns import Column, Line, clips_a_class, columns_of, legend_of
+from bench.tables.leaderboard import leaderboards
 from bench.tables.leaks import Leaks
+from bench.tables.mean_ranks import over_datasets
 from bench.tables.published import Reported
 from bench.tables.raw import as_values
-from bench.tables.views import by_bytes, clips_a_class, over_datasets
+from bench.tables.rows import Group, Leaderboard, Row
 
 Clips = Mapping[str, Sequence[Mapping[str, Any]]]
 """By cell id: ``{"label": class index, "image": data URI of the frames side by side, "frames": T}`` of some clips."""
@@ -26,12 +29,6 @@ MOST_POINTS = 150
 """Points of a loss curve; more would not be seen."""
 
 _PHASES = ("tune", "upstream", "distil", "evaluate", "probe")
-_BUDGET = (
-    "gain",
-    "rank",
-    "tied_with_best",
-    "share_of_full",
-)  # what a row without budget has in each of its leaderboards
 
 
 def content(
@@ -42,7 +39,7 @@ def content(
     real: Clips | None = None,
     leaks: Leaks | None = None,
 ) -> dict[str, Any]:
-    """Everything on the page.
+    """Everything on the page. Each row has the text of each of the ``columns``, and its place when sorted by it.
 
     Args:
         records: of any cells.
@@ -53,36 +50,44 @@ def content(
         leaks: which test clips leaked into train, for the accuracy without them.
     """
     boards = leaderboards(records, published=published, leaks=leaks)
-    every = [(board, row) for board in boards for row in board.rows]
-    values_of = as_values(every, boards, over_datasets(boards), stats.interval)
-    figures = values_of["rows"]
-    first = {board.group: board for board in reversed(boards)}
     groups = list(dict.fromkeys(board.group for board in boards))
-    optimal = {
-        (point.board.title, point.row.label): bool(point.optimal) for points in by_bytes(boards) for point in points
-    }
-    rows: list[dict[str, Any]] = []
-    for (board, row), values in zip(every, figures, strict=True):
-        if row.reference and board is not first[board.group]:  # one figure for every budget: shown once
-            continue
-        rows.append(
-            {
-                "id": len(rows),
-                "group": groups.index(board.group),
-                **_row(board, row, values),
-                "optimal": optimal.get((board.title, row.label), False),
-                **_evidence(row, clips or {}),
-            }
-        )
+    every = [Line(board, row) for board in boards for row in board.rows]
+    values = as_values(every, boards, over_datasets(boards))
+    lines = [(line, raw) for line, raw in zip(every, values["rows"], strict=True) if _is_shown(line, boards)]
+    leaderboard, probes = columns_of("page"), columns_of("page probes")
+    shown = [*leaderboard, *(column for column in probes if column not in leaderboard)]
+    cells_of_lines = _cells([line for line, _ in lines], shown)
+    optimal = {(point.board.title, point.row.label) for points in by_bytes(boards) for point in points if point.optimal}
     cells = sorted(records, key=lambda record: record.id)
     return {
         "summary": _summary(cells),
         "groups": [
             _group(group, [b for b in boards if b.group == group], cells, names or {}, real or {}) for group in groups
         ],
-        "rows": rows,
+        "columns": [
+            {
+                "key": column.key,
+                "header": column.header.format(baseline=boards[0].baseline if boards else ""),
+                "name": column.is_name,
+                "leaderboard": column in leaderboard,
+                "probes": column in probes,
+            }
+            for column in shown
+        ],
+        "legend": " ".join(legend_of(leaderboard, [line for line, _ in lines], "student")),
+        "rows": [
+            {
+                "id": number,
+                "group": groups.index(line.board.group),
+                **_row(line, raw),
+                "shown": cells_of_line,
+                "optimal": (line.board.title, line.row.label) in optimal,
+                **_evidence(line.row, clips or {}),
+            }
+            for number, ((line, raw), cells_of_line) in enumerate(zip(lines, cells_of_lines, strict=True))
+        ],
         "comparisons": _comparisons(boards, groups),
-        "mean_ranks": values_of["mean_ranks"],
+        "mean_ranks": values["mean_ranks"],
         "probes": list(PROBES),
         "phases": list(_PHASES),
         "failures": _failures(cells),
@@ -101,35 +106,40 @@ def thinned(points: Sequence[Any], most: int = MOST_POINTS) -> list[Any]:
 # Rows
 
 
-def _row(board: Leaderboard, row: Row, values: Mapping[str, Any]) -> dict[str, Any]:
+def _is_shown(line: Line, boards: Sequence[Leaderboard]) -> bool:
+    """Not the full data again: they have one figure for every budget."""
+    return not line.row.reference or line.board is next(b for b in boards if b.group == line.board.group)
+
+
+def _cells(lines: Sequence[Line], shown: Sequence[Column]) -> list[list[tuple[str, int | None]]]:
+    """For each line what stands in each column, and its place among all lines by that column; None sorts last."""
+    by_column = []
+    for column in shown:
+        filled = [line if not (column.of_budget and line.row.reference) else None for line in lines]
+        keys = [None if line is None else column.sort_key(line) for line in filled]
+        texts = ["" if line is None else column.text(line) for line in filled]
+        places = {key: place for place, key in enumerate(sorted({key for key in keys if key is not None}))}
+        by_column.append([(text, places.get(key)) for text, key in zip(texts, keys, strict=True)])
+    return [list(cells) for cells in zip(*by_column, strict=True)]
+
+
+def _row(line: Line, values: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of a leaderboard's row, without those that are empty or that its group has too."""
-    left_out = {
-        "leaderboard",
-        "dataset",
-        "fingerprint",
-        "profile",
-        "network",
-        "geometry",
-        "protocol",
-        "judged_on",
-        "remarks",
-    }
-    left_out |= {"chance", "majority", "baseline"} | (set(_BUDGET) if row.reference else set())
-    kept = {name: value for name, value in values.items() if value is not None and name not in left_out}
+    board, row = line.board, line.row
+    left_out = {name for c in columns.COLUMNS if c.shared or (c.of_budget and row.reference) for name in c.values}
+    figures = {name: value for name, value in values.items() if value is not None and name not in left_out}
     if row.reference:
-        kept = {name: value for name, value in kept.items() if not name.startswith(("gain", "ipc", "setting"))}
-    if row.reference:
-        return kept | {"factors": None}
-    place = {"amount": board.amount(), "clips_a_class": clips_a_class(board, row) if row.cells else ""}
-    return kept | place | {"factors": _factors(board.setting, board.group.frames())}
+        return figures | {"factors": None}
+    place = {"amount": board.amount(), "clips_a_class": clips_a_class(line) if row.cells else ""}
+    return figures | place | {"factors": _factors(board.setting, board.group.frames())}
 
 
 def _factors(setting: str, frames: int) -> dict[str, Any] | None:
     try:
-        found = parse(setting, frames)
+        factors = parse(setting, frames)
     except BenchError:
         return None
-    return {"n": found.n_syn, "r": found.n_real, "k": found.segments, "i": found.interpolation}
+    return {"n": factors.n_syn, "r": factors.n_real, "k": factors.segments, "i": factors.interpolation}
 
 
 def _evidence(row: Row, clips: Clips) -> dict[str, Any]:
@@ -143,8 +153,8 @@ def _evidence(row: Row, clips: Clips) -> dict[str, Any]:
         "clips": list(shown),
         "kind": sets[0].kind if sets else "",
         "tensors": {
-            name: {"shape": list(entry.shape), "type": entry.dtype, "bytes": entry.bytes}
-            for name, entry in (sets[0].tensors.items() if sets else ())
+            name: {"shape": list(tensor.shape), "type": tensor.dtype, "bytes": tensor.bytes}
+            for name, tensor in (sets[0].tensors.items() if sets else ())
         },
         "cells": [cell.id[:12] for cell in row.cells],
         "tuned": any(cell.tuning is not None for cell in row.cells),
@@ -153,7 +163,7 @@ def _evidence(row: Row, clips: Clips) -> dict[str, Any]:
 
 def _confusion(cells: Sequence[Record]) -> list[list[int]]:
     """``[true][predicted]`` counts, summed over seeds and networks; empty if there are none or they do not match."""
-    matrices = [entry.confusion for cell in cells for entry in cell.evaluations]
+    matrices = [evaluation.confusion for cell in cells for evaluation in cell.evaluations]
     if not matrices or any(len(matrix) != len(matrices[0]) for matrix in matrices):
         return []
     return [[sum(counts) for counts in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
@@ -168,18 +178,18 @@ def _curve(cell: Record) -> dict[str, Any] | None:
     ]
     if len(pairs) < 2:
         return None
-    kept = thinned(pairs)
-    return {"seed": cell.cell.seed, "step": [step for step, _ in kept], "loss": [loss for _, loss in kept]}
+    points = thinned(pairs)
+    return {"seed": cell.cell.seed, "step": [step for step, _ in points], "loss": [loss for _, loss in points]}
 
 
 def _mean_seconds(cells: Sequence[Record], phase: str) -> float | None:
-    found = [cell.costs[phase].wall_seconds for cell in cells if phase in cell.costs]
-    return round(sum(found) / len(found), 3) if found else None
+    seconds = [cell.costs[phase].wall_seconds for cell in cells if phase in cell.costs]
+    return round(sum(seconds) / len(seconds), 3) if seconds else None
 
 
 def _comparisons(boards: Sequence[Leaderboard], groups: Sequence[Group]) -> list[dict[str, Any]]:
     """The tests of all pairs of each leaderboard that has any: labels, the best first, and `PairedTest` by their places."""
-    found = []
+    comparisons = []
     for board in boards:
         places = sorted({place for test in board.tests for place in (test.first, test.second)})
         figures = [(board.rows[place].label, board.rows[place].method) for place in places]
@@ -188,17 +198,17 @@ def _comparisons(boards: Sequence[Leaderboard], groups: Sequence[Group]) -> list
             for t in board.tests
         ]
         if tests:
-            found.append(
+            comparisons.append(
                 {
                     "group": groups.index(board.group),
                     "amount": board.amount(),
                     "setting": board.setting,
-                    "setting_label": setting_label(board.setting, board.group.frames()),
+                    "setting_label": board.setting_label(),
                     "rows": [{"label": label, "method": method} for label, method in figures],
                     "tests": tests,
                 }
             )
-    return found
+    return comparisons
 
 
 def _short(value: float) -> float:
@@ -220,14 +230,14 @@ def _group(
         cell for cell in cells if cell.cell.fingerprint == group.fingerprint and cell.cell.dataset == group.dataset
     ]
     finished = [cell for cell in members if cell.data]
-    counts = max((len(entry.confusion) for cell in members for entry in cell.evaluations), default=0)
+    counts = max((len(evaluation.confusion) for cell in members for evaluation in cell.evaluations), default=0)
     recorded = next((cell.data["class_names"] for cell in finished if cell.data.get("class_names")), ())
-    given = list(map(str, recorded or names.get(group.fingerprint, ())))
+    classes = list(map(str, recorded or names.get(group.fingerprint, ())))
     left_out = {str(key): str(reason) for cell in members for key, reason in cell.data.get("left_out", [])}
     remarks: dict[str, list[str]] = defaultdict(list)
     for board in boards:
         for remark in board.remarks:
-            remarks[remark].append(f"{board.amount()} {setting_label(board.setting, group.frames())}")
+            remarks[remark].append(f"{board.amount()} {board.setting_label()}")
     return {
         "dataset": group.dataset,
         "fingerprint": group.fingerprint,
@@ -241,7 +251,7 @@ def _group(
         "amounts": list(dict.fromkeys(board.amount() for board in sorted(boards, key=_amount_order))),
         "chance": next((board.chance for board in boards if board.chance is not None), None),
         "majority": next((board.majority for board in boards if board.majority is not None), None),
-        "classes": given if len(given) == counts else [f"class {number}" for number in range(counts)],
+        "classes": classes if len(classes) == counts else [f"class {number}" for number in range(counts)],
         "train": next((cell.data.get("train") for cell in finished), None),
         "test": next((cell.data.get("test") for cell in finished), None),
         "digests": sorted({str(cell.data["digest"]) for cell in finished if cell.data.get("digest")}),

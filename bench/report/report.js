@@ -50,14 +50,12 @@ function percent(row, name, signed) {
   return points(row[name], signed) + (half === null ? "" : " ± " + (100 * half).toFixed(1));
 }
 const three = (value) => value >= 10 ? value.toFixed(1) : value === 0 ? "0" : String(Number(value.toPrecision(3)));
-const mib = (bytes) => has(bytes) ? three(bytes / 1048576) : "";
 function size(bytes) {
   const unit = bytes >= 1 << 30 ? ["GiB", 1 << 30] : bytes >= 1 << 20 ? ["MiB", 1 << 20] : bytes >= 1 << 10 ? ["KiB", 1 << 10] : ["B", 1];
   return three(bytes / unit[1]).replace(/\.0$/, "") + " " + unit[0];
 }
 const seconds = (value) => !has(value) ? "" : value >= 10 ? value.toFixed(0) : value.toFixed(1);
 const span = (value) => value < 120 ? seconds(value) + " s" : value < 7200 ? (value / 60).toFixed(0) + " min" : (value / 3600).toFixed(1) + " h";
-const range = (row, name) => !has(row[name + "_min"]) ? "" : mib(row[name + "_min"]) === mib(row[name + "_max"]) ? mib(row[name + "_min"]) : mib(row[name + "_min"]) + "–" + mib(row[name + "_max"]);
 const budget = (row) => row.reference ? "" : [row.amount, ...(row.setting_label === "dense" ? [] : [row.setting_label])].join(", ");
 const title = (row) => row.label + (budget(row) ? " · " + budget(row) : "");
 const colour = (method) => "var(--c" + (methods.indexOf(method) % 7) + ")";
@@ -81,36 +79,15 @@ function rest(rows) {
 
 // ---- leaderboard
 
-const COLUMNS = [
-  { key: "method", head: "method", name: true, sort: (r) => r.label.toLowerCase(), cell: (r) => [mark(r.method), r.label, r.reference && el("span", { class: "tag" }, "all data")] },
-  { key: "accuracy", head: "accuracy %", meter: true, sort: (r) => r.accuracy, cell: (r) => has(r.accuracy) ? percent(r, "accuracy") + (r.tied_with_best ? " †" : "") : status(r.status) },
-  { key: "amount", head: "budget", name: true, sort: (r) => r.reference ? null : data.groups[r.group].amounts.indexOf(r.amount), cell: (r) => r.amount || "" },
-  { key: "clips", head: "clips a class", sort: (r) => has(r.budget) ? parseInt(r.clips_a_class) || null : null, cell: (r) => has(r.budget) ? r.clips_a_class || "" : "" },
-  { key: "setting", head: "setting", name: true, sort: (r) => r.setting_label, cell: (r) => r.setting_label || "" },
-  { key: "rank", head: "rank", sort: (r) => r.rank, cell: (r) => has(r.rank) ? r.rank : "" },
-  { key: "top5", head: "top-5 %", sort: (r) => r.top5, cell: (r) => percent(r, "top5") },
-  { key: "without_leaks", head: "without leaked clips %", sort: (r) => r.accuracy_without_leaks, cell: (r) => percent(r, "accuracy_without_leaks") },
-  { key: "inflation", head: "selection inflation", sort: (r) => r.selection_inflation, cell: (r) => has(r.selection_inflation) ? points(r.selection_inflation, true) : "" },
-  { key: "share", head: "% of full", sort: (r) => r.share_of_full, cell: (r) => has(r.share_of_full) ? (100 * r.share_of_full).toFixed(1) : "" },
-  { key: "gain", head: "gain over random", sort: (r) => r.gain, cell: (r) => percent(r, "gain", true) },
-  { key: "temporal_gain", head: "temporal gain", sort: (r) => r.temporal_gain, cell: (r) => percent(r, "temporal_gain", true) },
-  { key: "reported", head: "reported %", sort: (r) => r.reported, cell: (r) => has(r.reported) ? points(r.reported) + (r.reported_metric === "top5" ? " (top-5)" : "") + (r.reported_confidence === "secondary" ? " ‡" : "") : "" },
-  { key: "deviation", head: "deviation", sort: (r) => r.deviation, cell: (r) => has(r.deviation) ? points(r.deviation, true) : "" },
-  { key: "hlr", head: "HLR", sort: (r) => r.hlr, cell: (r) => has(r.hlr) ? r.hlr.toFixed(3) : "" },
-  { key: "ior", head: "IOR", sort: (r) => r.ior, cell: (r) => has(r.ior) ? (r.ior < 0 ? "" : "+") + r.ior.toFixed(3) : "" },
-  { key: "lrs", head: "LRS", sort: (r) => r.lrs, cell: (r) => has(r.lrs) ? r.lrs.toFixed(3) : "" },
-  { key: "mib", head: "MiB", sort: (r) => r.storage_bytes_max, cell: (r) => range(r, "storage_bytes") },
-  { key: "fp32", head: "MiB float32", sort: (r) => r.storage_bytes_fp32_max, cell: (r) => range(r, "storage_bytes_fp32") },
-  { key: "distil", head: "distil s", sort: (r) => r.distil_seconds, cell: (r) => seconds(r.distil_seconds) },
-  { key: "upstream", head: "upstream s", sort: (r) => r.upstream_seconds, cell: (r) => seconds(r.upstream_seconds) },
-  { key: "tune", head: "tune s", sort: (r) => r.tune_seconds, cell: (r) => seconds(r.tune_seconds) },
-  { key: "memory", head: "peak memory", sort: (r) => r.peak_device_bytes || r.peak_host_bytes, cell: (r) => r.peak_device_bytes ? size(r.peak_device_bytes) + " GPU" : r.peak_host_bytes ? size(r.peak_host_bytes) : "" },
-  { key: "trainings", head: "n × m", sort: (r) => r.trainings, cell: (r) => !has(r.trainings) ? "" : r.trainings === r.seeds * r.networks ? r.seeds + " × " + r.networks : r.trainings + " of " + r.seeds * r.networks },
-  { key: "unfit", head: "unfit", sort: (r) => r.unfit, cell: (r) => r.unfit ? r.unfit + " of " + r.trainings : "" },
-];
+// Headers, texts and places come from the tables; two columns are drawn, not only written.
+const DRAWN = {
+  method: (r, text) => [mark(r.method), text, r.reference && el("span", { class: "tag" }, "all data")],
+  accuracy: (r, text) => has(r.accuracy) ? text : status(r.status),
+};
+const COLUMNS = data.columns.map((c, at) => ({ ...c, text: (r) => r.shown[at][0], place: (r) => r.shown[at][1] }));
 
 function sorted(rows, key, down) {
-  const value = COLUMNS.find((c) => c.key === key).sort;
+  const value = COLUMNS.find((c) => c.key === key).place;
   return [...rows].sort((a, b) => {
     const [x, y] = [value(a), value(b)];
     if (!has(x) || !has(y)) return has(x) ? -1 : has(y) ? 1 : 0; // what is missing comes last either way
@@ -119,21 +96,21 @@ function sorted(rows, key, down) {
 }
 
 function drawTable(rows) {
-  const columns = COLUMNS.filter((c) => rows.some((r) => c.cell(r) !== ""));
+  const columns = COLUMNS.filter((c) => c.leaderboard && (c.key in DRAWN || rows.some((r) => c.text(r) !== "")));
   const notes = new Map();
   const best = Math.max(...rows.map((r) => r.accuracy || 0), 1e-9);
   const ordered = capped(sorted(rows, state.sort, state.down));
   const body = ordered.map((r) => {
     const numbers = (r.notes || []).map((text) => { if (!notes.has(text)) notes.set(text, notes.size + 1); return notes.get(text); });
     return el("tr", { class: state.row === r.id ? "on" : null, "data-row": r.id, onclick: () => pick(r.id, true) }, columns.map((c) =>
-      el("td", { class: (c.name ? "name" : "") + (c.meter && has(r.accuracy) ? " meter" : ""), style: c.meter ? { "--part": (100 * (r.accuracy || 0) / best).toFixed(1) + "%" } : {} },
-        c.cell(r), c.key === "accuracy" && numbers.length ? el("sup", {}, [...new Set(numbers)].sort((a, b) => a - b).join(",")) : null)));
+      el("td", { class: (c.name ? "name" : "") + (c.key === "accuracy" && has(r.accuracy) ? " meter" : ""), style: c.key === "accuracy" ? { "--part": (100 * (r.accuracy || 0) / best).toFixed(1) + "%" } : {} },
+        c.key in DRAWN ? DRAWN[c.key](r, c.text(r)) : c.text(r), c.key === "accuracy" && numbers.length ? el("sup", {}, [...new Set(numbers)].sort((a, b) => a - b).join(",")) : null)));
   });
   const head = columns.map((c) => el("th", { class: c.name ? "name" : null, scope: "col", "aria-sort": state.sort === c.key ? (state.down ? "descending" : "ascending") : null },
     el("button", { type: "button", "data-sort": c.key, onclick: () => {
       state.down = state.sort === c.key ? !state.down : !c.name; state.sort = c.key; drawTable(shown());
       $("table").querySelector(`[data-sort="${c.key}"]`).focus();
-    } }, c.head)));
+    } }, c.header)));
   fill($("table"), rows.length ? el("table", { class: "board" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body)) : nothing("No row is left by the filters."), rest(rows));
   const remarks = data.groups[state.group].remarks;
   fill($("notes"), notes.size ? el("ol", { class: "notes" }, [...notes.keys()].map((text) => el("li", {}, text))) : null,
@@ -235,7 +212,7 @@ function drawBytes(rows) {
   for (let k = Math.ceil(low / step) * step; k <= high; k += step) svg.append(line("grid", px(2 ** k), top, px(2 ** k), bottom), word(px(2 ** k), bottom + 18, size(2 ** k), { "text-anchor": "middle" }));
   svg.append(word((left + right) / 2, height - 6, "bytes stored, logarithmic", { "text-anchor": "middle" }), word(4, 10, "accuracy %"));
   if (has(g.chance)) svg.append(chance(g, left, py(g.chance), right, py(g.chance)), word(right, py(g.chance) - 5, "chance", { "text-anchor": "end" }));
-  const front = sorted(known.filter((r) => r.optimal), "mib", false);
+  const front = sorted(known.filter((r) => r.optimal), "stored", false);
   if (front.length > 1) svg.append(sv("path", { class: "front", d: front.map((r, i) => i ? `H${px(r.storage_bytes_max)}V${py(r.accuracy)}` : `M${px(r.storage_bytes_max)},${py(r.accuracy)}`).join("") }));
   for (const r of known) if (has(r.accuracy_low)) svg.append(line("", px(r.storage_bytes_max), py(r.accuracy_low), px(r.storage_bytes_max), py(r.accuracy_high), { stroke: colour(r.method), "stroke-width": 1.5, opacity: 0.45 }));
   for (const r of known) svg.append(dot(r, px(r.storage_bytes_max), py(r.accuracy), `${title(r)}\n${percent(r, "accuracy")} %\n${size(r.storage_bytes_max)}${r.optimal ? ", on the Pareto front" : ""}`));
@@ -296,9 +273,9 @@ function drawProbes(rows) {
   const lines = capped(known).map((r) => ({ head: r.label, sub: budget(r), joined: true, dots: [...data.probes.filter((p) => has(r[p])), kinds[0]].map((kind) => ({
     value: kind === kinds[0] ? r.accuracy : r[kind],
     draw: (x, y) => piece(kind, x, y, `${title(r)}\n${kind}: ${points(kind === kinds[0] ? r.accuracy : r[kind])} %${kind === kinds[0] ? "" : "\ndifference " + percent(r, kind + "_minus_accuracy", true)}`) })) }));
-  const table = el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ["method", "", "temporal gain", "with a moving test", "motion set", "motion real"].map((h, i) => el("th", { class: i < 2 ? "name" : null }, h)))),
-    el("tbody", {}, capped(known).map((r) => el("tr", {}, el("td", { class: "name" }, mark(r.method), r.label), el("td", { class: "name" }, budget(r)), el("td", {}, percent(r, "temporal_gain", true)), el("td", {}, percent(r, "temporal_gain_moving_test", true)),
-      el("td", {}, has(r.motion_set) ? r.motion_set.toFixed(4) : ""), el("td", {}, has(r.motion_real) ? r.motion_real.toFixed(4) : ""))))));
+  const columns = COLUMNS.filter((c) => c.probes);
+  const table = el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", { class: "name" }, "method"), el("th", { class: "name" }), columns.map((c) => el("th", {}, c.header)))),
+    el("tbody", {}, capped(known).map((r) => el("tr", {}, el("td", { class: "name" }, mark(r.method), r.label), el("td", { class: "name" }, budget(r)), columns.map((c) => el("td", {}, c.text(r))))))));
   return fill(node, dotLines(node, lines, "Accuracy under temporal probes", g),
     el("div", { class: "legend" }, kinds.map((kind, i) => el("span", {}, sv("svg", { class: "mark", viewBox: "-7 -7 14 14" }, sv("path", { d: SHAPES[i], fill: i ? `var(--c${i - 1})` : "var(--ink)" })), kind))), table, rest(known));
 }
@@ -475,5 +452,6 @@ let drawn = innerWidth, waiting = 0;
 addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => { if (innerWidth !== drawn) { drawn = innerWidth; draw(); } }, 120); });
 const weight = (i) => (data.groups[i].judged_on === "test" ? 1e6 : 0) + data.rows.filter((r) => r.group === i).length;
 state.group = data.groups.map((_, i) => i).reduce((a, b) => weight(b) > weight(a) ? b : a, 0);
+$("legend").textContent = data.legend;
 drawSummary(); drawFilters(); drawFailures(); draw();
 })();

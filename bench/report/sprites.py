@@ -42,17 +42,17 @@ def shown_records(records: Iterable[Record], out: Path) -> list[Record]:
 
 def manifests(records: Iterable[Record], out: Path) -> dict[str, dict[str, Any]]:
     """The manifest of one stored set for each fingerprint; damaged ones are passed over."""
-    found: dict[str, dict[str, Any]] = {}
+    by_fingerprint: dict[str, dict[str, Any]] = {}
     for record in records:
-        if record.cell.fingerprint in found or record.set is None or record.set.artefact is None:
+        if record.cell.fingerprint in by_fingerprint or record.set is None or record.set.artefact is None:
             continue
         try:
             manifest = json.loads((out / "artefacts" / record.set.artefact / _MANIFEST).read_text(encoding="utf-8"))
             [str(name) for name in manifest["classes"]]
-            found[record.cell.fingerprint] = manifest
+            by_fingerprint[record.cell.fingerprint] = manifest
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return found
+    return by_fingerprint
 
 
 def distilled(
@@ -85,15 +85,15 @@ def distilled(
 
 
 def real(
-    records: Iterable[Record], found: Mapping[str, dict[str, Any]], given: Sequence[Dataset[Any]],
+    records: Iterable[Record], manifests: Mapping[str, dict[str, Any]], named: Sequence[Dataset[Any]],
     registries: Registries, cache: Path, most: int,
 ) -> dict[str, list[dict[str, Any]]]:  # fmt: skip
     """Pictures of real training clips by fingerprint, where the cache holds them decoded. Nothing is decoded for it.
 
     Args:
         records: as `shown_records` gives them.
-        found: manifests by fingerprint.
-        given: datasets that the user named; the others are looked for as their manifests name them.
+        manifests: by fingerprint.
+        named: datasets that the user named; the others are looked for as their manifests name them.
         registries: to find these.
         cache: the cache folder.
         most: classes shown.
@@ -101,8 +101,9 @@ def real(
     geometries = {record.cell.fingerprint: Geometry(**record.cell.geometry) for record in records}
     pictures: dict[str, list[dict[str, Any]]] = {}
     for fingerprint, geometry in geometries.items():
-        named = _named(found[fingerprint], registries) if fingerprint in found else None
-        for dataset in [*given, *([named] if named is not None else [])]:
+        manifest = manifests.get(fingerprint)
+        own = None if manifest is None else _dataset_of(manifest, registries)
+        for dataset in [*named, *([] if own is None else [own])]:
             shown = _real(dataset, fingerprint, geometry, cache, most)
             if shown:
                 pictures[fingerprint] = shown
@@ -110,7 +111,7 @@ def real(
     return pictures
 
 
-def _named(manifest: Mapping[str, Any], registries: Registries) -> Dataset[Any] | None:
+def _dataset_of(manifest: Mapping[str, Any], registries: Registries) -> Dataset[Any] | None:
     """The dataset that a manifest names, or None where its name does not say where it lies."""
     from bench.data.spec import parse_dataset
     from bench.data.standin import stand_in
@@ -145,7 +146,7 @@ def _real(dataset: Dataset[Any], fingerprint: str, geometry: Geometry, cache: Pa
 
 
 def _picture(clip: NDArray[np.uint8], label: int) -> dict[str, Any]:
-    from bench import pictures
+    from bench.report import pictures
 
     image = pictures.sprite(clip)
     lossless = clip.nbytes <= _LOSSLESS

@@ -1,4 +1,4 @@
-"""Joins folders of results: which record of each cell is kept, what contradicts, and the copying. No torch is needed.
+"""Joins folders of results: which record of each cell counts, what contradicts, and the copying. No torch is needed.
 
 Two records of a cell agree if all but what depends on the machine is equal: times, memory, provenance, notes. Nothing is
 written before everything has been compared.
@@ -20,17 +20,17 @@ from typing import Any
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
-from bench.results import test_clips as tested
+from bench.results import test_clips
 from bench.results.records import Record, RecordStore, to_run
 
-# Parts of a record that tell of the machine and the run; whether an upstream artefact was made or found is one of these.
+# Parts of a record that tell of the machine and the run; whether an upstream artefact was made or was there is one of these.
 _OF_THE_RUN = ("costs", "provenance", "reason")
 _DATA_OF_THE_RUN = ("upstream", "notes")
 _TUNING_OF_THE_RUN = ("seconds",)
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredRecord:
     """A record and the folder of results that it lies in."""
 
     folder: Path
@@ -41,11 +41,11 @@ class Found:
 class Conflict:
     """Two records of a cell that cannot both be true."""
 
-    one: Found
-    other: Found
+    one: StoredRecord
+    other: StoredRecord
     fields: tuple[str, ...]
 
-    def told(self) -> str:
+    def text(self) -> str:
         """Which cell, where, and which fields."""
         cell = self.one.record
         return f"{cell.id[:12]} ({cell.cell.title()}) in {self.one.folder} and {self.other.folder}: {', '.join(self.fields)}"
@@ -56,14 +56,14 @@ class Plan:
     """What is to be copied, in this order.
 
     Attributes:
-        artefacts, keys: what to copy whole, from and to.
-        records: what is kept of each cell that the destination lacks or has worse.
+        artefacts, keys: folders and files to copy, from and to.
+        records: the best one of each cell that the destination lacks or has worse.
         same: cells that the destination has as they are.
     """
 
     artefacts: tuple[tuple[Path, Path], ...]
     keys: tuple[tuple[Path, Path], ...]
-    records: tuple[Found, ...]
+    records: tuple[StoredRecord, ...]
     same: int
 
 
@@ -78,43 +78,49 @@ def look(sources: Sequence[Path], out: Path) -> tuple[Plan, list[Conflict], list
         The plan, what contradicts, and files that cannot be read with the reason.
     """
     bad: list[tuple[Path, str]] = []
-    kept: dict[str, Found] = {}
-    alike: dict[str, list[Path]] = {}  # the folders whose record of a cell says what the kept one says
+    best: dict[str, StoredRecord] = {}
+    alike: dict[str, list[Path]] = {}  # the folders whose record of a cell says what the best one says
     conflicts: list[Conflict] = []
     for folder in dict.fromkeys([out, *sources]):
         for record in RecordStore(folder).all(lambda path, reason: bad.append((path, reason))):
-            found = Found(folder, record)
-            best, fields = choose(kept.get(record.id), found)
+            stored = StoredRecord(folder, record)
+            better, fields = choose(best.get(record.id), stored)
             if fields:
-                conflicts.append(Conflict(kept[record.id], found, fields))
-            elif best is found:
+                conflicts.append(Conflict(best[record.id], stored, fields))
+            elif better is stored:
                 alike[record.id] = [folder]
-            elif _rank(record) == _rank(best.record):
+            elif _rank(record) == _rank(better.record):
                 alike[record.id].append(folder)
-            kept[record.id] = best
+            best[record.id] = better
     artefacts: dict[str, tuple[Path, Path]] = {}
-    for found in kept.values():
-        for folder in alike[found.record.id]:
-            conflict = _artefact(found, folder, out, artefacts)
+    for stored in best.values():
+        for folder in alike[stored.record.id]:
+            conflict = _artefact(stored, folder, out, artefacts)
             if conflict is not None:
                 conflicts.append(conflict)
+    records = tuple(stored for stored in best.values() if stored.folder != out)
+    keys = _keys([stored.record for stored in best.values()], sources, out)
+    return Plan(tuple(artefacts.values()), keys, records, len(best) - len(records)), conflicts, bad
+
+
+def _keys(records: Sequence[Record], sources: Sequence[Path], out: Path) -> tuple[tuple[Path, Path], ...]:
+    """The files with the names of test clips that the destination lacks, from and to."""
     keys = []
-    for name in {str(found.record.data.get("test_keys_digest", "")) for found in kept.values()} - {""}:
-        holders = [folder for folder in sources if tested.read(folder, name) is not None]
-        if tested.read(out, name) is None and holders:
-            keys.append((tested.path(holders[0], name), tested.path(out, name)))
-    records = tuple(found for found in kept.values() if found.folder != out)
-    return Plan(tuple(artefacts.values()), tuple(sorted(keys)), records, len(kept) - len(records)), conflicts, bad
+    for digest in {str(record.data.get("test_keys_digest", "")) for record in records} - {""}:
+        holders = [folder for folder in sources if test_clips.read(folder, digest) is not None]
+        if holders and test_clips.read(out, digest) is None:
+            keys.append((test_clips.path(holders[0], digest), test_clips.path(out, digest)))
+    return tuple(sorted(keys))
 
 
-def choose(one: Found | None, other: Found) -> tuple[Found, tuple[str, ...]]:
-    """Which of two records of a cell is kept, and the fields in which they contradict each other.
+def choose(one: StoredRecord | None, other: StoredRecord) -> tuple[StoredRecord, tuple[str, ...]]:
+    """Which of two records of a cell counts, and the fields in which they contradict each other.
 
-    A finished one beats an interrupted one, ``ok`` beats one that failed on another machine; of two that agree the first is kept.
+    A finished one beats an interrupted one, ``ok`` beats one that failed on another machine; of two that agree the first counts.
     """
     if one is None:
         return other, ()
-    ranks = [_rank(found.record) for found in (one, other)]
+    ranks = [_rank(stored.record) for stored in (one, other)]
     if ranks[0] != ranks[1]:
         return (one if ranks[0] > ranks[1] else other), ()
     if one.record.status not in ("ok", "skipped"):
@@ -153,12 +159,7 @@ def differing(one: Any, other: Any, name: str = "") -> list[str]:
                 one.get(key, missing), other.get(key, missing), f"{name}.{key}" if name else str(key)
             )
         ]
-    if (
-        _is_list(one)
-        and _is_list(other)
-        and len(one) == len(other)
-        and any(isinstance(entry, Mapping) for entry in one)
-    ):
+    if _is_list(one) and _is_list(other) and len(one) == len(other) and any(isinstance(part, Mapping) for part in one):
         pairs = enumerate(zip(one, other, strict=True))
         return [place for number, (a, b) in pairs for place in differing(a, b, f"{name}[{number}]")]
     return [] if _equal(one, other) else [name]
@@ -177,9 +178,11 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _artefact(found: Found, folder: Path, out: Path, artefacts: dict[str, tuple[Path, Path]]) -> Conflict | None:
-    """Notes the set of a cell for copying, if it is in ``folder`` and was not found before; tells if it is another one."""
-    name = None if found.record.set is None else found.record.set.artefact
+def _artefact(
+    stored: StoredRecord, folder: Path, out: Path, artefacts: dict[str, tuple[Path, Path]]
+) -> Conflict | None:
+    """Notes the set of a cell for copying, if it is in ``folder`` and not noted before; returns a conflict if it is another one."""
+    name = None if stored.record.set is None else stored.record.set.artefact
     if name is None or Path(name).name != name:
         return None
     source, target = folder / "artefacts" / name, out / "artefacts" / name
@@ -189,7 +192,9 @@ def _artefact(found: Found, folder: Path, out: Path, artefacts: dict[str, tuple[
     if first is None:
         artefacts[name] = source, target
     elif first != source and not _same_set(first, source):
-        return Conflict(Found(first.parent.parent, found.record), Found(folder, found.record), ("artefact",))
+        return Conflict(
+            StoredRecord(first.parent.parent, stored.record), StoredRecord(folder, stored.record), ("artefact",)
+        )
     return None
 
 
@@ -215,12 +220,12 @@ def carry_out(plan: Plan, out: Path) -> None:
     except OSError as error:
         raise BenchError(f"cannot copy to {out}: {error.filename or ''}: {error.strerror or error}") from error
     store = RecordStore(out)
-    for found in plan.records:
-        store.write(found.record)
+    for stored in plan.records:
+        store.write(stored.record)
 
 
 def _copy_folder(source: Path, target: Path) -> None:
-    """Copies a folder, which appears whole or not at all."""
+    """Copies a folder; it appears with all that is in it, or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name[:16]}.{secrets.token_hex(4)}")
     try:

@@ -79,10 +79,10 @@ def read_all(out: Path) -> list[Grid]:
     """Every grid that is written down; what cannot be read is left out."""
     import msgspec
 
-    found = []
+    grids = []
     for file in sorted((out / "grids").glob("*.json")):
         with contextlib.suppress(OSError, ValueError, TypeError, RecursionError, msgspec.MsgspecError):
-            told = msgspec.convert(json.loads(file.read_text(encoding="utf-8")), _Written)
-            if all(math.isfinite(seconds) for *_, seconds in told.cells):
-                found.append(Grid(told.driver, tuple(Listed(*cell) for cell in told.cells)))
-    return found
+            written = msgspec.convert(json.loads(file.read_text(encoding="utf-8")), _Written)
+            if all(math.isfinite(seconds) for *_, seconds in written.cells):
+                grids.append(Grid(written.driver, tuple(Listed(*cell) for cell in written.cells)))
+    return grids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, final
 
@@ -11,11 +12,11 @@ from bench.core import config, temporal
 from bench.core.errors import BenchError
 from bench.nets.flops import flops
 from bench.results.records import PhaseCost, Record
+from bench.run.work import Work, passes
 
 if TYPE_CHECKING:
     from bench.plugins import Registries
     from bench.run.plan import PlannedCell
-from bench.run.work import Work, passes
 
 # Nominal speed before any record exists: floating-point operations per second of a core.
 FLOPS_PER_CORE = 4e10
@@ -61,11 +62,11 @@ class Experience:
         judging = seconds(record.costs.get("evaluate")) + seconds(record.costs.get("probe"))
         kind = ("judging", cell.profile, cell.judge(), cell.method)
         note(judging, work.judging, kind, kind[:3], kind[:2])
-        distil, whole = seconds(record.costs.get("distil")), work.real + work.learned
-        note(distil + seconds(record.costs.get("upstream")), whole, ("learning", cell.profile))
+        distil, learning = seconds(record.costs.get("distil")), work.real + work.learned
+        note(distil + seconds(record.costs.get("upstream")), learning, ("learning", cell.profile))
         own = ("learning", cell.profile, cell.method)
         artefacts = {name: PhaseCost(**cost) for name, cost in record.data.get("upstream", {}).items()}
-        note(distil, work.learned if artefacts else whole, own)
+        note(distil, work.learned if artefacts else learning, own)
         for name, cost in artefacts.items():
             self._artefacts.setdefault((cell.profile, cell.method), {})[name] = None
             note(seconds(cost), work.real, ("artefact", *own[1:], name))
@@ -76,11 +77,11 @@ class Experience:
         An artefact is made by the first cell that needs it; a later one takes for it what it needs beyond that.
         """
         made: dict[tuple[object, ...], float] = {}
-        found: dict[str, float] = {}
+        by_id: dict[str, float] = {}
         for planned in cells:
             cell, work = planned.cell, planned.work
             cell_id = cell.id()
-            if cell_id in found:
+            if cell_id in by_id:
                 continue
             kind = ("judging", cell.profile, cell.judge(), cell.method)
             took = work.judging * self._rate(kind, kind[:3], kind[:2])
@@ -97,8 +98,8 @@ class Experience:
                 needed = real * self._rate(("artefact", *own[1:], name))
                 took += max(0.0, needed - made.get(key, 0.0))
                 made[key] = max(needed, made.get(key, 0.0))
-            found[cell_id] = took
-        return found
+            by_id[cell_id] = took
+        return by_id
 
     def _rate(self, *keys: tuple[str, ...]) -> float:
         """Seconds an operation, by the first key that is known."""
@@ -141,6 +142,13 @@ def _shared_by(planned: PlannedCell) -> tuple[object, ...]:
     return (
         cell.fingerprint, tuple(cell.geometry.values()), cell.judged_on, cell.network, cell.precision, cell.seed, seen
     )  # fmt: skip
+
+
+def threads(jobs: int | None) -> int:
+    """Threads that each cell will have on this machine's CPU, as far as that is known without torch; ``jobs`` run at a time."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    cores = os.cpu_count() or 1
+    return max(1, (min(cores, int(limit)) if limit.isdecimal() and int(limit) else cores) // (jobs or 1))
 
 
 def elapsed(seconds: Mapping[str, float], workers: int) -> float:

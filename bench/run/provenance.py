@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from bench import __version__
+from bench.core.version import __version__
 
 _PACKAGES = ("torch", "numpy", "scipy", "av", "pytorchvideo", "safetensors")
 

@@ -17,8 +17,7 @@ from bench.core.config import Value
 from bench.core.errors import BenchError
 from bench.plugins import Registries
 from bench.results.records import PhaseCost, Record, total
-from bench.run import plan as grid
-from bench.run.plan import PlannedCell
+from bench.run.plan import PlannedCell, variant
 
 OPENING = (1.0, 10.0, 0.1)
 """The factors of the first trials, which depend on no score."""
@@ -112,6 +111,10 @@ class Search:
         """The hyper-parameters at a factor; at 1 exactly the given ones, else rounded to six digits, or to whole decibels."""
         return {name: _moved(self.cells[0].cell.config[name], factor) for name in self.fields}
 
+    def written(self, factor: float) -> str:
+        """The hyper-parameters at a factor as text: ``lr=30``."""
+        return ", ".join(f"{name}={value:g}" for name, value in self.values(factor).items())
+
     def trial(self, factor: float, registries: Registries) -> PlannedCell:
         """The cell of a trial.
 
@@ -119,7 +122,7 @@ class Search:
             BenchError: the method's config refuses the values.
         """
         planned = replace(self.cells[0], cell=self.cells[0].cell.distillation())
-        return grid.variant(planned, registries, self.values(factor), self.seed, "validation")
+        return variant(planned, registries, self.values(factor), self.seed, "validation")
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class Trial:
         """Mean validation accuracy over the protocol's networks, or None if the trial gave none."""
         if self.record is None or self.record.status != "ok" or not self.record.evaluations:
             return None
-        return sum(entry.accuracy() for entry in self.record.evaluations) / len(self.record.evaluations)
+        return sum(evaluation.accuracy() for evaluation in self.record.evaluations) / len(self.record.evaluations)
 
     def seconds(self) -> float:
         """Wall seconds of all its phases, without what other cells made for it."""
@@ -175,7 +178,7 @@ class State:
         """The cells with the best values so far, by the ids that they had with the given ones."""
         values = self.search.values(self.factor())
         return {
-            planned.cell.id(): grid.variant(planned, registries, values, planned.cell.seed, planned.cell.judged_on)
+            planned.cell.id(): variant(planned, registries, values, planned.cell.seed, planned.cell.judged_on)
             for planned in self.search.cells
         }
 
@@ -236,7 +239,7 @@ def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) ->
             f"--tune: nothing to tune in {', '.join(dict.fromkeys(planned.cell.method for planned in cells))} "
             f"(valid: {', '.join(name for name, method in registries.methods if method.tuned)})"
         )
-    found = []
+    of_plan = []
     for group in together.values():
         fields = registries.methods.get(group[0].cell.method).tuned
         for name in fields:
@@ -244,15 +247,16 @@ def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) ->
             if not isinstance(value, int | float) or (isinstance(value, float) and value <= 0):
                 raise BenchError(f"--tune: {group[0].cell.method}.{name}={value} is not a positive number to be scaled")
         if able := tuple(planned for planned in group if planned.declined is None):
-            found.append(Search(able, fields, seed))
-    return found
+            of_plan.append(Search(able, fields, seed))
+    return of_plan
 
 
 def replay(search: Search, budget: int, registries: Registries, read: Callable[[str], Record | None]) -> State:
     """How far a search is, read off the records of its trials.
 
     Args:
-        search, budget, registries: see there.
+        search, budget: what is tuned, and the trials that it may have.
+        registries: all parts.
         read: the record of a trial by its cell's id; None if the trial is still to be run.
     """
     trials: list[Trial] = []
@@ -278,7 +282,7 @@ def replay(search: Search, budget: int, registries: Registries, read: Callable[[
 
 
 def attached(record: Record, state: State) -> Record:
-    """The record with what tuning it found and took."""
+    """The record with what its tuning chose and took."""
     return replace(record, costs={**record.costs, "tune": state.cost()}, tuning=state.report())
 
 
@@ -295,7 +299,7 @@ def charged(costs: Sequence[Mapping[str, PhaseCost]]) -> PhaseCost:
         for phase, cost in phases.items():
             by_phase[phase].append(cost)
     parts: list[PhaseCost] = []
-    for found in by_phase.values():
-        own = [cost for cost in found if not cost.shared]
-        parts += own or [max(found, key=lambda cost: cost.wall_seconds)]
+    for of_phase in by_phase.values():
+        own = [cost for cost in of_phase if not cost.shared]
+        parts += own or [max(of_phase, key=lambda cost: cost.wall_seconds)]
     return replace(total(parts), shared=False)

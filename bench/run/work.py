@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.api import Method, Protocol, Workload
 from bench.core.frame_order import PROBES
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,13 @@ def passes(method: Method[Any], work: Workload, protocol: type[Protocol], test: 
     A method tells only how many there are in all; what is left of them without any stored clip is extrapolated from one and
     two clips a class.
     """
-    whole = method.clip_passes(work)
+    learning = method.clip_passes(work)
     one, two = (method.clip_passes(replace(work, ipc=ipc)) for ipc in (1, 2))
-    real = min(max(0.0, 2 * one - two), whole)
+    real = min(max(0.0, 2 * one - two), learning)
     in_set = work.classes * work.ipc if method.uses_ipc else work.train
     tested = test * work.views
     updates = protocol.recipe.updates(in_set)
     training = 3.0 * updates * min(in_set, protocol.recipe.batch) + tested + in_set
     frozen = training + tested if protocol.frozen_training else 0.0  # tested on clips as they are, and frozen
     judging = protocol.networks * (training + len(PROBES) * tested + frozen)
-    return Work(real, whole - real, judging)
+    return Work(real, learning - real, judging)

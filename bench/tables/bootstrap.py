@@ -46,7 +46,7 @@ def bootstrap_interval(
 
     # Places in the table are resampled, so that SciPy draws rows and columns apart.
     both = covers == "both"
-    found = stats.bootstrap(
+    ends = stats.bootstrap(
         tuple(map(np.arange, table.shape)) if both else (table.mean(axis=1 if covers == "seeds" else 0),),
         mean_of_places if both else np.mean,
         n_resamples=resamples,
@@ -55,4 +55,4 @@ def bootstrap_interval(
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high), seeds, networks, level, covers)
+    return Interval(mean, float(ends.low), float(ends.high), seeds, networks, level, covers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import final
 
 from bench.tables import stats
 from bench.tables.stats import ENOUGH_SEEDS, Trainings
@@ -12,6 +13,7 @@ from bench.tables.stats import ENOUGH_SEEDS, Trainings
 ALPHA = 0.05
 
 
+@final
 @dataclass(frozen=True)
 class PairedTest:
     """Two methods compared on the seeds and networks they share.
@@ -35,6 +37,7 @@ class PairedTest:
         return self.corrected < ALPHA
 
 
+@final
 @dataclass(frozen=True)
 class Ranking:
     """What the tests of all pairs say.

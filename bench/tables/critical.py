@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import final
 
-from bench.tables.distributions import chi_squared_tail, range_quantile
+from bench.tables.stats import chi_squared_tail, range_quantile
 
 ALPHA = 0.05
 
@@ -14,6 +15,7 @@ ALPHA = 0.05
 ENOUGH_DATASETS = 5
 
 
+@final
 @dataclass(frozen=True)
 class MeanRanks:
     """How methods rank over datasets.

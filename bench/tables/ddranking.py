@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import final
 
 WEIGHT = 0.5
 
 
+@final
 @dataclass(frozen=True)
 class RelativeScores:
     """The three scores of DD-Ranking.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import final
 
 from bench.api import Evaluation
 from bench.core import bitstrings as bits
@@ -13,6 +14,7 @@ from bench.results.records import Record
 UNKNOWN = "not known without the leaked clips: the record does not say which test clips were right (run it again with --resume always)"
 
 
+@final
 @dataclass(frozen=True)
 class Leaks:
     """What is known of leaked test clips.
@@ -25,14 +27,14 @@ class Leaks:
     leaked: Mapping[str, frozenset[str]] = field(default_factory=dict)
     tested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def kept(self, record: Record) -> tuple[bool, ...] | None:
+    def clean(self, record: Record) -> tuple[bool, ...] | None:
         """For each clip that the record's evaluations tested whether it is no leak; None if that is not known."""
         if record.cell.dataset not in self.leaked:
             return None
-        return self._kept.get((record.cell.dataset, str(record.data.get("test_keys_digest"))))
+        return self._clean.get((record.cell.dataset, str(record.data.get("test_keys_digest"))))
 
     @functools.cached_property
-    def _kept(self) -> dict[tuple[str, str], tuple[bool, ...]]:
+    def _clean(self) -> dict[tuple[str, str], tuple[bool, ...]]:
         return {
             (dataset, digest): tuple(key not in leaked for key in keys)
             for dataset, leaked in self.leaked.items()
@@ -40,19 +42,19 @@ class Leaks:
         }
 
 
-def accuracy_without(evaluation: Evaluation, kept: tuple[bool, ...]) -> float | None:
-    """Share of the kept test clips that were classified correctly.
+def accuracy_without(evaluation: Evaluation, clean: tuple[bool, ...]) -> float | None:
+    """Share of the clean test clips that were classified correctly.
 
     Args:
         evaluation: one with a result for each clip, of one or of several passes over the clips.
-        kept: which of the clips to count.
+        clean: which of the clips to count.
 
     Returns:
-        None if there are no such results, they are of other clips, or no clip is kept.
+        None if there are no such results, they are of other clips, or no clip counts.
     """
     tested = evaluation.tested()
-    if not evaluation.correct_clips or not any(kept) or tested % len(kept):
+    if not evaluation.correct_clips or not any(clean) or tested % len(clean):
         return None
     correct = bits.unpack(evaluation.correct_clips, tested)
-    passes = tested // len(kept)
-    return sum(right and keep for right, keep in zip(correct, kept * passes, strict=True)) / (passes * sum(kept))
+    passes = tested // len(clean)
+    return sum(right and counts for right, counts in zip(correct, clean * passes, strict=True)) / (passes * sum(clean))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bench.tables.leaderboard import Extent, Figures
+from bench.tables.probe_figures import Probed
 from bench.tables.published import Reported
+from bench.tables.rows import Extent, Figures
 from bench.tables.stats import Interval
 
 TIED = "†"
@@ -19,12 +20,12 @@ def accuracy(figures: Figures) -> str:
     return f"{text} {TIED}" if figures.rank is not None and figures.tied else text
 
 
-def percent(found: Interval | None, signed: bool = False) -> str:
+def percent(interval: Interval | None, signed: bool = False) -> str:
     """A share, or a difference of shares, with its interval."""
-    if found is None:
+    if interval is None:
         return ""
-    text = points(found.mean, signed)
-    return text if found.half_width is None else f"{text} ± {100 * found.half_width:.1f}"
+    text = points(interval.mean, signed)
+    return text if interval.half_width is None else f"{text} ± {100 * interval.half_width:.1f}"
 
 
 def points(value: float, signed: bool = False) -> str:
@@ -67,6 +68,16 @@ def peak_memory(figures: Figures) -> str:
     if not peak:
         return ""
     return f"{peak / _GIB:.1f} GiB {where}" if peak >= _GIB else f"{peak / _MIB:.0f} MiB {where}"
+
+
+def probed(figures: Probed | None) -> str:
+    """Accuracy on altered test clips and, in brackets, the difference to the clips as they are."""
+    return "" if figures is None else f"{points(figures.accuracy)} ({percent(figures.difference, signed=True)})"
+
+
+def motion(of_set: float | None, of_real: float | None) -> str:
+    """The motion energy of a set / of the real clips, both or neither."""
+    return "" if of_set is None else f"{of_set:.4f} / {of_real:.4f}"
 
 
 def _three_digits(value: float) -> str:

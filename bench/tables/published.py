@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, final, get_args
 
 from bench.core.errors import BenchError
 
@@ -30,6 +30,7 @@ _DATASETS = {
 _METHODS = {"DM+S2D": "dm+sd", "MTT+S2D": "mtt+sd", "FRePo+S2D": "frepo+sd", "random real init": "random"}
 
 
+@final
 @dataclass(frozen=True)
 class Reported:
     """One figure of a paper.
@@ -106,9 +107,9 @@ def beside(
         ipc: clips per class, or None for the full data.
         method, network: names.
     """
-    wanted = (dataset, ipc, method, network)
-    found = [f for f in figures if (f.dataset, f.ipc, f.method, f.network) == wanted]
-    return tuple(sorted(found, key=lambda figure: figure.confidence != "first-hand"))
+    row = (dataset, ipc, method, network)
+    of_row = [f for f in figures if (f.dataset, f.ipc, f.method, f.network) == row]
+    return tuple(sorted(of_row, key=lambda figure: figure.confidence != "first-hand"))
 
 
 def _figure(values: Sequence[str], where: str) -> Reported:

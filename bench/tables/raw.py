@@ -8,78 +8,57 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.core.frame_order import PROBES
-from bench.tables.critical import MeanRanks
-from bench.tables.leaderboard import Figures, Leaderboard, Row, setting_label
-from bench.tables.stats import Estimator, Interval
-from bench.tables.temporal import TemporalRow, temporal_row
-from bench.tables.views import OverDatasets
-
-_INTERVALS = ("accuracy", "top5", "gain")
-_ENDS = ("", "_low", "_high", "_covers")
-_COLUMNS = (
-    "leaderboard", "dataset", "fingerprint", "profile", "network", "geometry", "protocol", "judged_on", "ipc", "budget", "setting",
-    "setting_label", "method", "label", "config", "source", "reference", "status", "seeds", "networks", "trainings",
-    *(f"{name}{end}" for name in _INTERVALS for end in _ENDS),
-    "rank", "tied_with_best", "baseline", "share_of_full", "hlr", "ior", "lrs",
-    "reported", "reported_std", "reported_metric", "reported_by", "reported_confidence", "reported_source", "deviation",
-    "chance", "majority",
-    "storage_bytes_min", "storage_bytes_max", "storage_bytes_fp32_min", "storage_bytes_fp32_max",
-    "distil_seconds", "upstream_seconds", "upstream_shared", "tune_seconds", "tune_shared",
-    "peak_device_bytes", "peak_host_bytes", "unfit",
-    *(column for name in PROBES for column in (name, *(f"{name}_minus_accuracy{end}" for end in _ENDS))),
-    *(f"{name}{end}" for name in ("temporal_gain", "temporal_gain_moving_test") for end in _ENDS),
-    "motion_set", "motion_real", "notes", "remarks",
-)  # fmt: skip
-
-_SOME = ("distilled_with", *(f"accuracy_without_leaks{end}" for end in _ENDS), "leaked_left_out", "selection_inflation")
+from bench.tables import columns
+from bench.tables.columns import Line
+from bench.tables.mean_ranks import OverDatasets
+from bench.tables.rows import Leaderboard
 
 
-def as_csv(rows: Iterable[tuple[Leaderboard, Row]], estimator: Estimator) -> str:
+def as_csv(lines: Iterable[Line]) -> str:
     """One line a row: fractions, seconds and bytes, to twelve digits (the last ones depend on the machine); empty where there is none."""
     text = io.StringIO()
-    lines = [_values(board, row, estimator) for board, row in rows]
-    writer = csv.DictWriter(text, _columns(lines), lineterminator="\n")
+    rows = _rows(lines)
+    writer = csv.DictWriter(text, _names(rows), extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _flat(name, value) for name, value in line.items()} for line in lines)
+    writer.writerows({name: _flat(name, value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def as_json(
-    rows: Iterable[tuple[Leaderboard, Row]],
-    boards: Sequence[Leaderboard],
-    over: Sequence[OverDatasets],
-    estimator: Estimator,
-) -> str:
+def as_json(lines: Iterable[Line], boards: Sequence[Leaderboard], over: Sequence[OverDatasets]) -> str:
     """`as_values` as text, an entry of its lists a line."""
     encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
     lists = [
-        f'"{name}": [' + ",".join(f"\n {encode(entry)}" for entry in entries) + "\n]"
-        for name, entries in as_values(rows, boards, over, estimator).items()
+        f'"{name}": [' + ",".join(f"\n {encode(item)}" for item in items) + "\n]"
+        for name, items in as_values(lines, boards, over).items()
     ]
     return "{" + ",\n".join(lists) + "}\n"
 
 
 def as_values(
-    rows: Iterable[tuple[Leaderboard, Row]],
-    boards: Sequence[Leaderboard],
-    over: Sequence[OverDatasets],
-    estimator: Estimator,
+    lines: Iterable[Line], boards: Sequence[Leaderboard], over: Sequence[OverDatasets]
 ) -> dict[str, list[dict[str, Any]]]:
     """Lists of ``rows`` (the columns of the CSV), ``tests`` (every pair of each leaderboard) and ``mean_ranks``."""
-    lines = [_values(board, row, estimator) for board, row in rows]
-    empty = dict.fromkeys(_columns(lines))
+    rows = _rows(lines)
+    names = _names(rows)
     return {
-        "rows": [empty | line for line in lines],
+        "rows": [{name: row[name] for name in names} for row in rows],
         "tests": [test for board in boards for test in _tests(board)],
-        "mean_ranks": [_mean_ranks(each.board, each.ranks) for each in over],
+        "mean_ranks": [_mean_ranks(each) for each in over],
     }
 
 
-def _columns(lines: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Those of all tables, and those of `_SOME` that some line has."""
-    found = {name for line in lines for name in line}
-    return _COLUMNS + tuple(name for name in _SOME if name in found)
+def _rows(lines: Iterable[Line]) -> list[dict[str, Any]]:
+    return [columns.values_of(line) for line in lines]
+
+
+def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What CSV and JSON have, without the optional columns that no row fills."""
+    return [
+        name
+        for column in columns.COLUMNS
+        if not column.optional or any(row[name] is not None for row in rows for name in column.values)
+        for name in column.values
+    ]
 
 
 def _flat(name: str, value: Any) -> Any:
@@ -88,89 +67,6 @@ def _flat(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         return json.dumps(value, sort_keys=name == "config", ensure_ascii=False)
     return "; ".join(value) if isinstance(value, list) else value
-
-
-def _values(board: Leaderboard, row: Row, estimator: Estimator) -> dict[str, Any]:
-    group, probed = board.group, temporal_row(row, estimator)
-    values: dict[str, Any] = {
-        "leaderboard": board.title,
-        "dataset": group.dataset,
-        "fingerprint": group.fingerprint,
-        "profile": group.profile,
-        "network": group.network,
-        "geometry": dict(group.geometry),
-        "protocol": group.protocol,
-        "judged_on": group.judged_on,
-        "ipc": board.ipc,
-        "budget": board.budget,
-        "setting": board.setting,
-        "setting_label": setting_label(board.setting, group.frames()),
-        "method": row.method,
-        "label": row.label,
-        "config": None if row.config is None else dict(row.config),
-        "source": row.source,
-        "reference": row.reference,
-        "status": row.status,
-        "baseline": board.baseline,
-        "chance": board.chance,
-        "majority": board.majority,
-        "notes": [*(note.text for note in row.notes), *probed.notes],
-        "remarks": list(board.remarks),
-    }
-    if group.crosses():
-        values["distilled_with"] = group.distilled_with
-    return values if row.figures is None else values | _figures(row.figures) | _temporal(probed)
-
-
-def _figures(figures: Figures) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "seeds": figures.seeds,
-        "networks": figures.networks,
-        "trainings": figures.trainings,
-        "rank": figures.rank,
-        "tied_with_best": None if figures.rank is None else figures.tied,
-        "share_of_full": figures.share,
-        "deviation": figures.deviation,
-        "distil_seconds": figures.distil_seconds,
-        "upstream_seconds": figures.upstream_seconds,
-        "upstream_shared": figures.upstream_shared,
-        "tune_seconds": figures.tune_seconds,
-        "tune_shared": figures.tune_shared,
-        "peak_device_bytes": figures.peak_device,
-        "peak_host_bytes": figures.peak_host,
-        "unfit": figures.unfit,
-    }
-    for name, found in zip(_INTERVALS, (figures.accuracy, figures.top5, figures.gain), strict=True):
-        values |= _interval(name, found)
-    if (scores := figures.relative) is not None:
-        values |= {"hlr": scores.hlr, "ior": scores.ior, "lrs": scores.lrs}
-    if (printed := figures.reported) is not None:
-        values |= {"reported": printed.mean, "reported_std": printed.std, "reported_metric": printed.metric}
-        values |= {"reported_by": printed.paper, "reported_confidence": printed.confidence}
-        values |= {"reported_source": printed.source}
-    values |= _interval("accuracy_without_leaks", figures.without_leaks)
-    if figures.inflation is not None:
-        values["selection_inflation"] = figures.inflation
-    if figures.left_out is not None:
-        values["leaked_left_out"] = figures.left_out
-    for name, extent in (("storage_bytes", figures.stored), ("storage_bytes_fp32", figures.stored_fp32)):
-        if extent is not None:
-            values |= {f"{name}_min": extent.low, f"{name}_max": extent.high}
-    return values
-
-
-def _temporal(row: TemporalRow) -> dict[str, Any]:
-    values: dict[str, Any] = {"motion_set": row.motion_set, "motion_real": row.motion_real}
-    for name, probed in row.probes.items():
-        values |= {name: probed.accuracy} | _interval(f"{name}_minus_accuracy", probed.difference)
-    return values | _interval("temporal_gain", row.gain) | _interval("temporal_gain_moving_test", row.moving_gain)
-
-
-def _interval(name: str, found: Interval | None) -> dict[str, Any]:
-    if found is None:
-        return {}
-    parts = (found.mean, found.low, found.high, found.covers)
-    return {f"{name}{end}": part for end, part in zip(_ENDS, parts, strict=True)}
 
 
 def _tests(board: Leaderboard) -> list[dict[str, Any]]:
@@ -188,7 +84,8 @@ def _tests(board: Leaderboard) -> list[dict[str, Any]]:
     ]
 
 
-def _mean_ranks(board: Leaderboard, ranks: MeanRanks) -> dict[str, Any]:
+def _mean_ranks(over: OverDatasets) -> dict[str, Any]:
+    board, ranks = over.board, over.ranks
     group = board.group
     return {
         "profile": group.profile,
@@ -198,7 +95,7 @@ def _mean_ranks(board: Leaderboard, ranks: MeanRanks) -> dict[str, Any]:
         "judged_on": group.judged_on,
         "ipc": board.ipc,
         "budget": board.budget,
-        "setting_label": setting_label(board.setting, group.frames()),
+        "setting_label": board.setting_label(),
         "datasets": list(ranks.datasets),
         "mean_ranks": dict(ranks.ranks),
         "friedman_chi_squared": ranks.statistic,

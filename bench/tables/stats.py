@@ -9,12 +9,11 @@ are Welch's and Satterthwaite's. How often such intervals cover, simulated, stan
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-from bench.tables.distributions import t_quantile, t_tail
+from typing import Literal, final
 
 LEVEL = 0.95
 
@@ -27,6 +26,7 @@ Trainings = Mapping[int | None, Mapping[int, float]]
 Covers = Literal["both", "seeds", "networks"]
 
 
+@final
 @dataclass(frozen=True)
 class Interval:
     """A mean with its confidence interval.
@@ -59,6 +59,7 @@ Estimator = Callable[[Sequence[Sequence[float]]], Interval]
 """Makes an interval from one row per distillation seed with one value per network."""
 
 
+@final
 @dataclass(frozen=True)
 class Margins:
     """Means of complete trainings: of each distillation seed over the networks, of each network over the seeds."""
@@ -72,6 +73,7 @@ class Margins:
         return _mean(list(self.seeds.values()))
 
 
+@final
 @dataclass(frozen=True)
 class _Error:
     """The squared standard error of a mean, with its degrees of freedom."""
@@ -195,6 +197,73 @@ def holm(p_values: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(p_values) - done) * p_values[place]))
         adjusted[place] = running
     return adjusted
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Distributions. SciPy is imported where a figure needs it: its import takes longer than a table without figures.
+
+
+def t_tail(t: float, dof: float) -> float:
+    """``P(|T| >= |t|)`` for Student's T with ``dof`` degrees of freedom, which need not be whole.
+
+    Raises:
+        ValueError: ``dof`` is not above 0.
+    """
+    if not dof > 0:
+        raise ValueError(f"needs dof > 0, not {dof}")
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(dof, -abs(t)))
+
+
+@functools.lru_cache(maxsize=4096)
+def t_quantile(level: float, dof: float) -> float:
+    """The t with ``P(|T| <= t) = level`` for Student's T with ``dof`` degrees of freedom.
+
+    Raises:
+        ValueError: ``level`` is not in (0, 1), or ``dof`` not above 0.
+    """
+    if not 0 < level < 1 or not dof > 0:
+        raise ValueError(f"needs 0 < level < 1 and dof > 0, not level {level} and dof {dof}")
+    from scipy.special import stdtrit
+
+    return float(stdtrit(dof, (1 + level) / 2))
+
+
+def chi_squared_tail(value: float, dof: int) -> float:
+    """``P(X >= value)`` for chi-squared X with ``dof`` degrees of freedom."""
+    from scipy.special import chdtrc
+
+    return float(chdtrc(dof, value))
+
+
+@functools.lru_cache(maxsize=4096)
+def range_quantile(level: float, count: int) -> float:
+    """The q with ``P(largest - smallest <= q) = level`` for ``count`` standard normal draws, at least 2.
+
+    This is the studentised range for infinitely many degrees of freedom. `scipy.stats.studentized_range` has it, too, but
+    importing `scipy.stats` takes longer than any table, and also imports torch.
+    """
+    import numpy as np
+    from scipy.special import ndtr
+
+    step = 1 / 8
+    smallest = np.arange(-72, 73) * step
+    density = np.exp(-(smallest**2) / 2) / math.sqrt(2 * math.pi)
+
+    def probability(width: float) -> float:
+        """All other draws lie within ``width`` above the smallest; the trapezoid rule is exact to rounding here."""
+        others = (ndtr(smallest + width) - ndtr(smallest)) ** (count - 1)
+        return float(count * step * (density * others).sum())
+
+    low, high = 0.0, 20.0
+    while high - low > 1e-12:
+        middle = (low + high) / 2
+        low, high = (middle, high) if probability(middle) < level else (low, middle)
+    return high
+
+
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def _over_seeds(values: Sequence[Sequence[float]]) -> _Error:

@@ -44,7 +44,7 @@ from bench.data.clip_table import ClipTable
 from bench.results.artefacts import TENSORS, load_set, save_set
 from bench.run.checks import check_budget, check_set
 from bench.run.costs import count_set
-from bench.run.plan import resolve_config
+from bench.run.presets import resolve_config
 from bench.testing.rehearsal import (
     CLASSES,
     IPC,

@@ -47,7 +47,7 @@ from bench.plugins import Registries
 from bench.results.artefacts import load_set, load_tensors, save_tensors
 from bench.results.cells import Cell
 from bench.run.journal import load_journal
-from bench.run.plan import resolve_config
+from bench.run.presets import resolve_config
 from bench.run.task import CellTask
 
 IPC = 2

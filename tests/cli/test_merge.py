@@ -7,8 +7,7 @@ import shutil
 
 import pytest
 
-from bench.results.merge import Found as FoundRecord
-from bench.results.merge import choose, differing, facts
+from bench.results.merge import StoredRecord, choose, differing, facts
 from bench.results.records import RecordStore
 
 
@@ -95,7 +94,7 @@ def test_what_the_destination_holds_counts_too(bench_main, halves):
 def test_the_better_of_two_ends_is_kept(finished, tmp_path, statuses, kept):
     record = by_method(finished[0])["random"]
     entries = [
-        FoundRecord(tmp_path / str(i), dataclasses.replace(record, status=s)) for i, s in enumerate(statuses.split())
+        StoredRecord(tmp_path / str(i), dataclasses.replace(record, status=s)) for i, s in enumerate(statuses.split())
     ]
     assert choose(*entries) == (entries[kept], ())
 
@@ -103,7 +102,7 @@ def test_the_better_of_two_ends_is_kept(finished, tmp_path, statuses, kept):
 def test_ok_and_skipped_contradict_each_other(finished, tmp_path):
     record = by_method(finished[0])["random"]
     skipped = dataclasses.replace(record, status="skipped")
-    assert choose(FoundRecord(tmp_path, record), FoundRecord(tmp_path, skipped))[1] == ("status",)
+    assert choose(StoredRecord(tmp_path, record), StoredRecord(tmp_path, skipped))[1] == ("status",)
 
 
 def test_differences_are_found_at_any_depth(finished):

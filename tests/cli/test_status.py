@@ -10,8 +10,7 @@ import time
 import pytest
 
 from bench.cli import status
-from bench.results import claims
-from bench.results import under_way as grids
+from bench.results import claims, under_way
 from bench.results.claims import Claim, Claims, me
 from bench.results.records import Record, RecordStore
 from bench.results.under_way import Listed
@@ -30,7 +29,7 @@ def folder(finished, tmp_path, plan):
     store.write(Record(failed, "oom", "too much"))
     store.write(Record(interrupted, "interrupted", "stopped"))
     cells = [*(record.cell for record in store.all()), running, waiting]
-    grids.announce(out, "name", [Listed(cell.id(), cell.title(), 60.0) for cell in cells])
+    under_way.announce(out, "name", [Listed(cell.id(), cell.title(), 60.0) for cell in cells])
     claim = Claim(
         running.id(), running.title(), 1, ELSEWHERE, since=time.time() - 600, beat=9, beat_time=time.time() - 7,
         phase="distil", step=300, total=1000, phase_since=time.time() - 307, first_step=0,
@@ -94,12 +93,12 @@ def test_no_folder_is_refused(bench_main, tmp_path):
 def test_a_run_writes_down_what_it_means_to_do_until_it_is_done(bench_main, tiny_plugin, tmp_path):
     arguments = ["run", "--plugin", tiny_plugin, "--datasets", "tiny", "--methods", "tiny-noise,tiny-walk", "--out"]
     assert bench_main(*arguments, tmp_path / "out", "--limit-minutes", "1e-9").code == 1
-    (grid,) = grids.read_all(tmp_path / "out")
+    (grid,) = under_way.read_all(tmp_path / "out")
     assert sorted(cell.title for cell in grid.cells) == [
         "tiny-noise · tiny · ipc 1 · seed 0",
         "tiny-walk · tiny · ipc 1 · seed 0",
     ]
     assert bench_main(*arguments, tmp_path / "out").code == 0
-    assert grids.read_all(tmp_path / "out") == []
+    assert under_way.read_all(tmp_path / "out") == []
     assert not (tmp_path / "out" / "grids").exists()
     assert not (tmp_path / "out" / "claims").exists()

@@ -16,9 +16,10 @@ from bench.cli import table
 from bench.core.errors import BenchError
 from bench.results.cells import Cell
 from bench.results.records import Record, RecordStore, SetReport
-from bench.tables.formats import BY, FORMATS, render
+from bench.tables.bytes_svg import picture
+from bench.tables.formats import FORMATS, render
+from bench.tables.layouts import BY
 from bench.tables.leaderboard import leaderboards
-from bench.tables.picture import picture
 from bench.tables.published import COLUMNS, read
 
 
@@ -227,7 +228,8 @@ def test_tables_need_neither_torch_nor_scipy(out):
 import sys
 from bench.core import lazy
 lazy.defer("torch")
-from bench.cli import progress, table
+from bench.cli import table
+from bench.run.display import live
 import argparse
 parser = argparse.ArgumentParser()
 table.add_arguments(parser)

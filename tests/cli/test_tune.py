@@ -270,7 +270,7 @@ def test_a_time_limit_within_a_search_is_kept(run, carried_out, monkeypatch, tmp
             return 1e9 if len(carried_out) < 2 else 2e9
 
     monkeypatch.setattr(engine, "time", Clock)
-    monkeypatch.setattr("bench.cli.run.time", Clock)
+    monkeypatch.setattr("bench.run.session.time", Clock)
     outcome = run("--limit-minutes", "30")
     assert outcome.code == 1
     assert len(carried_out) == 2

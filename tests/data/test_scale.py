@@ -28,13 +28,14 @@ from bench.core import lazy
 lazy.defer("torch")
 import numpy
 from bench import plugins
-from bench.run import plan as grid
+from bench.run.plan import plan
+from bench.run.request import Request
 from bench.data.spec import parse_dataset
 registries = plugins.load()
 start = peak()
 dataset = parse_dataset("kinetics400", registries, sys.argv[1])
-cells = grid.plan(
-    grid.Request(("random", "dm"), (dataset,), (1, 5, 10), tuple(range(20)), ("dense",), None, {}), registries
+cells = plan(
+    Request(("random", "dm"), (dataset,), (1, 5, 10), tuple(range(20)), ("dense",), None, {}), registries
 )
 print(json.dumps({"cells": len(cells), "clips": len(cells[0].index.clips), "mib": peak() - start,
                   "seconds": time.process_time()}))

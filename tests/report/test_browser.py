@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bench.pictures import data_uri, png, sprite
 from bench.report.content import content
 from bench.report.page import page
+from bench.report.pictures import data_uri, png, sprite
 from bench.results.records import PhaseCost, Record
 from tests.report.chromium import MISSING, Browser, find
 from tests.tables.conftest import record
@@ -128,11 +128,11 @@ def test_it_opens_with_every_section_drawn_and_asks_for_nothing(opened):
 
 def test_a_click_on_a_header_sorts_and_another_turns_it_round(opened):
     assert column(opened, "MiB")[0] == "40.0"  # by accuracy: the full data first
-    opened.click("[data-sort=mib]")
-    assert [text for text in column(opened, "MiB") if text] == ["40.0", "20.0", "4", "1", "0.5"]
+    opened.click("[data-sort=stored]")
+    assert [text for text in column(opened, "MiB") if text] == ["40.0", "20.0", "4.00", "1.00", "0.500"]
     assert opened.run("document.querySelector('th[aria-sort]').getAttribute('aria-sort')") == "descending"
-    opened.click("[data-sort=mib]")
-    assert [text for text in column(opened, "MiB") if text] == ["0.5", "1", "4", "20.0", "40.0"]
+    opened.click("[data-sort=stored]")
+    assert [text for text in column(opened, "MiB") if text] == ["0.500", "1.00", "4.00", "20.0", "40.0"]
     assert column(opened, "MiB")[-1] == ""  # what is missing stays last
     opened.click("[data-sort=method]")
     assert methods(opened)[0] == "dm"

@@ -1,15 +1,12 @@
-"""What the report shows, and that nothing in it can leave its place."""
+"""What the report shows: the figures of the tables, and the evidence behind them."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
 
 import pytest
 
 from bench.report.content import MOST_POINTS, content, thinned
-from bench.report.page import embedded, page
 from bench.results.records import PhaseCost
 from bench.tables.leaderboard import leaderboards
 from tests.tables.conftest import record
@@ -133,27 +130,3 @@ def test_thinning_keeps_both_ends_and_the_order():
     assert (kept[0], kept[-1], len(kept)) == (0, 999, MOST_POINTS)
     assert kept == sorted(set(kept))
     assert thinned([3, 1, 2]) == [3, 1, 2]
-
-
-NASTY = ["</script>", "<!--<script>", "&lt;", "\u2028\u2029", '"\\', "/*SCRIPT*/", "name\udc80"]
-
-
-def test_embedded_data_stay_inside_their_element_and_come_back_unchanged():
-    text = embedded(NASTY)
-    assert json.loads(text) == NASTY
-    assert text.isascii()
-    assert not re.search("[<>&]", text)
-
-
-def test_the_page_is_one_file_with_each_part_once_and_no_address():
-    made = content([record(name, [70]) for name in ("</script>", "/*DATA*/")])
-    text = page(made)
-    assert text.count("<script") == 2
-    assert text.count("</script>") == 2
-    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)
-    assert json.loads(found[1]) == json.loads(json.dumps(made))
-    # The one address is the name of SVG's elements, which nothing is fetched from.
-    assert set(re.findall(r"https?://[^\s\"']+", text)) == {"http://www.w3.org/2000/svg"}
-    assert not re.search(
-        r"@import|<link[^>]+href=\"(?!data:)|\bfetch\(|XMLHttpRequest|innerHTML|insertAdjacent|eval\(", text
-    )

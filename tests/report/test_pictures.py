@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from bench import pictures
 from bench.core.errors import BenchError
+from bench.report import pictures
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from bench.run.cell import run_cell
 from bench.tables.leaderboard import leaderboards
+from bench.tables.probes import temporal_tables
 from bench.tables.stats import interval
-from bench.tables.temporal import temporal_tables
 
 CHANCE = 1 / 8
 

@@ -14,7 +14,7 @@ from bench.core.errors import BenchError
 from bench.profiles import PAPER
 from bench.results.cells import Cell
 from bench.results.records import to_run
-from bench.run.plan import resolve_config
+from bench.run.presets import resolve_config
 
 CELL = Cell(
     method="dm",

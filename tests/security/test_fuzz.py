@@ -24,6 +24,7 @@ from bench.results import test_clips as tested
 from bench.results.claims import me
 from bench.results.records import RecordStore, from_json
 from bench.tables import formats
+from bench.tables.layouts import BY
 from bench.tables.published import read as read_published
 from tests.results.test_records import RECORD
 
@@ -93,7 +94,7 @@ def with_id(body):
 
 
 @FUZZ
-@given(changes(BODY), st.sampled_from(formats.FORMATS), st.sampled_from(formats.BY))
+@given(changes(BODY), st.sampled_from(formats.FORMATS), st.sampled_from(BY))
 @example([(("cell", "geometry", "frames"), 0, False)], "terminal", "ipc")
 @example([(("cell", "setting"), "\x1b", False)], "terminal", "setting")
 @example([(("evaluations", 0, "confusion"), [], False)], "md", "ipc")

@@ -1,7 +1,8 @@
-"""Builds records with chosen figures."""
+"""Builds records with chosen figures, and looks into leaderboards and tables made of them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from bench.api import Evaluation
 from bench.results.cells import Cell
 from bench.results.records import PhaseCost, Record, SetReport
+from bench.tables.leaderboard import leaderboards
 
 CELL: dict[str, Any] = {
     "method": "dm",
@@ -80,3 +82,39 @@ def record(
 def make_record() -> Callable[..., Record]:
     """The function `record`."""
     return record
+
+
+def only(records, **options):
+    (board,) = leaderboards(records, **options)
+    return board
+
+
+def rows(board):
+    return {row.label: row for row in board.rows}
+
+
+def texts(row, column):
+    return [note.text for note in row.notes if note.column == column]
+
+
+@pytest.fixture
+def records(make_record):
+    """Three seeds of dm and random, the full data, and a method that declined."""
+    dm = [[30, 34], [40, 42], [20, 22]]
+    random = [[25, 28], [36, 40], [17, 20]]
+    upstream = PhaseCost(80.0, 1.0, 0, 10, shared=True)
+    costs = {"upstream": upstream, "distil": PhaseCost(12.4, 1.0, 3 * 2**29, 2**30)}
+    found = [make_record("dm", right, seed=seed, costs=costs, stored=5 * 2**18) for seed, right in enumerate(dm)]
+    found += [make_record("random", right, seed=seed, stored=2**14 * 7) for seed, right in enumerate(random)]
+    found += [make_record("full", [70, 80], unfit=[1], ipc=None, seed=None, stored=123 * 2**20)]
+    return found + [make_record("mtt", status="skipped", reason="whole clips only", seed=seed) for seed in range(3)]
+
+
+def cells(text, method):
+    """The cells of a row of a terminal table, by its header."""
+    lines = text.splitlines()
+    place = next(place for place, line in enumerate(lines) if line.startswith("---"))
+    header, rule = lines[place - 1], lines[place]
+    spans = [match.span() for match in re.finditer("-+", rule)]
+    line = next(line for line in lines[place + 1 :] if line.startswith(method))
+    return {header[start:end].strip(): line[start:end].strip() for start, end in spans}

@@ -10,8 +10,7 @@ import pytest
 
 from bench.tables.bootstrap import bootstrap_interval
 from bench.tables.comparisons import compare
-from bench.tables.distributions import t_quantile
-from bench.tables.stats import differences, interval
+from bench.tables.stats import differences, interval, t_quantile
 
 TABLES = 1000
 METHODS = 4

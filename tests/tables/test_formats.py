@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 import re
 
 import pytest
-from scipy import stats
 
 from bench.results.records import PhaseCost
 from bench.tables.bootstrap import bootstrap_interval
-from bench.tables.formats import BY, FORMATS, render
-from bench.tables.published import COLUMNS, parse
-from bench.tables.sheet import html_text, latex_text, markdown_text, printable
+from bench.tables.formats import FORMATS, render
+from bench.tables.layouts import BY
+from tests.tables.conftest import cells
 
 HOSTILE = "evil|name\x1b[31m\nsecond `line` <b> [x](y) _a_"
-
-
-@pytest.fixture
-def records(make_record):
-    """Three seeds of dm and random, the full data, and a method that declined."""
-    dm = [[30, 34], [40, 42], [20, 22]]
-    random = [[25, 28], [36, 40], [17, 20]]
-    upstream = PhaseCost(80.0, 1.0, 0, 10, shared=True)
-    costs = {"upstream": upstream, "distil": PhaseCost(12.4, 1.0, 3 * 2**29, 2**30)}
-    found = [make_record("dm", right, seed=seed, costs=costs, stored=5 * 2**18) for seed, right in enumerate(dm)]
-    found += [make_record("random", right, seed=seed, stored=2**14 * 7) for seed, right in enumerate(random)]
-    found += [make_record("full", [70, 80], unfit=[1], ipc=None, seed=None, stored=123 * 2**20)]
-    return found + [make_record("mtt", status="skipped", reason="whole clips only", seed=seed) for seed in range(3)]
-
-
-def cells(text, method):
-    """The cells of a row of a terminal table, by its header."""
-    lines = text.splitlines()
-    place = next(place for place, line in enumerate(lines) if line.startswith("---"))
-    header, rule = lines[place - 1], lines[place]
-    spans = [match.span() for match in re.finditer("-+", rule)]
-    line = next(line for line in lines[place + 1 :] if line.startswith(method))
-    return {header[start:end].strip(): line[start:end].strip() for start, end in spans}
 
 
 def test_a_row_reads_as_expected(records):
@@ -140,70 +114,6 @@ def test_markdown_is_a_pipe_table_in_a_section(records):
     assert "\n- [1] networks that did not fit the set" in text
 
 
-def test_csv_holds_the_raw_numbers(records):
-    lines = {line["method"]: line for line in csv.DictReader(io.StringIO(render(records, "csv")))}
-    dm = lines["dm"]
-    assert float(dm["accuracy"]) == pytest.approx(0.94 / 3)
-    assert float(dm["accuracy"]) - float(dm["accuracy_low"]) == pytest.approx(0.233829, abs=1e-5)
-    assert float(dm["gain"]) == pytest.approx((0.055 + 0.03 + 0.025) / 3)
-    assert (dm["accuracy_covers"], dm["seeds"], dm["networks"]) == ("both", "3", "2")
-    assert (dm["storage_bytes_min"], dm["storage_bytes_max"], dm["storage_bytes_fp32_min"]) == (
-        "1310720",
-        "1310720",
-        "5242880",
-    )
-    assert (dm["upstream_seconds"], dm["upstream_shared"], dm["peak_device_bytes"]) == ("80.0", "True", str(3 * 2**29))
-    assert (dm["ipc"], dm["setting"], dm["setting_label"]) == ("1", "n8-r8-k1-nearest", "dense")
-    assert json.loads(dm["config"]) == {"lr": 1.0, "steps": 300}
-    assert (lines["mtt"]["status"], lines["mtt"]["accuracy"]) == ("skipped", "")
-    assert lines["mtt"]["notes"] == "seeds 0, 1, 2 skipped: whole clips only"
-    assert (lines["full"]["reference"], lines["full"]["unfit"]) == ("True", "1")
-
-
-def test_csv_has_ranks_relative_scores_and_published_figures(make_record):
-    cell = {"dataset": "miniucf", "network": "convnet3d"}
-    records = [make_record("dm", [30 + seed, 31, 32], seed=seed, **cell) for seed in range(3)]
-    records += [make_record("random", [10 + seed, 11, 12], seed=seed, **cell) for seed in range(3)]
-    records += [make_record("full", [60, 61, 62], ipc=None, seed=None, **cell)]
-    published = parse(",".join(COLUMNS) + "\nP,MiniUCF,4662/1861,1,DM,ConvNet3D,top1,25,,,secondary,S\n", "p")
-    lines = {line["method"]: line for line in csv.DictReader(io.StringIO(render(records, "csv", published=published)))}
-    dm = lines["dm"]
-    assert (dm["rank"], dm["tied_with_best"], lines["random"]["rank"], lines["full"]["rank"]) == ("1", "True", "2", "")
-    assert float(dm["hlr"]) == pytest.approx(0.61 - 2.82 / 9)
-    assert float(dm["ior"]) == pytest.approx(0.2)
-    assert (dm["reported"], dm["reported_by"], dm["reported_confidence"]) == ("0.25", "P", "secondary")
-    assert float(dm["deviation"]) == pytest.approx(2.82 / 9 - 0.25)
-    assert lines["random"]["reported"] == ""
-    shown = cells(render(records, published=published), "dm")
-    assert (shown["reported %"], shown["deviation"]) == ("25.0 ‡ [1]", "+6.3")
-
-
-def test_json_holds_the_rows_of_the_csv_and_the_tests_behind_the_ranks(records):
-    found = json.loads(render(records, "json"))
-    lines = list(csv.DictReader(io.StringIO(render(records, "csv"))))
-    assert [row["label"] for row in found["rows"]] == [line["label"] for line in lines]
-    assert [list(row) for row in found["rows"]] == [list(line) for line in lines]
-    dm = next(row for row in found["rows"] if row["method"] == "dm")
-    assert dm["accuracy"] == pytest.approx(0.94 / 3)
-    assert dm["config"] == {"lr": 1.0, "steps": 300}
-    (test,) = found["tests"]
-    assert (test["first"], test["second"], test["difference"]) == ("dm", "random", pytest.approx(0.11 / 3))
-    by_seed, by_network = [0.055, 0.03, 0.025], [0.04, 0.1 / 3]
-    alone = max(stats.ttest_1samp(sample, 0).pvalue for sample in (by_seed, by_network))
-    error = math.hypot(stats.sem(by_seed), stats.sem(by_network))
-    dof = stats.ttest_ind(by_seed, by_network, equal_var=False).df
-    welch = 2 * stats.t.sf(0.11 / 3 / error, dof)
-    assert test["p"] == test["p_holm"] == pytest.approx(max(welch, alone))
-    assert found["mean_ranks"] == []
-
-
-def test_json_holds_the_mean_ranks_over_datasets(make_record):
-    records = [make_record(m, [right] * 2, dataset=d) for d in "ab" for m, right in (("x", 3), ("y", 2), ("z", 1))]
-    (ranks,) = json.loads(render(records, "json"))["mean_ranks"]
-    assert (ranks["datasets"], ranks["mean_ranks"]) == (["a", "b"], {"x": 1, "y": 2, "z": 3})
-    assert "\nmean ranks over 2 datasets · IPC 1 · dense · quick" in render(records)
-
-
 def test_relative_scores_are_shown_when_asked_for(make_record):
     records = [make_record("dm", [30]), make_record("random", [20]), make_record("full", [60], ipc=None, seed=None)]
     assert "HLR" not in render(records)
@@ -235,12 +145,6 @@ def test_by_bytes_and_by_setting_show_the_same_figures(records):
     assert [line["method"] for line in by_bytes] == ["random", "dm", "full", "mtt"]
 
 
-def test_csv_is_one_table_over_all_leaderboards(make_record):
-    records = [make_record("dm", [30], ipc=ipc) for ipc in (1, 5)] + [make_record("full", [80], ipc=None, seed=None)]
-    lines = list(csv.DictReader(io.StringIO(render(records, "csv"))))
-    assert [(line["ipc"], line["method"]) for line in lines] == [("1", "full"), ("1", "dm"), ("5", "full"), ("5", "dm")]
-
-
 @pytest.mark.parametrize("by", BY)
 @pytest.mark.parametrize("fmt", ["terminal", "md", "latex", "html"])
 def test_names_from_outside_do_not_break_the_table(make_record, fmt, by):
@@ -265,57 +169,6 @@ def test_a_pipe_in_a_name_stays_in_its_markdown_cell(make_record):
     unescaped = re.findall(r"(?<!\\)\|", row)
     assert len(unescaped) == header.count("|")
     assert row.startswith(r"| a\|b ")
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("dm [lr=10]", "dm [lr=10]"),
-        ("static_dynamic", "static_dynamic"),
-        ("_x_", r"\_x\_"),
-        ("[a](b)", r"[a]\(b)"),
-        ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
-        (r"a\|b", r"a\\\|b"),
-        ("*`~", r"\*\`\~"),
-    ],
-)
-def test_markdown_shows_text_as_it_is(text, shown):
-    assert markdown_text(text) == shown
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("é ± ×", "é ± ×"),
-        ("a\nb\tc", r"a\x0ab\x09c"),
-        ("\x1b[2J", r"\x1b[2J"),
-        ("\u202egnp", r"\u202egnp"),
-        ("\u2028", r"\u2028"),
-        ("\U000e0001", r"\U000e0001"),
-        ("\udc80", r"\udc80"),
-    ],
-)
-def test_control_characters_are_written_out(text, shown):
-    assert printable(text) == shown
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("50 % of a_b & #1", r"50 \% of a\_b \& \#1"),
-        (r"\input{x}$", r"\textbackslash{}input\{x\}\$"),
-        ("[1] a--b ---", "{[}1] a-{}-b -{}-{}-"),
-        ("1.5 ± 0.2 × 3 † ‡ 1–2", r"1.5 $\pm$ 0.2 $\times$ 3 $\dagger$ $\ddagger$ 1--2"),
-        ("<~^|`>", r"$<$\textasciitilde{}\textasciicircum{}$|$\textasciigrave{}$>$"),
-        ("\x1b", r"\textbackslash{}x1b"),
-    ],
-)
-def test_latex_prints_text_as_it_is(text, shown):
-    assert latex_text(text) == shown
-
-
-def test_html_shows_text_as_it_is():
-    assert html_text('<b a="x">&\'\n') == "&lt;b a=&quot;x&quot;&gt;&amp;&#x27;\\x0a"
 
 
 @pytest.mark.parametrize("by", BY)

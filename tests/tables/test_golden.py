@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench.results.records import Motion, PhaseCost
-from bench.tables.formats import BY, FORMATS, render
+from bench.tables.formats import FORMATS, render
+from bench.tables.layouts import BY
 from bench.tables.published import read
 
 FOLDER = Path(__file__).parent / "golden"

@@ -26,7 +26,6 @@ from typing import Any, final
 
 from distributed import WorkerPlugin, get_worker
 
-import bench
 from bench.core.errors import BenchError
 from bench.core.source import METHOD_PACKAGES
 from bench.results.claims import Claim, Claims, machine
@@ -308,7 +307,7 @@ class _Children(WorkerPlugin):  # type: ignore[misc]
 
 def fingerprint(work: Work) -> str:
     """A digest of all code that results depend on."""
-    root = Path(bench.__file__).parent.parent
+    root = Path(__file__).parents[3]
     files = [path for name in ("bench", *METHOD_PACKAGES) for path in sorted((root / name).rglob("*.py"))]
     digest = hashlib.sha256()
     for path in [*files, *(work.folder / file for file in work.plugin_files)]:

@@ -12,8 +12,9 @@ from bench.core.errors import BenchError
 from bench.data.clip_store import open_or_build
 from bench.data.spec import parse_dataset
 from bench.profiles import QUICK
-from bench.run import plan as grid
 from bench.run.cell import run_cell
+from bench.run.plan import plan
+from bench.run.request import Request
 from tests.data.sources import layouts
 
 BROKEN = (0, 2, 60)
@@ -38,8 +39,8 @@ def test_from_files_to_a_record(tmp_path, name, registries, context, reporter, c
     root.mkdir()
     make(root, layouts.linked(tmp_path, codec, broken=BROKEN))
     dataset = parse_dataset(name, registries, str(root))
-    request = grid.Request(("random",), (dataset,), (1,), (0,), ("dense",), "tiny", {})
-    (planned,) = grid.plan(request, registries)
+    request = Request(("random",), (dataset,), (1,), (0,), ("dense",), "tiny", {})
+    (planned,) = plan(request, registries)
     store = open_or_build(dataset, planned.index, planned.geometry, context.cache, 1)
     assert len(store.clips) == classes * (train + test) - len(BROKEN)
     assert store.classes == planned.index.classes

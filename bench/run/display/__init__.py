@@ -1,0 +1,1 @@
+"""How a run shows itself to a person: its plan, its progress, its end."""
