@@ -76,12 +76,7 @@ def alone(attempt: Attempt) -> Iterator[None]:
     if not (attempt.planned.shared and attempt.context.keep_sets):
         yield
         return
-
-    def wait(message: str) -> None:
-        attempt.reporter.log(message)
-        attempt.reporter.check_time()
-
-    with locked(attempt.context.cache / "distilling" / f"the set-{attempt.archive.name}", wait):
+    with locked(attempt.context.cache / "distilling" / f"the set-{attempt.archive.name}", attempt.reporter.wait):
         yield
 
 

@@ -163,7 +163,25 @@ class CellTask(Task):
 
     @override
     def upstream(self, what: Upstream) -> Artefact:
-        key = {
+        key = self._key(what)
+        limit, expected = paths.cache_limit(), what.part_bytes * what.parts
+        if not has_room(self._cache, expected, limit):
+            self.log(
+                f"{what.name} would take {expected / 2**30:.1f} GiB of the cache: made when needed, and not shared"
+            )
+            passing = self._saved.path.with_name("passing.safetensors")
+            return PassingArtefact(lambda part: what.make(self._making(key, part, passing), part))
+        make = functools.partial(self._make_part, what, key)
+        with self._meter.paused() if self._meter is not None else contextlib.nullcontext():
+            artefact, cost = open_or_make(
+                self._cache, what.name, key, what.parts, make, self._reporter.wait, room=limit - expected
+            )
+        self.journal.upstream.setdefault(what.name, cost)  # else this cell made it itself, before it was resumed
+        return artefact
+
+    def _key(self, what: Upstream) -> dict[str, Any]:
+        """All that the content of an artefact depends on."""
+        key: dict[str, Any] = {
             "what": what.name,
             "settings": dict(what.key()),
             "code": code_identity(type(what)),
@@ -178,26 +196,13 @@ class CellTask(Task):
             key["seen"] = [self.setting.n_real, self.setting.segments, self.setting.interpolation]
         if self._precision != FULL:
             key["precision"] = self._precision
-        limit, expected = paths.cache_limit(), what.part_bytes * what.parts
-        if not has_room(self._cache, expected, limit):
-            self.log(
-                f"{what.name} would take {expected / 2**30:.1f} GiB of the cache: made when needed, and not shared"
-            )
-            passing = self._saved.path.with_name("passing.safetensors")
-            return PassingArtefact(lambda part: what.make(self._making(what, key, part, passing), part))
-        make = functools.partial(self._make_part, what, key)
-        with self._meter.paused() if self._meter is not None else contextlib.nullcontext():
-            artefact, cost = open_or_make(
-                self._cache, what.name, key, what.parts, make, self._wait, room=limit - expected
-            )
-        self.journal.upstream.setdefault(what.name, cost)  # else this cell made it itself, before it was resumed
-        return artefact
+        return key
 
     def _make_part(
         self, what: Upstream, key: Mapping[str, Any], part: int, checkpoint: Path
     ) -> tuple[Mapping[str, torch.Tensor], PhaseCost]:
         """One part, and its cost."""
-        task = self._making(what, key, part, checkpoint)
+        task = self._making(key, part, checkpoint)
         task._meter = PhaseMeter(self.device, task.journal.distil)
         self._reporter.log(f"making {what.name}" + (f", {part + 1} of {what.parts}" if what.parts > 1 else ""))
         try:
@@ -208,7 +213,7 @@ class CellTask(Task):
             raise
         return tensors, meter.cost
 
-    def _making(self, what: Upstream, key: Mapping[str, Any], part: int, checkpoint: Path) -> CellTask:
+    def _making(self, key: Mapping[str, Any], part: int, checkpoint: Path) -> CellTask:
         """A copy of this task that makes a part, with a checkpoint and a journal of its own."""
         task = copy.copy(self)
         task._phase = "upstream"
@@ -217,10 +222,6 @@ class CellTask(Task):
         task._meter = None
         task._loss = None
         return task
-
-    def _wait(self, message: str) -> None:
-        self._reporter.log(message)
-        self._reporter.check_time()
 
     # ------------------------------------------------------------------------------------------------------------------
     # Progress and checkpoints
