@@ -9,7 +9,7 @@ from bench.api import Recipe
 from bench.core.repeated_frames import repeat_frame
 from bench.core.rng import generator
 from bench.judging import training
-from bench.judging.cached_clips import KeptClips
+from bench.judging.cached_clips import CachedClips
 from bench.nets.halved import to_judge
 from bench.sets.dense import DenseSet
 from benchmarks.conftest import QUICK, ClipShape
@@ -119,5 +119,5 @@ def test_testing(against, make_bare):
         def batch(self, index, view):
             return bare.clips[index % len(bare.clips)]
 
-    clips = KeptClips(Source(), torch.contiguous_format)
+    clips = CachedClips(Source(), torch.contiguous_format)
     against(lambda: training.test(bare.network, clips, 12), bare, forwards=600)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -59,8 +61,8 @@ def registries(tiny_plugin):
 def plan(registries):
     """Plans cells of the tiny dataset: ``plan("random", ipcs=(2,))``."""
     from bench.data.spec import parse_dataset
-    from bench.run.plan import plan
-    from bench.run.request import Request
+    from bench.running.plan import plan
+    from bench.running.request import Request
 
     def planned(*methods, dataset="tiny", ipcs=(1,), seeds=(0,), settings=("dense",), **rest):
         datasets = (parse_dataset(dataset, registries),)
@@ -75,7 +77,7 @@ def plan(registries):
 @pytest.fixture
 def context(tmp_path):
     """Where cells of one test run."""
-    from bench.run.cell import Context
+    from bench.running.context import Context
 
     return Context(tmp_path / "out", tmp_path / "cache", "cpu", 1)
 
@@ -103,21 +105,22 @@ def bench_cli(tmp_path_factory):
     return run
 
 
-@pytest.fixture
-def bench_main(capsys):
+def in_this_process(*arguments):
     """Runs a command line in this process: quick, where nothing depends on a fresh one."""
     from bench.cli.main import main
 
-    def run(*arguments):
-        capsys.readouterr()
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         try:
             code = main([str(argument) for argument in arguments])
         except SystemExit as end:  # argparse
             code = end.code
-        printed = capsys.readouterr()
-        return Outcome(code, printed.out, printed.err)
+    return Outcome(code, out.getvalue(), err.getvalue())
 
-    return run
+
+@pytest.fixture(scope="session")
+def bench_main():
+    """`in_this_process`."""
+    return in_this_process
 
 
 @pytest.fixture
@@ -133,12 +136,12 @@ def in_process(monkeypatch):
     """Has `bench_main` carry cells out in this process, where a test sees them and what it has changed holds."""
     from tests.in_process import InProcess
 
-    monkeypatch.setattr("bench.run.engines.local.Local", InProcess)
+    monkeypatch.setattr("bench.running.engines.local.Local", InProcess)
 
 
 @pytest.fixture(scope="session")
-def finished(bench_cli, tiny_plugin, tmp_path_factory):
+def finished(bench_main, tiny_plugin, tmp_path_factory):
     """The folder, arguments and outcome of one finished run of four methods; tests copy what they change."""
     out = tmp_path_factory.mktemp("finished") / "out"
     arguments = ["run", "--plugin", tiny_plugin, "--datasets", "tiny", "--methods", "full,random,herding,tiny-walk"]
-    return out, arguments, bench_cli(*arguments, "--out", out)
+    return out, arguments, bench_main(*arguments, "--out", out)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench import plugins
-from bench.run.engines.engine import Engine
-from bench.run.engines.one_cell import carry_out
+from bench.running.engines.engine import Engine
+from bench.running.engines.one_cell import run_claimed
 
 
 class InProcess(Engine):
@@ -15,11 +15,11 @@ class InProcess(Engine):
     def __init__(self, jobs=1):
         pass
 
-    def run(self, cells, work, emit):
-        registries = plugins.load(work.plugin_files)
+    def run(self, cells, run, emit):
+        registries = plugins.load(run.plugin_files)
         for order in cells:
-            if not work.is_late():
-                carry_out(order, registries, work, emit)
+            if not run.is_late():
+                run_claimed(order, registries, run, emit)
 
     def close(self):
         pass

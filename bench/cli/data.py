@@ -24,10 +24,9 @@ from bench import plugins
 from bench.api import ClipRef, Dataset, Geometry
 from bench.core import paths
 from bench.core.errors import BenchError, MissingData, UnreadableClip
-from bench.core.text import first_few
+from bench.core.text import first_few, printable
 from bench.data.sources.video_files import Archive, ByHand, Fetchable, Listed, Listing
 from bench.data.spec import parse_dataset
-from bench.tables.text_table import printable
 
 SUMMARY = "check what is there of a dataset, or fetch a public one"
 

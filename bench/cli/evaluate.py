@@ -18,11 +18,10 @@ from bench.api import Dataset, Geometry
 from bench.core import paths
 from bench.core.errors import BenchError
 from bench.core.precision import FULL, computing, require
-from bench.core.text import split_list
+from bench.core.text import printable, split_list
 from bench.results.cells import read_cell
-from bench.run.planned_dataset import check_tested
-from bench.run.request import networks as networks_named
-from bench.tables.text_table import printable
+from bench.running.planned_dataset import check_tested
+from bench.running.request import networks as networks_named
 
 if TYPE_CHECKING:
     from bench.plugins import Registries
@@ -81,11 +80,11 @@ def run(args: argparse.Namespace) -> int:
     from bench.data.pixels import SplitClips
     from bench.judging.evaluate import evaluate_set
     from bench.nets.builder import Builder
-    from bench.run.checks import check_set
-    from bench.run.costs import count_set
-    from bench.run.devices import choose_device
-    from bench.run.display.live import make_display
-    from bench.run.engines.events import CellProgress
+    from bench.running.checks import check_set
+    from bench.running.costs import count_set
+    from bench.running.devices import choose_device
+    from bench.running.display.live import make_display
+    from bench.running.engines.events import CellProgress
 
     device = torch.device(choose_device(args.device))
     require(cell.precision, str(device))

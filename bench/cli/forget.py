@@ -16,12 +16,11 @@ from pathlib import Path
 
 from bench import plugins
 from bench.core.errors import BenchError
-from bench.core.text import split_list
+from bench.core.text import printable, split_list
 from bench.plugins import Registries
 from bench.results import forget
 from bench.results.forget import Reason, Removal
 from bench.results.records import Record, RecordStore
-from bench.tables.text_table import printable
 
 SUMMARY = "remove records, sets and checkpoints of earlier versions and tried settings, after showing them"
 

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BenchError as error:
-        from bench.tables.text_table import printable
+        from bench.core.text import printable
 
         if isinstance(error, SeveralMistakes):
             print(f"error: {len(error.sentences)} mistakes:", file=sys.stderr)

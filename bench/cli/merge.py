@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from bench.core.errors import BenchError
+from bench.core.text import printable
 from bench.results import merge
-from bench.tables.text_table import printable
 
 SUMMARY = "join results from several machines; refuses what contradicts"
 

@@ -18,9 +18,9 @@ from bench.cli.table import find_leaks
 from bench.core import paths
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
+from bench.core.text import printable
 from bench.results.records import Record, RecordStore
 from bench.tables.leaks import Leaks
-from bench.tables.text_table import printable
 
 SUMMARY = "write one HTML file with every table, plot and clip"
 

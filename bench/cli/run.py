@@ -21,11 +21,11 @@ from typing_extensions import assert_never
 
 from bench.core.errors import Mistakes
 from bench.results.records import Record
-from bench.run import experiment
-from bench.run.display import console
-from bench.run.option_kinds import Choice, Fields, Flag, Given, Kind, Listed, Number, Repeated, Text, overrides
-from bench.run.options import OPTIONS, RunOptions, joined
-from bench.run.session import Session
+from bench.running import experiment
+from bench.running.display import console
+from bench.running.option_kinds import Choice, Fields, Flag, Given, Kind, Listed, Number, Repeated, Text, overrides
+from bench.running.options import OPTIONS, RunOptions, joined
+from bench.running.session import Session
 from bench.tables import formats
 from bench.tables.published import read
 

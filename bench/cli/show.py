@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench import plugins
 from bench.core.errors import BenchError
-from bench.tables.text_table import printable
+from bench.core.text import printable
 
 if TYPE_CHECKING:
     from bench.report.stored_clips import Stored
@@ -84,7 +84,7 @@ def _write(file: Path, clips: object, names: list[str]) -> None:
 def _manifest(stored: Stored) -> str:
     from tabulate import tabulate
 
-    from bench.run.costs import count_set
+    from bench.running.costs import count_set
     from bench.tables.rows import setting_label
 
     cell, report = stored.cell, count_set(stored.synthetic, None)

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.errors import BenchError
-from bench.core.text import duration
+from bench.core.text import duration, printable
 from bench.results import under_way
 from bench.results.claims import Claim, Claims, Owner
 from bench.results.records import Record, RecordStore, to_run
 from bench.results.under_way import Listed
-from bench.run.display.progress import outcome, phase_seconds_left, remaining_seconds
-from bench.tables.text_table import printable
+from bench.running.display.progress import outcome, phase_seconds_left, remaining_seconds
 
 SUMMARY = "show a grid under way: done, running (who, since when, how far), failed, waiting"
 

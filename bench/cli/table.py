@@ -23,6 +23,7 @@ from pathlib import Path
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
+from bench.core.text import printable
 from bench.data.leaks import file_name, read_csv
 from bench.results import test_clips as tested
 from bench.results.records import Record, RecordStore
@@ -35,7 +36,6 @@ from bench.tables.leaderboard import leaderboards
 from bench.tables.leaks import Leaks
 from bench.tables.published import read
 from bench.tables.rows import Leaderboard
-from bench.tables.text_table import printable
 
 SUMMARY = "print the leaderboards, made anew from the records"
 
@@ -68,6 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--without-leaks", nargs="?", const="", metavar="FILE.csv",
         help="also show the accuracy without the test clips that FILE names, as `data check --leaks --to` writes it "
         "(default: DIR/leaks/DATASET.csv)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--all-versions", action="store_true",
+        help="a row for every version of a method and every source of a plugin (default: the newest of each)",
     )  # fmt: skip
     action = parser.add_mutually_exclusive_group()
     action.add_argument(
@@ -108,7 +112,9 @@ def _run(args: argparse.Namespace) -> int:
     records = _records(out)
     published = read(out / "published.csv")
     leaks = None if args.without_leaks is None else find_leaks(out, args.without_leaks, records)
-    boards = leaderboards(records, published=published, estimator=estimator_of(args.interval), leaks=leaks)
+    boards = leaderboards(
+        records, published=published, estimator=estimator_of(args.interval), leaks=leaks, all_versions=args.all_versions
+    )
     if not args.check:
         text = (
             picture(boards)
@@ -118,7 +124,7 @@ def _run(args: argparse.Namespace) -> int:
         print(text, end="")
     if not (args.check or args.write):
         return 0
-    if args.interval != "student":
+    if args.interval != "student" or args.all_versions:
         boards = leaderboards(records, published=published, leaks=leaks)
     files = _files(out, boards)
     if args.check:

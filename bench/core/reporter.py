@@ -29,6 +29,15 @@ class Reporter:
         """Whether the deadline has passed."""
         return self.deadline is not None and time.monotonic() > self.deadline
 
+    def wait(self, message: str) -> None:
+        """Says what is waited for.
+
+        Raises:
+            OutOfTime: the deadline has passed.
+        """
+        self.log(message)
+        self.check_time()
+
     def check_time(self) -> None:
         """Raises:
         OutOfTime: the deadline has passed.

@@ -1,8 +1,9 @@
-"""Bytes, durations and lists, as people write and read them."""
+"""Bytes, durations, lists and names, as people write and read them, and as a terminal can show them."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from bench.core.errors import BenchError
@@ -58,3 +59,15 @@ def first_few(names: Sequence[str], count: int = 3) -> str:
     """The first of many names, for a message: ``a, b, c and 12 more``."""
     shown = ", ".join(names[:count])
     return f"{shown} and {len(names) - count:,} more" if len(names) > count else shown
+
+
+def printable(text: str) -> str:
+    """The text on one line, with control and format characters (escapes, line breaks, text direction) written out."""
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

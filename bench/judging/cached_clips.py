@@ -6,6 +6,7 @@ import functools
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.api import Clips, SyntheticSet
 from bench.core.repeated_frames import concatenate, distinct_frames, repeat_frame, repeats_one_frame, select_clips
@@ -18,29 +19,29 @@ MOST_BYTES = 1 << 30
 _BATCH = 16
 
 
-def kept_clips(clips: Clips, layout: torch.memory_format) -> Clips:
+def cached_clips(clips: Clips, layout: torch.memory_format) -> Clips:
     """The same clips, normalised once, when they are first asked for; the clips themselves if that takes more than `MOST_BYTES`.
 
     Args:
         clips: what networks are tested on.
-        layout: the memory layout that they are kept in; the numbers are the same.
+        layout: the memory layout that they get; the numbers are the same.
     """
-    if len(clips) == 0 or isinstance(clips, KeptClips):
+    if len(clips) == 0 or isinstance(clips, CachedClips):
         return clips
     first = clips.batch(torch.zeros(1, dtype=torch.int64), 0)
     if len(clips) * clips.views() * first.numel() * first.itemsize > MOST_BYTES:
         return clips
-    return KeptClips(clips, layout)
+    return CachedClips(clips, layout)
 
 
-def kept_set(data: SyntheticSet, device: torch.device, layout: torch.memory_format) -> SyntheticSet:
+def cached_set(data: SyntheticSet, device: torch.device, layout: torch.memory_format) -> SyntheticSet:
     """The same set, rendered once; the set itself if it renders at random or its clips take more than `MOST_BYTES`.
 
     A set renders at random if it draws from the generator that it is handed.
 
     Args:
         data: the set.
-        device: where the clips are kept.
+        device: where the clips will lie.
         layout: their memory layout; the numbers are the same.
     """
     rng = generator("kept", "render")
@@ -62,12 +63,12 @@ def kept_set(data: SyntheticSet, device: torch.device, layout: torch.memory_form
 
 
 @final
-class KeptClips(Clips):
-    """Clips that are kept as networks see them.
+class CachedClips(Clips):
+    """Clips in memory, as networks see them.
 
     Args:
         clips: the clips.
-        layout: see `kept_clips`.
+        layout: see `cached_clips`.
     """
 
     def __init__(self, clips: Clips, layout: torch.memory_format) -> None:
@@ -76,27 +77,27 @@ class KeptClips(Clips):
         self._layout = layout
 
     @functools.cached_property
-    def _views(self) -> list[torch.Tensor]:
+    def _windows(self) -> list[torch.Tensor]:
         """All clips of each window, ``(N, C, T, H, W)``; made when the first one is asked for."""
-        every = torch.arange(len(self._clips)).split(_BATCH)  # type: ignore[no-untyped-call]
+        batches = torch.arange(len(self._clips)).split(_BATCH)  # type: ignore[no-untyped-call]
         return [
-            concatenate((self._clips.batch(index, view) for index in every), len(self._clips), self._layout)
+            concatenate((self._clips.batch(index, view) for index in batches), len(self._clips), self._layout)
             for view in range(self._clips.views())
         ]
 
+    @override
     def views(self) -> int:
-        """Stored windows per clip."""
         return self._clips.views()
 
+    @override
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
-        """See `Clips`."""
-        return select_clips(self._views[view], index)
+        return select_clips(self._windows[view], index)
 
     def lent(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """The same clips, not to be written to: consecutive ones are a view."""
         first = int(index[0])
         if torch.equal(index, torch.arange(first, first + len(index))):
-            return self._views[view][first : first + len(index)]
+            return self._windows[view][first : first + len(index)]
         return self.batch(index, view)
 
 
@@ -113,10 +114,10 @@ class RenderedSet(UnarchivedSet):
         self.label_loss = base.label_loss
         self.rate = base.rate
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Those of the set."""
         return self.base.tensors()
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """The kept clips; draws nothing, as the set draws nothing."""
         return select_clips(self.clips, index)

@@ -10,7 +10,7 @@ import torch
 from bench.api import Checkpoints, Clips, ClipShape, Evaluation, Network, Protocol, SyntheticSet
 from bench.core.classifier import Classifier
 from bench.core.reporter import Reporter
-from bench.judging.cached_clips import kept_clips, kept_set
+from bench.judging.cached_clips import cached_clips, cached_set
 from bench.judging.probes import probed
 from bench.nets.builder import Builder
 
@@ -45,8 +45,8 @@ def evaluate_set(
     """
     evaluations = list(done or [])
     if len(evaluations) < protocol.networks:
-        layout = _layout(network)
-        synthetic, test = kept_set(synthetic, builder.device, layout), kept_clips(test, layout)
+        layout = layout_of(network)
+        synthetic, test = cached_set(synthetic, builder.device, layout), cached_clips(test, layout)
 
     def build(rng: torch.Generator) -> Classifier:
         return builder.build(network, len(classes), clip, rng, "judge")
@@ -57,13 +57,13 @@ def evaluate_set(
 
     for number in range(len(evaluations), protocol.networks):
         altered = probed(test, number, probes)
-        told = functools.partial(progress, number)
-        states = None if saved is None else saved(number)
-        evaluations.append(protocol.evaluate(synthetic, test, len(classes), build, number, told, altered, states))
+        checkpoints = None if saved is None else saved(number)
+        tell = functools.partial(progress, number)
+        evaluations.append(protocol.evaluate(synthetic, test, len(classes), build, number, tell, altered, checkpoints))
         keep(evaluations)
     return evaluations
 
 
-def _layout(network: Network) -> torch.memory_format:
+def layout_of(network: Network) -> torch.memory_format:
     """How a network likes its clips to lie in memory."""
     return torch.channels_last_3d if network.channels_last else torch.contiguous_format

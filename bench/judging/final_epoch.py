@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, final
 
 import torch
+from typing_extensions import override
 
 from bench.api import Checkpoints, Clips, Evaluation, Protocol, SyntheticSet
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 class FinalEpoch(Protocol):
     """SGD by the recipe, one test after the final epoch; what a protocol adds are its numbers."""
 
+    @override
     @final
     def evaluate(
         self,
@@ -29,7 +31,6 @@ class FinalEpoch(Protocol):
         probes: Mapping[str, Clips] | None = None,
         saved: Checkpoints | None = None,
     ) -> Evaluation:
-        """See `Protocol`."""
         from bench.core.rng import generator
         from bench.judging import training
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.frame_order import frozen_order, rearrange
@@ -23,15 +24,15 @@ class FrozenSet(UnarchivedSet):
         self.label_loss = base.label_loss
         self.rate = base.rate
 
+    @override
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Those of the set."""
         return self.base.tensors()
 
+    @override
     def streamed(self) -> bool:
-        """As the set is."""
         return self.base.streamed()
 
+    @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """The set's clips with their time frozen; draws what the set draws."""
         clips = self.base.render(index, rng)
         return rearrange(clips, frozen_order(clips.shape[2]))

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import final
 
 import torch
+from typing_extensions import override
 
 from bench.api import Clips
 from bench.core.frame_order import PROBES, frozen_order, half_rate_order, rearrange, reversed_order, shuffled_order
 from bench.core.rng import generator
-from bench.judging.cached_clips import KeptClips
+from bench.judging.cached_clips import CachedClips
 
 
 def probed(clips: Clips, network: int, names: Sequence[str] = PROBES) -> dict[str, Clips]:
@@ -45,15 +46,15 @@ class RearrangedClips(Clips):
         self.order = order
         self.labels = clips.labels
 
+    @override
     def views(self) -> int:
-        """Stored windows per clip."""
         return self.clips.views()
 
+    @override
     def streamed(self) -> bool:
-        """As the clips are."""
         return self.clips.streamed()
 
+    @override
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
-        """See `Clips`."""
-        clips = (self.clips.lent if isinstance(self.clips, KeptClips) else self.clips.batch)(index, view)
+        clips = (self.clips.lent if isinstance(self.clips, CachedClips) else self.clips.batch)(index, view)
         return rearrange(clips, self.order(clips.shape[2]))

@@ -42,18 +42,18 @@ def restore(
     network.load_state_dict(weights)
     for number, parameter in enumerate(_parameters(optimiser)):
         prefix = f"{_OPTIMISER}{number}."
-        kept = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-        if kept:
-            optimiser.state[parameter] = {name: _like(parameter, value) for name, value in kept.items()}
+        remembered = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        if remembered:
+            optimiser.state[parameter] = {name: _like(parameter, value) for name, value in remembered.items()}
     for number, generator in enumerate([*draws, *generators(network)]):
         generator.set_state(state[f"{_DRAWS}{number}"].cpu())
 
 
 def generators(network: torch.nn.Module) -> list[torch.Generator]:
     """The generators that a network draws from (dropout masks), each once, in definition order."""
-    held = (value for module in network.modules() for value in vars(module).values())
-    found = [value for value in held if isinstance(value, torch.Generator)]
-    return list({id(generator): generator for generator in found}.values())
+    values = (value for module in network.modules() for value in vars(module).values())
+    drawn_from = [value for value in values if isinstance(value, torch.Generator)]
+    return list({id(generator): generator for generator in drawn_from}.values())
 
 
 def _parameters(optimiser: torch.optim.Optimizer) -> Iterator[torch.Tensor]:

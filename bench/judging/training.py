@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from bench.api import Checkpoints, Clips, LabelLoss, Recipe, SyntheticSet
-from bench.core import bitstrings as bits
+from bench.core import bitstrings
 from bench.core.classifier import Classifier
 from bench.data.prefetch import ahead
 from bench.judging import snapshots
@@ -102,10 +102,10 @@ def updates(
     """
     device = next(network.parameters()).device
     labels = data.labels.to(device)
-    kept = None if saved is None else saved.resume()
+    checkpoint = None if saved is None else saved.resume()
     done = 0
-    if kept is not None:
-        done, state = kept
+    if checkpoint is not None:
+        done, state = checkpoint
         snapshots.restore(state, network, course.optimiser, (order, rendering))
         yield done, state[_LOSS]
     batches = _batches(len(data), course.batch, order, done, course.total)
@@ -183,8 +183,8 @@ def _batches(
             yield index, before if done % epoch else order.get_state()
 
 
-def _chunks(whole: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
-    chunks: tuple[torch.Tensor, ...] = torch.split(whole, size)
+def _chunks(tensor: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
+    chunks: tuple[torch.Tensor, ...] = torch.split(tensor, size)
     return chunks
 
 
@@ -227,7 +227,7 @@ def test(network: Classifier, clips: Clips, classes: int, batch: int = TEST_BATC
         confusion.index_put_((truth, best[:, 0]), torch.ones(len(index), dtype=torch.int64), accumulate=True)
         top5 += int((best == truth[:, None]).any(dim=1).sum())
         correct += (best[:, 0] == truth).tolist()
-    return TestResult(tuple(map(tuple, confusion.tolist())), top5 if classes > 10 else None, bits.pack(correct))
+    return TestResult(tuple(map(tuple, confusion.tolist())), top5 if classes > 10 else None, bitstrings.pack(correct))
 
 
 test.__test__ = False  # type: ignore[attr-defined]

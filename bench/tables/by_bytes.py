@@ -61,7 +61,7 @@ def _points(boards: Sequence[Leaderboard]) -> list[Point]:
         for row in board.rows:
             if row.figures is not None:
                 budget = () if row.reference else (board.setting, board.ipc, board.budget)
-                places.setdefault((row.method, row.label, row.source, budget), (board, row))
+                places.setdefault((row.method, row.label, row.state, budget), (board, row))
     measured = {
         key: (row.figures.stored.high, row.figures.accuracy.mean)
         for key, (_, row) in places.items()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import final
 
+from bench.core.text import printable
 from bench.tables.by_bytes import Point, by_bytes
 from bench.tables.rows import Leaderboard
-from bench.tables.text_table import printable
 
 _WIDTH, _PLOT = 960, 400
 _LEFT, _RIGHT = 56, 936

@@ -222,6 +222,7 @@ COLUMNS: tuple[Column, ...] = (
         shown=("leaderboard", "probes", "page"), is_name=True, sort=lambda line: line.row.label.lower(),
     ),
     _fact("config", lambda line: None if line.row.config is None else dict(line.row.config)),
+    _fact("version", lambda line: None if line.row.state is None else line.row.state.version),
     _fact("source", lambda line: line.row.source),
     _fact("reference", lambda line: line.row.reference),
     _fact("status", lambda line: line.row.status),

@@ -14,6 +14,7 @@ from bench.tables.ddranking import RelativeScores, relative_scores
 from bench.tables.leaks import Leaks, accuracy_without
 from bench.tables.published import Reported
 from bench.tables.rows import Extent, Figures
+from bench.tables.states import State
 from bench.tables.stats import Estimator, Interval, Trainings
 
 
@@ -26,16 +27,17 @@ class Context:
     published: tuple[Reported, ...]
     estimator: Estimator
     leaks: Leaks
+    all_versions: bool = False
 
 
 @final
 @dataclass(frozen=True)
 class Variant:
-    """The records of one future row: a method in one configuration and source, by seed."""
+    """The records of one future row: a method in one configuration and state of its code, by seed."""
 
     method: str
     config: Mapping[str, Value]
-    source: str
+    state: State
     reference: bool
     by_seed: Mapping[int | None, Record]
 

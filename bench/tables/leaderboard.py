@@ -21,6 +21,7 @@ from bench.tables.figures import Candidate, Context, Design, Variant, figures_of
 from bench.tables.leaks import Leaks
 from bench.tables.published import Reported, beside
 from bench.tables.rows import MISSING, PARTIAL, Group, Leaderboard, Note, Row, amount_label, setting_label
+from bench.tables.states import State, about_sources, newest, source_of, state_of
 from bench.tables.stats import Estimator
 
 
@@ -30,6 +31,7 @@ def leaderboards(
     published: Sequence[Reported] = (),
     estimator: Estimator = stats.interval,
     leaks: Leaks | None = None,
+    all_versions: bool = False,
 ) -> list[Leaderboard]:
     """All leaderboards, in a fixed order that does not depend on the order of the records.
 
@@ -41,8 +43,9 @@ def leaderboards(
         published: figures of papers, to stand beside the measured ones.
         estimator: makes the intervals.
         leaks: which test clips leaked into train, for the accuracy without them.
+        all_versions: whether every version of a method and every source of a plugin has a row, not only the newest.
     """
-    context = Context(baseline, tuple(published), estimator, leaks or Leaks())
+    context = Context(baseline, tuple(published), estimator, leaks or Leaks(), all_versions)
     groups: defaultdict[Group, list[Record]] = defaultdict(list)
     for _, record in sorted({record.id: record for record in records}.items()):
         groups[_group(record)].append(record)
@@ -132,7 +135,8 @@ def _boards(group: Group, members: Sequence[Record], context: Context) -> list[L
 def _board(group: Group, place: _Place, here: Sequence[Record], methods: set[str], context: Context) -> Leaderboard:
     """One leaderboard of its records; a method that has records of this setting, but none of this budget, is missing."""
     setting, ipc, budget = place
-    variants, superseded = _without_superseded(_variants(here))
+    shown, left_out = (list(here), []) if context.all_versions else newest(here)
+    variants = _variants(shown)
     finished = [record for variant in variants for record in variant.ok().values()]
     design = Design(
         tuple(sorted({seed for variant in variants for seed in variant.by_seed if seed is not None})),
@@ -158,7 +162,8 @@ def _board(group: Group, place: _Place, here: Sequence[Record], methods: set[str
         *remarks.about_comparison(f"gain over {context.baseline}", context.baseline, len(baselines)),
         *untested,
         *remarks.about_published(rows, group),
-        *superseded,
+        *left_out,
+        *about_sources(shown),
         *remarks.about_trivial(finished, chance, majority),
         *remarks.about_protocol(group),
         *remarks.about_left_out(here),
@@ -228,8 +233,8 @@ def _full_data(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _variants(records: Sequence[Record]) -> list[Variant]:
-    """The records by what makes a row: method, configuration, source, with or without a budget."""
-    by_row: defaultdict[tuple[str, str, str, bool], dict[int | None, Record]] = defaultdict(dict)
+    """The records by what makes a row: method, configuration, state of its code, with or without a budget."""
+    by_row: defaultdict[tuple[str, str, State, bool], dict[int | None, Record]] = defaultdict(dict)
     canonical: dict[
         str, str
     ] = {}  # most configs are written alike, and comparing that is faster than spelling them out
@@ -239,39 +244,19 @@ def _variants(records: Sequence[Record]) -> list[Variant]:
         written = repr(config)
         if written not in canonical:
             canonical[written] = canonical_json(config)
-        by_row[cell.method, canonical[written], _source(record), cell.ipc is None][cell.seed] = record
+        by_row[cell.method, canonical[written], state_of(record), cell.ipc is None][cell.seed] = record
     return [
-        Variant(method, json.loads(config), source, reference, dict(sorted(by_seed.items(), key=_seed_order)))
-        for (method, config, source, reference), by_seed in sorted(by_row.items())
+        Variant(method, json.loads(config), state, reference, dict(sorted(by_seed.items(), key=_seed_order)))
+        for (method, config, state, reference), by_seed in sorted(by_row.items())
     ]
-
-
-def _source(record: Record) -> str:
-    """What tells states of a method's code of one version apart: of a plugin part of the cell, else provenance."""
-    return record.cell.plugins.get("method") or str(record.provenance.get("source", ""))
 
 
 def _seed_order(item: tuple[int | None, Record]) -> int:
     return -1 if item[0] is None else item[0]
 
 
-def _without_superseded(variants: Sequence[Variant]) -> tuple[list[Variant], list[str]]:
-    """Leaves out failed attempts with another version of a method's source, and says so."""
-    worked = {(variant.method, canonical_json(dict(variant.config))) for variant in variants if variant.ok()}
-    current, superseded = [], Counter[str]()
-    for variant in variants:
-        if not variant.ok() and (variant.method, canonical_json(dict(variant.config))) in worked:
-            superseded[variant.method] += len(variant.by_seed)
-        else:
-            current.append(variant)
-    return current, [
-        f"{method}: {count} unfinished cell{'s' * (count > 1)} of another version of its source left out"
-        for method, count in sorted(superseded.items())
-    ]
-
-
 def _labels(variants: Sequence[Variant]) -> list[str]:
-    """The methods' names, with the hyper-parameters (and source) in which rows of one method differ."""
+    """The methods' names, with the hyper-parameters, version and source in which rows of one method differ."""
     labels = []
     for variant in variants:
         same_method = [other for other in variants if other.method == variant.method]
@@ -281,8 +266,10 @@ def _labels(variants: Sequence[Variant]) -> list[str]:
             for name in names
             if name in variant.config and _differ(other.config.get(name) for other in same_method)
         ]
-        if _differ(other.source for other in same_method):
-            differences.append(f"source={variant.source[:7]}")
+        if _differ(other.state.version for other in same_method):
+            differences.append(f"version={variant.state.version}")
+        if _differ(other.state.plugin for other in same_method):
+            differences.append(f"source={variant.state.plugin[:7]}")
         labels.append(variant.method + (f" [{', '.join(differences)}]" if differences else ""))
     return labels
 
@@ -307,8 +294,8 @@ def _row(
         figures, notes = None, [Note("accuracy", text) for text in holes]
         status = "/".join(sorted({_status(record) for record in variant.by_seed.values()}))
     return Row(
-        variant.method, candidate.label, variant.config, variant.source, variant.reference, status, figures, tuple(notes),
-        tuple(variant.ok().values()),
+        variant.method, candidate.label, variant.config, variant.state, source_of(variant.by_seed.values()),
+        variant.reference, status, figures, tuple(notes), tuple(variant.ok().values()),
     )  # fmt: skip
 
 
@@ -318,4 +305,4 @@ def _status(record: Record) -> str:
 
 def _missing_row(method: str) -> Row:
     note = Note("accuracy", "no record of this budget; run the grid with it")
-    return Row(method, method, None, None, False, MISSING, None, (note,), ())
+    return Row(method, method, None, None, None, False, MISSING, None, (note,), ())

@@ -13,6 +13,7 @@ from bench.tables.columns import Line
 from bench.tables.layout import Layout, Options, every_line, explained
 from bench.tables.notation import mebibytes, percent, trainings
 from bench.tables.rows import Group, Leaderboard, Row
+from bench.tables.states import State
 from bench.tables.stats import Estimator, Interval, Trainings
 from bench.tables.text_table import TextTable, marked, numbered
 
@@ -80,11 +81,11 @@ def nets_tables(boards: Iterable[Leaderboard], estimator: Estimator = stats.inte
 
 def _of_boards(boards: Sequence[Leaderboard], estimator: Estimator) -> NetsTable:
     first = boards[0].group
-    by_method: defaultdict[tuple[str, str, str], dict[str, Row]] = defaultdict(dict)
+    by_method: defaultdict[tuple[str, str, State], dict[str, Row]] = defaultdict(dict)
     for board in boards:
         for row in board.rows:
-            if row.config is not None and row.source is not None:
-                by_method[row.method, canonical_json(dict(row.config)), row.source][board.group.network] = row
+            if row.config is not None and row.state is not None:
+                by_method[row.method, canonical_json(dict(row.config)), row.state][board.group.network] = row
     rows = []
     for by_network in by_method.values():
         own = None if first.crosses() else by_network.get(first.network)

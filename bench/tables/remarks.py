@@ -188,6 +188,7 @@ def about_disagreements(records: Sequence[Record]) -> list[str]:
         *_disagreement(
             "the test clips", finished, _class_counts, lambda counts: f"counts by class {_shortened(counts)}"
         ),
+        *_disagreement("the source of a plugin's network or protocol", finished, _plugins, str),
         *_disagreement("the record's layout", records, lambda record: record.cell.schema, "schema {}".format),
     ]
 
@@ -200,6 +201,12 @@ def notes_of_data(records: Iterable[Record]) -> list[str]:
 def _class_counts(record: Record) -> tuple[int, ...]:
     """Test clips of each class."""
     return tuple(sum(row) for row in record.evaluations[0].confusion)
+
+
+def _plugins(record: Record) -> str:
+    """The plugins that judged, in a form that people can compare."""
+    digests = sorted((kind, digest[:7]) for kind, digest in record.cell.plugins.items() if kind != "method")
+    return ", ".join(f"{kind} {digest}" for kind, digest in digests) or "the suite's"
 
 
 def _digest(record: Record) -> str:

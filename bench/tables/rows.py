@@ -15,6 +15,7 @@ from bench.results.records import Record
 from bench.tables.comparisons import PairedTest
 from bench.tables.ddranking import RelativeScores
 from bench.tables.published import Reported
+from bench.tables.states import State
 from bench.tables.stats import Interval
 
 MISSING = "missing"
@@ -147,8 +148,9 @@ class Row:
     """One method in one configuration.
 
     Attributes:
-        method, config, source: as in `Cell`; config and source are None for a method without any record here. The config
-            of a set under a storage codec names it, as ``storage``.
+        method, config, state: the method, its hyper-parameters and the state of its code; the latter two are None for a
+            method without any record here. The config of a set under a storage codec names it, as ``storage``.
+        source: digest of the source that the newest of its records was made by, or None.
         label: the name, with what tells it from other rows of the same method.
         reference: whether it does not depend on the budget (``full``): one figure for every IPC.
         status: ``ok`` if every cell is finished, ``partial`` if some are, else how they ended, or ``missing``.
@@ -160,6 +162,7 @@ class Row:
     method: str
     label: str
     config: Mapping[str, Value] | None
+    state: State | None
     source: str | None
     reference: bool
     status: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
+
+from bench.core.text import printable
 
 
 @final
@@ -120,11 +121,6 @@ def _html_row(texts: Sequence[str], tag: str) -> str:
 # Text from outside
 
 
-def printable(text: str) -> str:
-    """The text on one line, with control and format characters (escapes, line breaks, text direction) written out."""
-    return text if text.isprintable() else "".join(map(_visible, text))
-
-
 def markdown_text(text: str) -> str:
     """Text from outside, so that Markdown shows it as it is, also inside a table."""
     escaped = re.sub(r"[\\|<>`*~&]", lambda match: _MARKDOWN[match[0]], printable(text))
@@ -163,10 +159,3 @@ _LATEX = {sign: f"\\{sign}" for sign in "%&#$_{}"} | {
     "‡": r"$\ddagger$",
     "…": r"\ldots{}",
 }
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
-        return character
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

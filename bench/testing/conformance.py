@@ -29,7 +29,7 @@ import unittest
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import torch
 
@@ -42,9 +42,9 @@ from bench.core.reporter import Reporter
 from bench.core.rng import generator
 from bench.data.clip_table import ClipTable
 from bench.results.artefacts import TENSORS, load_set, save_set
-from bench.run.checks import check_budget, check_set
-from bench.run.costs import count_set
-from bench.run.presets import resolve_config
+from bench.running.checks import check_budget, check_set
+from bench.running.costs import count_set
+from bench.running.presets import resolve_config
 from bench.testing.rehearsal import (
     CLASSES,
     IPC,
@@ -395,14 +395,14 @@ def _bytes_on_disk(path: Path) -> int:
 
 
 def _seeds(rehearsal: Rehearsal) -> None:
-    if not _repeats(rehearsal):
+    if not rehearsal.repeats:
         raise Violation(
             "the same seed gives another set each time; draw from task.rng(...) alone, and from no clock, "
             "no os.urandom, no order of a Python set of strings, nothing left over from an earlier call"
         )
     _require_finite(rehearsal)
-    sets = [_repeatable(rehearsal, 0, seed=seed, ipc=1) for seed in range(4)]
-    differ = any(not same(entry, sets[0]) for entry in sets[1:])
+    first = rehearsal.content(0, ipc=1)
+    differ = any(not same(rehearsal.content(0, seed=seed, ipc=1), first) for seed in (1, 2, 3))
     if differ and not rehearsal.kind.uses_seed:
         raise Violation("uses_seed = False, but other seeds give other sets; leave uses_seed at True")
     if not differ and rehearsal.kind.uses_seed:
@@ -425,23 +425,14 @@ def _touches(rehearsal: Rehearsal) -> None:
 
 
 def _reads(rehearsal: Rehearsal) -> None:
-    if not _repeats(rehearsal):
+    if not rehearsal.repeats:
         raise NotApplicable("no two sets of one seed are alike anyhow")
-    if not same(_repeatable(rehearsal, 1), _repeatable(rehearsal, 2)):
+    if not same(rehearsal.seeded, rehearsal.content(2)):
         raise Violation(
             "the set depends on the global generators: after another torch.manual_seed, random.seed or numpy.random.seed "
             "the same task gives another set. Draw from task.rng(...); build networks with task.network(rng), "
             "as modules of torch.nn draw their own weights from the global generator"
         )
-
-
-def _repeatable(rehearsal: Rehearsal, global_seed: int, **task: Any) -> list[torch.Tensor]:
-    with global_generators(global_seed):
-        return content(rehearsal.distill(**task))
-
-
-def _repeats(rehearsal: Rehearsal) -> bool:
-    return same(_repeatable(rehearsal, 1), _repeatable(rehearsal, 1))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -462,21 +453,21 @@ def _test_clips(rehearsal: Rehearsal) -> None:
         raise
     if guard.caught:
         raise Violation(sentence)
-    if not _repeats(rehearsal):
+    if not rehearsal.repeats:
         return
     test = rehearsal.store.positions("test")
     clips = rehearsal.store.clips.copy()
     clips[test] = 255 - clips[test]
     refs = ClipTable(dataclasses.replace(ref, label=0) if ref.split == "test" else ref for ref in rehearsal.store.refs)
     other = dataclasses.replace(rehearsal.store, clips=clips, refs=refs)
-    if not same(_repeatable(rehearsal, 1, store=other), _repeatable(rehearsal, 1)):
+    if not same(rehearsal.content(1, store=other), rehearsal.seeded):
         raise Violation(f"the set changes with the test clips or their labels: {sentence}")
 
 
 def _training_clips(rehearsal: Rehearsal) -> None:
     _require_finite(rehearsal)
     other = dataclasses.replace(rehearsal.store, clips=255 - rehearsal.store.clips)
-    if same(_repeatable(rehearsal, 1, store=other), _repeatable(rehearsal, 1)):
+    if same(rehearsal.content(1, store=other), rehearsal.seeded):
         raise Violation(
             "the set is the same whatever the training clips show (their negatives were tried); "
             "a distilled set is made from task.real(...), task.clips(...) or task.pixels(...)"
@@ -538,7 +529,7 @@ def _moves(rehearsal: Rehearsal) -> None:
 
 
 def _progress(rehearsal: Rehearsal) -> None:
-    seen, _ = _reported(rehearsal)
+    seen, _ = rehearsal.reported
     if not seen:
         if rehearsal.is_stepwise():
             raise Violation(
@@ -558,9 +549,9 @@ def _progress(rehearsal: Rehearsal) -> None:
 
 
 def _resume(rehearsal: Rehearsal) -> None:
-    if not _repeats(rehearsal):
+    if not rehearsal.repeats:
         raise NotApplicable("no two sets of one seed are alike anyhow")
-    seen, unbroken = _reported(rehearsal)
+    seen, unbroken = rehearsal.reported
     if not seen:
         raise NotApplicable("reports no steps: it is quick, and starts again")
     total = seen[-1][1]
@@ -587,7 +578,7 @@ def _resume(rehearsal: Rehearsal) -> None:
                     "task.checkpoint(step, state) is never called between steps; a run that is stopped loses all of them. "
                     "Call it after task.progress, with a function that gives every tensor the next step needs"
                 )
-        again, resumed = _reported(rehearsal, path)
+        again, resumed = rehearsal.report(path)
         first = again[0][0] if again else total
         if again and first != stop + 1:
             raise Violation(
@@ -599,22 +590,6 @@ def _resume(rehearsal: Rehearsal) -> None:
                 f"stopped after step {stop} and resumed, it ends with another set than without a stop; keep all that the next step "
                 "needs in the checkpoint (momentum, too), and draw from task.rng(name, step), not from a generator made before the loop"
             )
-
-
-def _reported(
-    rehearsal: Rehearsal, path: Path | None = None
-) -> tuple[list[tuple[int, int, float | None]], SyntheticSet]:
-    """(step, total, loss) of each report of distilling, and the set."""
-    seen: list[tuple[int, int, float | None]] = []
-
-    def step(phase: str, done: int, total: int, loss: float | None) -> None:
-        if phase == "distil":
-            seen.append((done, total, loss))
-
-    task = rehearsal.task(path=path, reporter=Reporter(step, lambda _: None))
-    with global_generators(1):
-        synthetic = rehearsal.method().distill(task)
-    return seen, synthetic
 
 
 # ----------------------------------------------------------------------------------------------------------------------

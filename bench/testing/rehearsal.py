@@ -46,9 +46,9 @@ from bench.nets.builder import Builder
 from bench.plugins import Registries
 from bench.results.artefacts import load_set, load_tensors, save_tensors
 from bench.results.cells import Cell
-from bench.run.journal import load_journal
-from bench.run.presets import resolve_config
-from bench.run.task import CellTask
+from bench.running.journal import load_journal
+from bench.running.presets import resolve_config
+from bench.running.task import CellTask
 
 IPC = 2
 CLASSES = ("amber", "blue", "coral")
@@ -188,6 +188,38 @@ class Rehearsal:
     def plain(self) -> SyntheticSet:
         """The set of seed 0, whole clips, IPC 2; made once."""
         return self.distill()
+
+    def content(self, global_seed: int, **task: Any) -> list[torch.Tensor]:
+        """What a new set holds (see `content`), with the generators that everybody shares seeded; arguments of `task`."""
+        with global_generators(global_seed):
+            return content(self.distill(**task))
+
+    @functools.cached_property
+    def seeded(self) -> list[torch.Tensor]:
+        """What the set holds where the global seed is 1; made once."""
+        return self.content(1)
+
+    @functools.cached_property
+    def repeats(self) -> bool:
+        """Whether the same task gives the same set again."""
+        return same(self.content(1), self.seeded)
+
+    def report(self, path: Path | None = None) -> tuple[list[tuple[int, int, float | None]], SyntheticSet]:
+        """(step, total, loss) of each report of distilling, and the set."""
+        seen: list[tuple[int, int, float | None]] = []
+
+        def step(phase: str, done: int, total: int, loss: float | None) -> None:
+            if phase == "distil":
+                seen.append((done, total, loss))
+
+        task = self.task(path=path, reporter=Reporter(step, lambda _: None))
+        with global_generators(1):
+            return seen, self.method().distill(task)
+
+    @functools.cached_property
+    def reported(self) -> tuple[list[tuple[int, int, float | None]], SyntheticSet]:
+        """What `report` gives where nothing stops it; made once."""
+        return self.report()
 
     def work(self, setting: str = "dense", ipc: int = IPC) -> Workload:
         """The size of a task, as the plan tells it to the method."""

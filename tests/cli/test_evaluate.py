@@ -26,9 +26,9 @@ def accuracies(text):
     return [float(figure) for figure in re.findall(r"network \d+: accuracy ([\d.]+) %", text)]
 
 
-def test_it_gives_the_accuracies_of_the_record(bench_cli, artefact, tiny_plugin):
+def test_it_gives_the_accuracies_of_the_record(bench_main, artefact, tiny_plugin):
     folder, record = artefact
-    outcome = bench_cli("evaluate", folder, "--plugin", tiny_plugin)
+    outcome = bench_main("evaluate", folder, "--plugin", tiny_plugin)
     assert outcome.code == 0, outcome.err
     expected = [entry.accuracy() for entry in record.evaluations]
     assert accuracies(outcome.out) == [round(100 * value, 2) for value in expected]

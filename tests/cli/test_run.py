@@ -424,10 +424,11 @@ def test_a_budget_that_makes_no_sense_ends_in_a_sentence(bench_main, arguments, 
 # Several networks
 
 
-def test_networks_share_a_set_that_two_workers_distil_once(bench_cli, tiny_plugin, tmp_path):
+def test_networks_share_a_set_that_two_workers_distil_once(bench_main, tiny_plugin, tmp_path, monkeypatch):
+    monkeypatch.setenv("TINY_PAUSE", "0.1")
     out = tmp_path / "out"
     command = ["run", "--plugin", tiny_plugin, "--datasets", "tiny", "--methods", "tiny-walk", "--out", out]
-    outcome = bench_cli(*command, "--nets", "cnn-mean-small,cnn-gru", "--jobs", "2", env={"TINY_PAUSE": "0.1"})
+    outcome = bench_main(*command, "--nets", "cnn-mean-small,cnn-gru", "--jobs", "2")
     assert outcome.code == 0, outcome.err
     records = list(RecordStore(out).all())
     assert {record.cell.evaluation_network for record in records} == {"cnn-mean-small", "cnn-gru"}

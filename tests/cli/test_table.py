@@ -229,7 +229,7 @@ import sys
 from bench.core import lazy
 lazy.defer("torch")
 from bench.cli import table
-from bench.run.display import live
+from bench.running.display import live
 import argparse
 parser = argparse.ArgumentParser()
 table.add_arguments(parser)

@@ -7,8 +7,7 @@ import dataclasses
 import pytest
 
 from bench.results.records import RecordStore
-from bench.run.engines import engine
-from bench.run.engines import one_cell as carry
+from bench.running.engines import engine, one_cell
 
 
 @pytest.fixture
@@ -28,13 +27,13 @@ def run(bench_main, tiny_plugin, tmp_path):
 def carried_out(monkeypatch, in_process):
     """The cells that were carried out in this process, in their order."""
     cells = []
-    original = carry.run_cell
+    original = one_cell.run_cell
 
     def run_cell(planned, *rest):
         cells.append(planned.cell)
         return original(planned, *rest)
 
-    monkeypatch.setattr(carry, "run_cell", run_cell)
+    monkeypatch.setattr(one_cell, "run_cell", run_cell)
     return cells
 
 
@@ -232,18 +231,18 @@ def test_where_every_trial_fails_the_given_value_is_run_and_fails(run, tmp_path)
 def test_after_ctrl_c_the_same_command_goes_on(run, carried_out, monkeypatch, tmp_path, number):
     unbroken = run("--out", tmp_path / "unbroken")
     carried_out.clear()
-    working = carry.run_cell
+    working = one_cell.run_cell
 
     def interrupted(planned, *rest):
         if len(carried_out) == number - 1:
             raise KeyboardInterrupt
         return working(planned, *rest)
 
-    monkeypatch.setattr(carry, "run_cell", interrupted)
+    monkeypatch.setattr(one_cell, "run_cell", interrupted)
     first = run()
     assert first.code == 130
     assert ("tuned" in first.err) == (number > 5)
-    monkeypatch.setattr(carry, "run_cell", working)
+    monkeypatch.setattr(one_cell, "run_cell", working)
     assert run().code == unbroken.code == 0
     assert len(carried_out) == 5 + 1
     assert by_lr(tmp_path / "out") == by_lr(tmp_path / "unbroken")
@@ -270,7 +269,7 @@ def test_a_time_limit_within_a_search_is_kept(run, carried_out, monkeypatch, tmp
             return 1e9 if len(carried_out) < 2 else 2e9
 
     monkeypatch.setattr(engine, "time", Clock)
-    monkeypatch.setattr("bench.run.session.time", Clock)
+    monkeypatch.setattr("bench.running.session.time", Clock)
     outcome = run("--limit-minutes", "30")
     assert outcome.code == 1
     assert len(carried_out) == 2

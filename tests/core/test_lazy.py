@@ -112,7 +112,7 @@ assert x.grad.tolist() == [1.0, 1.0]
 """
 
 
-@pytest.mark.parametrize("submodule", ["torch.nn.functional", "torch.optim"])
+@pytest.mark.parametrize("submodule", ["torch.nn.functional", pytest.param("torch.optim", marks=pytest.mark.slow)])
 def test_torch_itself_can_be_deferred_and_entered_by_a_submodule(submodule):
     code = TORCH.format(submodule=submodule)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

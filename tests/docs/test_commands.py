@@ -59,7 +59,7 @@ def kind(words):
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory, tiny_plugin, bench_cli):
+def workplace(tmp_path_factory, tiny_plugin, bench_main):
     """A folder with all that the commands name: own clips, a method, records and a stored set, experiment files."""
     folder = tmp_path_factory.mktemp("workplace")
     for split, clips in (("train", 3), ("test", 1)):
@@ -72,9 +72,9 @@ def workplace(tmp_path_factory, tiny_plugin, bench_cli):
     shutil.copy(PACKAGE / "distill_example" / "bars.py", folder)
     (folder / "cluster.toml").write_text('partition = "gpu"\njobs = 1\n', encoding="utf-8")
     shutil.copytree(ROOT / "experiments", folder / "experiments")
-    outcome = bench_cli(
+    outcome = bench_main(
         "run", "--plugin", tiny_plugin, "--protocol", "tinier", "--datasets", "shapes-mixed[train=2,test=1]",
-        "--methods", "random", cwd=folder, timeout=500,
+        "--methods", "random", "--out", folder / "results",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     (record,) = RecordStore(folder / "results").all()
@@ -172,11 +172,11 @@ def test_the_python_that_is_shown_works(workplace, tiny_plugin, monkeypatch, tmp
 
 
 def test_the_method_that_is_shown_is_the_one_that_is_written(bench_main, tmp_path):
-    shown, test = python("new-method.md")[:2]
+    shown, _, test = python("new-method.md")[:3]
     assert bench_main("new-method", "nearest", "--kind", "coreset", "--into", tmp_path).code == 0
     written = (tmp_path / "nearest.py").read_text(encoding="utf-8")
     lines = [line for line in shown.splitlines() if line.strip() and not line.lstrip().startswith(("#", '"""'))]
     bare = [line.partition("  # ")[0] for line in lines]
-    assert len(bare) == 20
+    assert len(bare) == 14
     assert [line for line in bare if line not in [entry.partition("  # ")[0] for entry in written.splitlines()]] == []
     compile(test, "test_nearest.py", "exec")

@@ -8,7 +8,7 @@ import torch
 from bench.api import Clips
 from bench.core.repeated_frames import repeats_one_frame
 from bench.core.rng import generator
-from bench.judging import cached_clips as kept
+from bench.judging import cached_clips
 from bench.judging.frozen import FrozenSet
 from bench.sets.keyframes import KeyframeSet
 from bench.sets.transient import UnarchivedSet
@@ -51,7 +51,7 @@ class Jittered(UnarchivedSet):
 @pytest.mark.parametrize("layout", [PLAIN, LAST])
 def test_test_clips_are_asked_for_once_and_stay_the_same(layout):
     source = Counting()
-    clips = kept.kept_clips(source, layout)
+    clips = cached_clips.cached_clips(source, layout)
     assert source.asked == 1  # how large a clip is; the others when they are needed
     index = torch.tensor([69, 0, 3])
     for view in (0, 1, 0):
@@ -66,19 +66,19 @@ def test_test_clips_are_asked_for_once_and_stay_the_same(layout):
 def test_clips_that_do_not_fit_are_left_where_they_are(monkeypatch):
     source = Counting()
     each = source.clips[0, 0].numel() * 4
-    monkeypatch.setattr(kept, "MOST_BYTES", 2 * 70 * each)
-    assert kept.kept_clips(source, PLAIN) is not source
+    monkeypatch.setattr(cached_clips, "MOST_BYTES", 2 * 70 * each)
+    assert cached_clips.cached_clips(source, PLAIN) is not source
     data = KeyframeSet(source.clips[0], source.labels, 4, "nearest")
-    monkeypatch.setattr(kept, "MOST_BYTES", 2 * 70 * each - 1)
-    assert kept.kept_clips(source, PLAIN) is source
-    assert kept.kept_set(data, torch.device("cpu"), PLAIN) is not data
-    monkeypatch.setattr(kept, "MOST_BYTES", 70 * each - 1)
-    assert kept.kept_set(data, torch.device("cpu"), PLAIN) is data
+    monkeypatch.setattr(cached_clips, "MOST_BYTES", 2 * 70 * each - 1)
+    assert cached_clips.cached_clips(source, PLAIN) is source
+    assert cached_clips.cached_set(data, torch.device("cpu"), PLAIN) is not data
+    monkeypatch.setattr(cached_clips, "MOST_BYTES", 70 * each - 1)
+    assert cached_clips.cached_set(data, torch.device("cpu"), PLAIN) is data
 
 
 def test_a_set_is_rendered_once_if_it_draws_nothing():
     data = KeyframeSet(torch.randn(5, 3, 2, 4, 4), torch.tensor([0, 1, 2, 0, 1]), 4, "linear")
-    rendered = kept.kept_set(data, torch.device("cpu"), LAST)
+    rendered = cached_clips.cached_set(data, torch.device("cpu"), LAST)
     index = torch.tensor([4, 0, 0])
     assert torch.equal(rendered.render(index, generator("a")), data.render(index, generator("b")))
     assert torch.equal(rendered.labels, data.labels)
@@ -90,8 +90,8 @@ def test_a_set_is_rendered_once_if_it_draws_nothing():
 @pytest.mark.parametrize("layout", [PLAIN, LAST])
 def test_a_set_that_stands_still_is_kept_as_single_frames(layout, monkeypatch):
     data = FrozenSet(KeyframeSet(torch.randn(5, 3, 2, 4, 4), torch.tensor([0, 1, 2, 0, 1]), 4, "linear"))
-    monkeypatch.setattr(kept, "MOST_BYTES", 5 * 3 * 4 * 4 * 4)  # of whole clips a quarter
-    rendered = kept.kept_set(data, torch.device("cpu"), layout)
+    monkeypatch.setattr(cached_clips, "MOST_BYTES", 5 * 3 * 4 * 4 * 4)  # of whole clips a quarter
+    rendered = cached_clips.cached_set(data, torch.device("cpu"), layout)
     assert rendered is not data
     index = torch.tensor([4, 0, 0])
     clips = rendered.render(index, generator("a"))
@@ -101,4 +101,4 @@ def test_a_set_that_stands_still_is_kept_as_single_frames(layout, monkeypatch):
 
 def test_a_set_that_renders_at_random_is_rendered_anew():
     data = Jittered(torch.randn(5, 3, 4, 4, 4))
-    assert kept.kept_set(data, torch.device("cpu"), PLAIN) is data
+    assert cached_clips.cached_set(data, torch.device("cpu"), PLAIN) is data

@@ -15,9 +15,10 @@ import pytest
 from bench.results import claims
 from bench.results.claims import Claim, ClaimLost, Claims, HeldClaim, me
 from bench.results.records import Record, RecordStore
-from bench.run.engines import watch as watching
-from bench.run.engines.engine import Order, stamp
-from bench.run.engines.watch import Watch
+from bench.running.engines import watch as watching
+from bench.running.engines.engine import Order, stamp
+from bench.running.engines.watch import Watch
+from tests.results.racer import race
 
 
 @pytest.fixture
@@ -149,14 +150,6 @@ def test_what_killed_owners_of_finished_cells_leave_is_swept_away(place):
     edit(place, "unfinished", owner=owner)
     claims.sweep(place.out, lambda cell_id: cell_id != "unfinished")
     assert sorted(folder.name for folder in place.folder.iterdir()) == ["alive", "unfinished"]
-
-
-def race(out, start, name, won):
-    """Claims all of a hundred cells that it can."""
-    place = Claims(out)
-    start.wait()
-    mine = [str(number) for number in range(100) if isinstance(place.take(str(number), "cell"), HeldClaim)]
-    won.put((name, mine))
 
 
 def test_of_two_processes_that_race_for_a_hundred_cells_each_cell_has_one(tmp_path):

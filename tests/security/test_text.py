@@ -9,9 +9,9 @@ import re
 import pytest
 
 from bench.results.records import Record, RecordStore
-from bench.run.display.live import PlainDisplay
-from bench.run.display.progress import outcome
-from bench.run.engines.events import CellLog
+from bench.running.display.live import PlainDisplay
+from bench.running.display.progress import outcome
+from bench.running.engines.events import CellLog
 from bench.tables import formats
 from tests.results.test_records import CELL, RECORD
 

@@ -110,6 +110,7 @@ def test_programs_read_no_figures_of_a_row_that_has_none(make_record):
     (board,) = leaderboards([make_record("dm", status="failed")])
     values = values_of(Line(board, board.rows[0]))
     facts = {"leaderboard", "dataset", "fingerprint", "profile", "network", "geometry", "protocol", "judged_on", "ipc", "setting",
-             "setting_label", "method", "label", "config", "source", "reference", "status", "baseline", "notes", "remarks"}  # fmt: skip
+             "setting_label", "method", "label", "config", "version", "source", "reference", "status", "baseline", "notes",
+             "remarks"}  # fmt: skip
     assert {name for name, value in values.items() if value is not None} == facts
     assert set(PROBES) <= set(values)

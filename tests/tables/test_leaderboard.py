@@ -120,8 +120,10 @@ def test_a_hyper_parameter_that_only_one_version_had_is_shown(make_record):
     assert [row.label for row in board.rows] == ["dm [aug=True]", "dm"]
 
 
-def test_two_versions_of_a_source_are_two_rows(make_record):
-    board = only([make_record("dm", [30], source="a" * 64), make_record("dm", [40], source="b" * 64)])
+def test_two_sources_of_a_plugin_are_two_rows_if_asked_for(make_record):
+    (board,) = leaderboards(
+        [make_record("dm", [30], source="a" * 64), make_record("dm", [40], source="b" * 64)], all_versions=True
+    )
     assert {label: row.figures.accuracy.mean for label, row in rows(board).items()} == {
         "dm [source=aaaaaaa]": 0.3,
         "dm [source=bbbbbbb]": 0.4,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.tables.text_table import html_text, latex_text, markdown_text, printable
+from bench.core.text import printable
+from bench.tables.text_table import html_text, latex_text, markdown_text
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, final
 
 import torch
+from typing_extensions import override
 
 from bench.api import Checkpoints, Clips, Evaluation, Protocol, Recipe, SyntheticSet
 
@@ -49,6 +50,7 @@ class Wang2024(Protocol):
     fit_threshold = 0.9
     frozen_training = False
 
+    @override
     def evaluate(
         self,
         train: SyntheticSet,
@@ -60,7 +62,7 @@ class Wang2024(Protocol):
         probes: Mapping[str, Clips] | None = None,
         saved: Checkpoints | None = None,
     ) -> Evaluation:
-        """See `Protocol`. Confusion, top-5 and probes count each test clip three times."""
+        """Confusion, top-5 and probes count each test clip three times."""
         from bench.core.rng import generator
         from bench.judging import training
 
@@ -76,13 +78,9 @@ class Wang2024(Protocol):
         def tested(clips: Clips, epoch: int) -> TestResult:
             return pooled_test(classifier, clips, classes, generator("evaluation", "windows", network, epoch))
 
-        kept = None if saved is None else saved.resume()
-        checkpoints: list[int] = [] if kept is None else kept[1][_TESTED].tolist()
-        beside = (
-            None if saved is None else _Beside(saved, lambda: {_TESTED: torch.tensor(checkpoints, dtype=torch.int64)})
-        )
+        checkpoints = _tested_before(saved)
         course = (_squared if squared else _sgd)(built, train, self.recipe)
-        for done, last in training.updates(built, train, course, order, rendering, beside):
+        for done, last in training.updates(built, train, course, order, rendering, _beside(saved, checkpoints)):
             if done * epochs % updates == 0 and (epoch := done * epochs // updates) in due:
                 classifier.eval()
                 result, loss = tested(test, epoch), float(last)
@@ -102,9 +100,6 @@ class Wang2024(Protocol):
             correct_clips=result.correct_clips,
             checkpoints=tuple(checkpoints),
         )
-
-
-_TESTED = "tested"
 
 
 def standardising(network: Classifier) -> Classifier:
@@ -182,25 +177,35 @@ def _squared_rates() -> list[float]:
     return rates
 
 
+_TESTED = "tested"
+
+
+def _tested_before(saved: Checkpoints | None) -> list[int]:
+    """The correct counts that an interrupted training has had so far."""
+    checkpoint = None if saved is None else saved.resume()
+    tested: list[int] = [] if checkpoint is None else checkpoint[1][_TESTED].tolist()
+    return tested
+
+
+def _beside(saved: Checkpoints | None, tested: list[int]) -> Checkpoints | None:
+    """Checkpoints that also hold the correct counts so far."""
+    return None if saved is None else _WithTests(saved, tested)
+
+
 @final
-class _Beside(Checkpoints):
-    """Checkpoints that hold some tensors more.
+class _WithTests(Checkpoints):
+    """Checkpoints that also hold the correct counts so far; ``tested`` grows while the network trains."""
 
-    Args:
-        saved: keeps them.
-        more: gives the tensors.
-    """
-
-    def __init__(self, saved: Checkpoints, more: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+    def __init__(self, saved: Checkpoints, tested: list[int]) -> None:
         self.saved = saved
-        self.more = more
+        self.tested = tested
 
+    @override
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
-        """See `Checkpoints`."""
-        self.saved.checkpoint(step, lambda: {**state(), **self.more()})
+        self.saved.checkpoint(step, lambda: {**state(), _TESTED: torch.tensor(self.tested, dtype=torch.int64)})
 
+    @override
     def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
-        """See `Checkpoints`."""
         return self.saved.resume()
 
 
@@ -210,14 +215,14 @@ class _Beside(Checkpoints):
 
 def pooled_test(network: Classifier, clips: Clips, classes: int, rng: torch.Generator) -> TestResult:
     """Classifies every clip once a pass, in a window and with or without a flip drawn from ``rng``; all counts added up."""
-    from bench.core import bitstrings as bits
+    from bench.core import bitstrings
     from bench.judging import training
 
     results = [training.test(network, DrawnClips(clips, rng), classes, TEST_BATCH) for _ in range(PASSES)]
     total = torch.tensor([result.confusion for result in results]).sum(dim=0)
-    correct = [flag for result in results for flag in bits.unpack(result.correct_clips, len(clips))]
+    correct = [flag for result in results for flag in bitstrings.unpack(result.correct_clips, len(clips))]
     top5 = [result.top5 for result in results if result.top5 is not None]
-    return training.TestResult(tuple(map(tuple, total.tolist())), sum(top5) if top5 else None, bits.pack(correct))
+    return training.TestResult(tuple(map(tuple, total.tolist())), sum(top5) if top5 else None, bitstrings.pack(correct))
 
 
 @final
@@ -230,23 +235,23 @@ class DrawnClips(Clips):
         self.window = torch.randint(clips.views(), (len(clips),), generator=rng)
         self.mirrored = torch.rand(len(clips), generator=rng) < 0.5
 
+    @override
     def views(self) -> int:
-        """One: the drawn one."""
         return 1
 
+    @override
     def streamed(self) -> bool:
-        """As the clips are."""
         return self.clips.streamed()
 
+    @override
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
-        """See `Clips`."""
         windows = self.window[index]
         shown = torch.empty(0)
         for number in sorted(set(windows.tolist())):
             places = (windows == number).nonzero().flatten()
-            found = self.clips.batch(index[places], number)
+            clips = self.clips.batch(index[places], number)
             if len(shown) == 0:
-                shown = found.new_empty(len(index), *found.shape[1:])
-            shown[places.to(found.device)] = found
+                shown = clips.new_empty(len(index), *clips.shape[1:])
+            shown[places.to(clips.device)] = clips
         mirrored = self.mirrored[index].to(shown.device).view(-1, 1, 1, 1, 1)
         return torch.where(mirrored, shown.flip(-1), shown)

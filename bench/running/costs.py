@@ -1,0 +1,107 @@
+"""What things cost: bytes of a set, seconds and peak memory of a phase."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import final
+
+import torch
+
+from bench.api import SyntheticSet
+from bench.results.records import PhaseCost, SetReport, StoredTensor
+
+
+def count_set(synthetic: SyntheticSet, artefact: str | None) -> SetReport:
+    """Counts what a set stores. Integer labels are free (their order says them), learned or soft ones are not."""
+    counted = synthetic.stored()
+    tensors = {
+        name: StoredTensor(
+            tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), tensor.numel() * tensor.itemsize
+        )
+        for name, tensor in counted.items()
+    }
+    return SetReport(
+        kind=synthetic.name,
+        clips=len(synthetic),
+        storage_bytes=sum(stored.bytes for stored in tensors.values()),
+        storage_bytes_fp32=sum(4 * tensor.numel() for tensor in counted.values()),
+        tensors=tensors,
+        artefact=artefact,
+    )
+
+
+@final
+class PhaseMeter:
+    """Measures one phase, as a context manager; ``cost`` afterwards.
+
+    Args:
+        device: whose time and memory count.
+        before: what earlier parts of the same phase took (a resumed cell).
+    """
+
+    def __init__(self, device: torch.device, before: PhaseCost | None = None) -> None:
+        self.device = device
+        self.before = before or PhaseCost(0.0, 0.0, 0, 0)
+        self.cost = self.before
+
+    def __enter__(self) -> PhaseMeter:
+        _reset_peak_host()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+            torch.cuda.reset_peak_memory_stats(self.device)
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cost = self.so_far()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves out what happens inside: it is measured, and charged, elsewhere."""
+        self.before = self.so_far()
+        try:
+            yield
+        finally:
+            self.__enter__()
+
+    def so_far(self) -> PhaseCost:
+        """The cost up to now."""
+        peak_device = 0
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+            peak_device = torch.cuda.max_memory_allocated(self.device)
+        wall = time.perf_counter() - self._wall
+        device = wall if self.device.type == "cuda" else time.process_time() - self._cpu
+        return PhaseCost(
+            wall_seconds=self.before.wall_seconds + wall,
+            device_seconds=self.before.device_seconds + device,
+            peak_device_bytes=max(self.before.peak_device_bytes, peak_device),
+            peak_host_bytes=max(self.before.peak_host_bytes, _peak_host()),
+        )
+
+
+def _reset_peak_host() -> None:
+    # What an earlier phase has freed, and the C library keeps (glibc), does not count for this one.
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+    # Linux: sets the high-water mark back to the present size. Elsewhere the peak is that of the whole process so far.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_host() -> int:
+    try:
+        status = Path("/proc/self/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    except (OSError, StopIteration):
+        import psutil
+
+        return int(psutil.Process().memory_info().rss)

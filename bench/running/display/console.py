@@ -1,0 +1,100 @@
+"""A run in a terminal or a notebook: what is said before it, while it runs and when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench.core.text import printable
+from bench.results.records import Record
+from bench.running.agenda import Agenda
+from bench.running.display.live import make_display
+from bench.running.display.plan_text import choice_text, plan_text, summary
+from bench.running.engines.engine import StoppedAtOnce
+from bench.running.session import Session
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        records: of the grid, failed and skipped cells too.
+        done: whether everything that was to be run has been.
+    """
+
+    records: tuple[Record, ...]
+    done: bool
+
+
+def warn(line: str) -> None:
+    """Says on standard error what is missing or was mended."""
+    print(f"warning: {printable(line)}", file=sys.stderr)
+
+
+def announce(session: Session) -> None:
+    """Says what there is to do: the plan on standard output for a dry run, else a line or two on standard error.
+
+    Raises:
+        BenchError: it is no dry run, and the folder of results cannot be written to.
+    """
+    workers = session.options.jobs or 1
+    estimates = session.estimates(session.start)
+    if session.options.dry_run:
+        print(plan_text(session.start, estimates, workers))
+    for note in dict.fromkeys(f"{c.index.dataset}: {note}" for c in session.cells for note in c.index.notes):
+        print(printable(note), file=sys.stderr)
+    if not session.options.dry_run:
+        print(summary(session.start, estimates, workers), file=sys.stderr)
+        session.check_writable()
+
+
+def carry_out(session: Session, show: Callable[[Sequence[Record]], None] = lambda records: None) -> Outcome:
+    """Runs what there is to do and shows how far it is, on standard error.
+
+    Args:
+        session: the run, announced.
+        show: told the records of the grid at the end, also of a run that the user stopped.
+
+    Raises:
+        KeyboardInterrupt: the user stopped it.
+        BenchError: it cannot run here.
+    """
+    try:
+        if session.start.due:
+            _run(session)
+    except StoppedAtOnce:
+        raise
+    except KeyboardInterrupt:
+        _conclude(session, show)
+        raise
+    end, records = _conclude(session, show)
+    done = session.finish(end)
+    limit = session.options.limit_minutes
+    if not done and limit is not None:
+        print(f"time limit of {limit:g} minutes reached; the same command goes on from here", file=sys.stderr)
+    return Outcome(tuple(records), done)
+
+
+def _run(session: Session) -> None:
+    with contextlib.ExitStack() as opened:
+        log = None
+        if session.options.log is not None:
+            from bench.running.display.tensorboard import TensorBoardLog
+
+            log = opened.enter_context(TensorBoardLog(session.options.out.absolute())).handle
+        display = opened.enter_context(make_display(sys.stderr, plain=True if session.options.plain else None))
+        session.run(display, log)
+
+
+def _conclude(session: Session, show: Callable[[Sequence[Record]], None]) -> tuple[Agenda, list[Record]]:
+    """Says what was chosen and shows the records."""
+    end = session.conclude()
+    for state in end.searches:
+        if not state.coming:
+            print(printable(choice_text(state)), file=sys.stderr)
+    records = session.records(end)
+    show(records)
+    return end, records

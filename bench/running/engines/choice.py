@@ -1,0 +1,76 @@
+"""The engine that a run's options name, and what has to go together for it."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from typing import TYPE_CHECKING
+
+from bench.core.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.running.engines.engine import Engine
+    from bench.running.options import RunOptions
+
+
+def check(options: RunOptions) -> None:
+    """Refuses what does not go together, before anything is planned.
+
+    Raises:
+        BenchError: with what would do.
+    """
+    engine, scheduler, cluster, jobs = options.engine, options.scheduler, options.cluster, options.jobs
+    if scheduler is not None and engine != "dask":
+        raise BenchError(f"--scheduler: it is for --engine dask, not {engine}")
+    if scheduler is not None and re.fullmatch(r"(tcp|tls)://[^\s/:]+:\d+", scheduler) is None:
+        raise BenchError(f"--scheduler: '{scheduler}' is no address (valid: tcp://HOST:PORT)")
+    if scheduler is not None and jobs is not None:
+        raise BenchError("--jobs: the cluster of --scheduler has as many workers as it has; leave one of the two out")
+    if (cluster is not None) != (engine == "slurm"):
+        raise BenchError("--engine slurm and --cluster FILE.toml go together; docs/cluster.md shows a file")
+    if engine == "slurm" and jobs is not None:
+        raise BenchError("--jobs: with --engine slurm write it as 'jobs' into the file of --cluster")
+    if engine != "local" and importlib.util.find_spec("distributed") is None:
+        raise BenchError(f"--engine {engine}: dask is not installed; pip install 'video-distillation-bench[cluster]'")
+    if cluster is not None:
+        from bench.running.engines.slurm import read
+
+        read(cluster)
+
+
+def is_elsewhere(options: RunOptions) -> bool:
+    """Whether cells run on machines whose devices this one does not know."""
+    return options.scheduler is not None or options.cluster is not None
+
+
+def make(options: RunOptions, device: str) -> Engine:
+    """The engine; ``device`` is that of this machine."""
+    if options.cluster is not None:
+        from bench.running.engines.dask import Dask
+        from bench.running.engines.slurm import cluster, read
+
+        return Dask(cluster(read(options.cluster), options.attempts, options.per_gpu), owned=False)
+    if options.scheduler is not None:
+        from bench.running.engines.clusters import running
+        from bench.running.engines.dask import Dask
+
+        return Dask(running(options.scheduler), owned=False)
+    jobs = options.jobs or _default_jobs(device, options.per_gpu)
+    if options.engine == "dask":
+        from bench.running.engines.clusters import loopback
+        from bench.running.engines.dask import Dask
+
+        return Dask(loopback(jobs, options.attempts), owned=True)
+    from bench.running.engines.local import Local
+
+    return Local(jobs)
+
+
+def _default_jobs(device: str, per_gpu: int) -> int:
+    if not device.startswith("cuda"):
+        return 1
+    if device != "cuda":
+        return per_gpu
+    import torch
+
+    return per_gpu * torch.cuda.device_count()

@@ -1,0 +1,215 @@
+"""The dask engine: cells on the workers of a dask cluster, on this machine or many.
+
+Each cell runs in a process of its own below a dask worker, which therefore stays in touch while the cell computes and
+outlives what the cell dies of. The cluster only says which cell runs where; claims and records lie in the folder of results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import queue
+import secrets
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, final
+
+from typing_extensions import override
+
+from bench.core.errors import BenchError
+from bench.results.claims import Claim, Claims
+from bench.results.records import RecordStore
+from bench.running.engines.clusters import Open
+from bench.running.engines.dask_worker import End, WorkerProcesses, fingerprint, host, perform, same, stop
+from bench.running.engines.engine import Emit, Engine, Order, Run, StoppedAtOnce, stamp
+from bench.running.engines.events import CellFinished, CellLog, CellProgress, CellStarted, Event
+from bench.running.engines.local import LOOK_SECONDS
+from bench.running.engines.one_cell import died, give_up, too_long
+from bench.running.engines.watch import Watch, who
+from bench.running.engines.worker import pack
+
+# How long workers may take to write what they have after the first Ctrl-C.
+_GRACE_SECONDS = 10.0
+
+# A file that a worker has written may take so long to be seen here (attribute caches of network file systems).
+_VISIBLE_SECONDS = 90.0
+
+
+@final
+class Dask(Engine):
+    """Cells on a dask cluster.
+
+    Args:
+        cluster: opens it when the first cell is to be run.
+        owned: whether its workers live no longer than this process.
+    """
+
+    name = "dask"
+
+    def __init__(self, cluster: Open, owned: bool) -> None:
+        self._open = cluster
+        self._owned = owned
+        self._stack = ExitStack()
+        self._client: Any = None
+
+    @override
+    def run(self, cells: Sequence[Order], run: Run, emit: Emit) -> None:
+        if self._client is None:
+            logs = run.context.out / "logs"
+            self._client = self._open(self._stack, lambda line: emit(CellLog("cluster", line)), logs)
+        _Driver(self._client, run, emit, self._owned).carry_out(cells)
+
+    @override
+    def close(self) -> None:
+        self._client = None
+        self._stack.close()
+
+
+@final
+class _Driver:
+    """One call of `Dask.run`."""
+
+    def __init__(self, client: Any, run: Run, emit: Emit, owned: bool) -> None:
+        self.client = client
+        self.run = run
+        self.emit = emit
+        self.owned = owned
+        self.name = f"bench-{secrets.token_hex(8)}"
+        self.store = RecordStore(run.context.out)
+        self.watch = Watch(run.context.out)
+        self.news: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.orders: dict[Any, Order] = {}
+        self.indexes: dict[int, bytes] = {}
+        self.shared: dict[bytes, Any] = {}
+        self.submitted = 0
+
+    def carry_out(self, cells: Sequence[Order]) -> None:
+        """Runs all cells; see `Engine.run`."""
+        probe = self.run.context.out / "claims" / f".{self.name}"
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        self.client.subscribe_topic(self.name, lambda event: self.news.put(event[1]))
+        slots: dict[str, int] = {}
+        for address, facts in self.client.scheduler_info(n_workers=-1)["workers"].items():
+            slots[host(address)] = slots.get(host(address), 0) + facts["nthreads"]
+        processes = WorkerProcesses(self.name, self.run, fingerprint(self.run), probe, slots, self.owned)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of large arguments: they are few
+                self.client.register_plugin(processes, name=self.name)
+                for order in cells:
+                    self._submit(order)
+            while self.orders or (len(self.watch) and not self.run.is_late()):
+                self._listen(LOOK_SECONDS)
+                finished, free = self.watch.look()
+                for record in finished:
+                    self.emit(CellFinished(record))
+                for order in free:
+                    self._submit(order)
+        except KeyboardInterrupt:
+            self._stop()
+            raise
+        finally:
+            probe.unlink(missing_ok=True)
+            with contextlib.suppress(Exception):  # the scheduler may be gone
+                self.client.cancel(list(self.orders))
+                self.client.unsubscribe_topic(self.name)
+                self.client.unregister_worker_plugin(self.name)
+
+    def _submit(self, order: Order) -> None:
+        parcel = pack(order, self.indexes)
+        if parcel.index not in self.shared:
+            key = f"index-{hashlib.sha256(parcel.index).hexdigest()[:16]}-{self.name}"
+            self.shared[parcel.index] = self.client.submit(same, parcel.index, key=key)
+        self.submitted += 1
+        future = self.client.submit(
+            perform, self.name, order.id(), parcel.order, self.shared[parcel.index],
+            key=f"cell-{order.id()[:16]}-{self.submitted}-{self.name}", pure=False,
+        )  # fmt: skip
+        self.orders[future] = order
+        future.add_done_callback(self.news.put)
+
+    def _listen(self, seconds: float) -> None:
+        """Handles what has happened, waiting for at most so long."""
+        with contextlib.suppress(queue.Empty):
+            news = self.news.get(timeout=seconds)
+            while True:
+                if isinstance(news, list | tuple):
+                    self.emit(_event(*news))
+                elif news in self.orders:
+                    order = self.orders.pop(news)
+                    self._conclude(_end(news), order)
+                news = self.news.get_nowait()
+
+    def _conclude(self, end: End, order: Order) -> None:
+        """Takes in how the task of a cell ended."""
+        holder: Claim | None = None
+        if end.how == "unfit":
+            raise BenchError(f"dask worker {end.detail}")
+        if end.how == "finished":
+            self._finish(order, end.detail)
+        elif end.how == "held":
+            holder = Claims(self.run.context.out).holder(order.id())
+        elif end.how == "died":
+            holder = give_up(order, self.run, "failed", died(end.times, end.detail), self.emit)
+        elif end.how == "hung" and self.run.timeout is not None:
+            holder = give_up(order, self.run, "timeout", too_long(self.run.timeout), self.emit)
+        if end.how == "held" or holder is not None:
+            self.watch.add(order)
+            self.emit(CellLog(order.id(), who(holder)))
+
+    def _finish(self, order: Order, expected: str) -> None:
+        """Tells of a record as soon as it is seen here."""
+        limit = time.monotonic() + _VISIBLE_SECONDS
+        while stamp(record := self.store.read(order.id())) != expected:
+            if time.monotonic() > limit:
+                raise BenchError(
+                    f"--out {self.store.out}: a worker has written the record {order.id()[:12]}, which is not seen here; "
+                    "it must be a folder that all workers share"
+                )
+            time.sleep(0.1)
+        assert record is not None
+        self.emit(CellFinished(record))
+
+    def _stop(self) -> None:
+        """Gives workers a moment to write what they have; a second Ctrl-C kills them."""
+        limit = time.monotonic() + _GRACE_SECONDS
+        try:
+            self.client.run(stop, self.name, at_once=False)
+            while any(not future.done() for future in self.orders) and time.monotonic() < limit:
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            raise StoppedAtOnce from None
+        finally:
+            with contextlib.suppress(Exception):  # a worker or the scheduler may be gone
+                self.client.run(stop, self.name, at_once=True)
+
+
+def _end(future: Any) -> End:
+    """How a task ended.
+
+    Raises:
+        BenchError: a worker, or the scheduler, cannot go on.
+    """
+    from distributed import KilledWorker
+
+    if future.status == "finished":
+        end: End = future.result()
+        return end
+    if future.status != "error":
+        raise BenchError(
+            "the dask scheduler is gone; cells under way go on to their records, the same command goes on from there"
+        )
+    error = future.exception()
+    if not isinstance(error, KilledWorker):
+        raise BenchError(f"a dask worker cannot run cells: {type(error).__name__}: {error}")
+    return End("died", "with its dask worker", int(getattr(error, "allowed_failures", 0)) + 1)
+
+
+def _event(kind: str, fields: dict[str, Any]) -> Event:
+    """What a worker has told, as it was before it travelled."""
+    kinds: dict[str, Any] = {event.__name__: event for event in (CellStarted, CellProgress, CellLog)}
+    event: Event = kinds[kind](**fields)
+    return event

@@ -1,0 +1,149 @@
+"""A dask cluster of Slurm jobs: what the file of ``--cluster`` says, and the cluster it gives (through dask-jobqueue)."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from bench.core.errors import BenchError
+from bench.running.engines.clusters import Open, quiet
+
+# A job that ends at its wall time, or is preempted, takes its worker along, which is not the fault of the cell it was at.
+_LOST_JOBS_PER_ATTEMPT = 10
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """The file of ``--cluster``, a field a line.
+
+    Attributes:
+        partition: the queue that jobs go to.
+        account: who pays, if the cluster asks for it.
+        jobs: most jobs at a time; they start and end as there is work.
+        gpus: of each job, for as many workers; 0 for one worker on the CPU.
+        cpus: cores of each job, shared by its workers.
+        memory: of each job, such as ``32GB``.
+        wall_time: of each job, ``HH:MM:SS`` or ``D-HH:MM:SS``. A cell that is cut off goes on in the next job.
+        interface: the network interface that scheduler and workers listen on; the loopback ``lo`` unless given, which
+            only works where jobs run on this machine.
+        address: the address of this machine that the scheduler listens on, if it is not the interface's.
+        directives: further ``#SBATCH`` options of each job.
+        setup: shell lines before a worker starts, such as ``module load cuda``.
+        python: the interpreter of the workers; this one unless given.
+    """
+
+    partition: str
+    account: str = ""
+    jobs: int = 1
+    gpus: int = 0
+    cpus: int = 1
+    memory: str = "8GB"
+    wall_time: str = "01:00:00"
+    interface: str = "lo"
+    address: str = ""
+    directives: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+    python: str = ""
+
+
+def read(path: Path) -> Slurm:
+    """The file of ``--cluster``.
+
+    Raises:
+        BenchError: not there, not TOML, an unknown field, or a value of the wrong kind.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        body = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchError(f"--cluster {path}: cannot read it ({error.strerror})") from error
+    except ValueError as error:
+        raise BenchError(f"--cluster {path}: not TOML: {error}") from error
+    fields = {field.name for field in dataclasses.fields(Slurm)}
+    unknown = sorted(set(body) - fields)
+    if unknown:
+        raise BenchError(f"--cluster {path}: no field {', '.join(unknown)} (valid: {', '.join(sorted(fields))})")
+    if "partition" not in body:
+        raise BenchError(f"--cluster {path}: 'partition' is missing; `sinfo` lists them")
+    values = {name: _value(path, name, value) for name, value in body.items()}
+    if re.fullmatch(r"(\d+-)?\d{1,2}:\d\d:\d\d", values.get("wall_time", "01:00:00"), re.ASCII) is None:
+        raise BenchError(f"--cluster {path}: wall_time '{values['wall_time']}' is not HH:MM:SS or D-HH:MM:SS")
+    if re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", values.get("memory", "8GB"), re.ASCII) is None:
+        raise BenchError(f"--cluster {path}: memory '{values['memory']}' is no size such as 32GB")
+    return Slurm(**values)
+
+
+def _value(path: Path, name: str, value: Any) -> Any:
+    kind = get_type_hints(Slurm)[name]
+    least = 0 if name == "gpus" else 1
+    if kind is int and not (type(value) is int and value >= least):
+        raise BenchError(f"--cluster {path}: {name} = {value!r} is not a whole number of at least {least}")
+    if kind is str and not isinstance(value, str):
+        raise BenchError(f"--cluster {path}: {name} = {value!r} is not text in quotes")
+    if kind not in (int, str):
+        if not (isinstance(value, list) and all(isinstance(text, str) for text in value)):
+            raise BenchError(f"--cluster {path}: {name} = {value!r} is not a list of texts")
+        return tuple(value)
+    return value
+
+
+def cluster(what: Slurm, attempts: int, per_gpu: int) -> Open:
+    """The cluster: as many jobs as there is work for, up to the most.
+
+    Args:
+        what: the file.
+        attempts: how often a cell whose process dies is tried.
+        per_gpu: workers that share a GPU.
+    """
+    workers = max(1, what.gpus * per_gpu)
+
+    def start(stack: ExitStack, log: Callable[[str], None], logs: Path) -> Any:
+        import dask
+        from distributed import Client
+
+        try:
+            from dask_jobqueue import SLURMCluster
+        except ImportError as error:
+            raise BenchError(
+                "--engine slurm: dask-jobqueue is not installed; pip install 'video-distillation-bench[cluster]'"
+            ) from error
+
+        stack.enter_context(dask.config.set(_settings(attempts)))
+        try:
+            made = SLURMCluster(
+                queue=what.partition, account=what.account or None, cores=workers, processes=workers,
+                job_cpu=what.cpus, memory=what.memory, walltime=what.wall_time, interface=what.interface,
+                job_extra_directives=[*([f"--gres=gpu:{what.gpus}"] if what.gpus else []), *what.directives],
+                job_script_prologue=[f"export OMP_NUM_THREADS={max(1, what.cpus // workers)}", *what.setup],
+                scheduler_options={"dashboard_address": None, **({"host": what.address} if what.address else {})},
+                python=what.python or sys.executable, silence_logs=logging.CRITICAL, local_directory=None,
+                worker_extra_args=["--memory-limit", "0", "--no-dashboard"], log_directory=str(logs),
+            )  # fmt: skip
+        except (OSError, ValueError, RuntimeError) as error:
+            raise BenchError(f"--engine slurm: the scheduler cannot listen on '{what.interface}': {error}") from error
+        stack.enter_context(made)
+        made.adapt(minimum_jobs=0, maximum_jobs=what.jobs, interval="2s", wait_count=10)
+        log(f"up to {what.jobs} Slurm jobs in partition {what.partition}; cells start as these do")
+        return stack.enter_context(Client(made))
+
+    return start
+
+
+def _settings(attempts: int) -> dict[str, Any]:
+    """Settings of dask."""
+    return {
+        "distributed.scheduler.allowed-failures": _LOST_JOBS_PER_ATTEMPT * attempts,
+        # Jobs are asked for by the time that cells may take: these take long.
+        "distributed.scheduler.unknown-task-duration": "1h",
+        **quiet(),
+    }

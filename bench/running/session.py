@@ -1,0 +1,234 @@
+"""One run of a grid, from its options to its records: plan, engine, records. It prints nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, final
+
+from bench import plugins
+from bench.core import paths
+from bench.core.errors import BenchError, Mistakes
+from bench.core.precision import require
+from bench.core.reporter import Reporter
+from bench.results import claims, under_way
+from bench.results.records import Record, RecordStore, to_run
+from bench.results.under_way import Listed
+from bench.running import tuning
+from bench.running.agenda import Agenda, look
+from bench.running.devices import choose_device
+from bench.running.engines import choice
+from bench.running.engines.engine import Order, Run, stamp
+from bench.running.engines.events import CellFinished, CellLog, CellProgress, Event
+from bench.running.estimate import Experience, threads
+from bench.running.observer import Observer
+from bench.running.options import TUNE_BUDGET, RunOptions
+from bench.running.plan import PlannedCell, plan
+from bench.running.request import make_request
+
+if TYPE_CHECKING:
+    from bench.running.context import Context
+
+Listen = Callable[[Event], None]
+
+
+@final
+class Session:
+    """One run of a grid.
+
+    Making one plans the grid. `run` carries out what is to be done, `conclude` and `finish` end the run.
+
+    Args:
+        options: what was asked for.
+        mistakes: what is known to be wrong with them already.
+        warn: told, a line each, what is missing and what was mended.
+
+    Attributes:
+        options: as given.
+        cells: the plan.
+        start: what there was to do when it was made.
+
+    Raises:
+        BenchError: all mistakes.
+    """
+
+    def __init__(self, options: RunOptions, mistakes: Mistakes, warn: Callable[[str], None]) -> None:
+        self.options = options
+        mistakes.attempt(choice.check, options)
+        self._registries = plugins.load(options.plugin)
+        for plugin in self._registries.methods.unavailable():
+            warn(f"plugin '{plugin.name}' ({plugin.where}) is unavailable: {plugin.reason}")
+        request = make_request(options, self._registries, mistakes)
+        self.cells = plan(request, self._registries, mistakes)
+        self._searches = tuning.searches(self.cells, self._registries, request.seeds[0]) if options.tune else []
+        self._store = RecordStore(options.out)
+        if not options.dry_run and options.resume != "never":
+            self._store.repair(warn)
+        self._experience = Experience(self._registries, threads(options.jobs))
+        for record in self._store.all(history=False):
+            self._experience.learn(record)
+        self._tried: set[str] = set()
+        self._past: dict[str, float] = {}  # estimates of what has run, by which an observer judges those of the rest
+        self.start = self.agenda()
+        self._name = under_way.name_of(planned.cell.id() for planned in self.start.planned())
+
+    def agenda(self) -> Agenda:
+        """What there is to do at this moment."""
+        budget = self.options.tune_budget or TUNE_BUDGET
+        return look(
+            self.cells, self._searches, budget, self._registries, self.options.resume, self._tried, self._store.read
+        )
+
+    def estimates(self, agenda: Agenda) -> dict[str, float]:
+        """Seconds that each cell of an agenda may take, by id."""
+        return self._experience.seconds([*agenda.to_do.values(), *agenda.planned()])
+
+    def check_writable(self) -> None:
+        """Makes the folder of results.
+
+        Raises:
+            BenchError: it cannot be written to.
+        """
+        out = self.options.out
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            probe = out / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise BenchError(f"--out {out}: cannot write there ({error.strerror})") from error
+
+    def run(self, observer: Observer, log: Listen | None = None) -> None:
+        """Runs what is to be run: round by round the trials of all searches, then the cells of the grid.
+
+        Args:
+            observer: shows what happens.
+            log: told of the same events, after it.
+
+        Raises:
+            KeyboardInterrupt: the user stopped it; cells under way are recorded as interrupted.
+            StoppedAtOnce: the user stopped it twice.
+            BenchError: it cannot run here.
+        """
+        shared = self._shared()
+        with choice.make(self.options, shared.context.device) as engine:
+            now = self.agenda()
+
+            def tell(event: Event) -> None:
+                observer.handle(event)
+                if log is not None:
+                    log(event)
+                if isinstance(event, CellFinished):
+                    self._experience.learn(event.record)
+                    observer.revise(self._seconds(now))
+
+            self._announce(now)
+            _build_stores(list(now.to_do.values()), shared.context, observer)
+            while now.due and not shared.is_late():
+                observer.start(now.total, now.total - len(now.to_do), self._seconds(now), self.options.jobs or 1)
+                for line in now.trial_lines():
+                    observer.handle(CellLog("tuning", line))
+                due = {planned.cell.id() for planned in now.due}
+                self._tried |= due
+                self._announce(now)
+                engine.run(
+                    [Order(planned, stamp(now.records.get(planned.cell.id()))) for planned in now.due], shared, tell
+                )
+                seconds = self.estimates(now)
+                self._past |= {cell_id: seconds[cell_id] for cell_id in due}
+                now = self.agenda()
+
+    def conclude(self) -> Agenda:
+        """Writes into the records of tuned cells how their values were chosen.
+
+        Returns:
+            The agenda at the end.
+        """
+        end = self.agenda()
+        for cell_id, state in end.chosen.items() if self.options.resume != "never" else ():
+            record = self._store.read(cell_id)
+            if record is not None and (attached := tuning.attached(record, state)) != record:
+                self._store.write(attached)
+        return end
+
+    def records(self, agenda: Agenda) -> list[Record]:
+        """The records of the cells whose values stand."""
+        records = [self._store.read(planned.cell.id()) for planned in agenda.decided()]
+        return [record for record in records if record is not None]
+
+    def finish(self, end: Agenda) -> bool:
+        """Clears away what is no longer under way.
+
+        Returns:
+            Whether everything that was to be run has been.
+        """
+        open_cells = any(self._is_open(planned.cell.id()) for planned in end.cells)
+        done = self.options.resume == "never" or not (end.undecided or open_cells)
+        if done:
+            under_way.withdraw(self._store.out, self._name)
+        claims.sweep(self._store.out, lambda cell_id: not self._is_open(cell_id))
+        return done
+
+    def _is_open(self, cell_id: str) -> bool:
+        record = self._store.read(cell_id)
+        return to_run(None if record is None else record.status, "missing")
+
+    def _shared(self) -> Run:
+        """What all cells have in common.
+
+        Raises:
+            BenchError: there is no such device, or it does not compute so.
+        """
+        from bench.running.context import Context
+
+        options = self.options
+        device = options.device if choice.is_elsewhere(options) else choose_device(options.device)
+        if not choice.is_elsewhere(options):
+            require(options.precision, device)
+        context = Context(
+            options.out.absolute(),  # workers may stand elsewhere
+            paths.cache_root().absolute(),
+            device,
+            os.cpu_count() or 1,
+            gain_of_full=options.gain_of_full,
+            anew=options.resume == "always",
+        )
+        deadline = None if options.limit_minutes is None else time.monotonic() + 60 * options.limit_minutes
+        timeout = None if options.timeout is None else 60 * options.timeout
+        return Run(options.plugin, context, deadline, timeout, options.attempts, options.per_gpu)
+
+    def _seconds(self, now: Agenda) -> dict[str, float]:
+        """The seconds of what is to be done, and of what was."""
+        seconds = self.estimates(now)
+        return self._past | {key: seconds[planned.cell.id()] for key, planned in now.to_do.items()}
+
+    def _announce(self, now: Agenda) -> None:
+        """Writes down what there is to do, for `bench status`; cells whose values are still to be chosen are not known yet."""
+        seconds = self.estimates(now)
+        titles = {planned.cell.id(): planned.cell.title() for planned in now.planned()}
+        cells = [Listed(key, title, seconds[key]) for key, title in titles.items() if key not in now.undecided]
+        under_way.announce(self.options.out.absolute(), self._name, cells)
+
+
+def _build_stores(planned_cells: list[PlannedCell], context: Context, observer: Observer) -> None:
+    """Decodes each data set once, before any cell starts and in this process, which may have children."""
+    from bench.running.real_clips import open_store
+
+    stores: dict[str, PlannedCell] = {}
+    for planned in planned_cells:
+        if planned.declined is None:
+            stores.setdefault(f"{planned.index.fingerprint}-{planned.geometry}", planned)
+    for planned in stores.values():
+        name = f"data:{planned.index.dataset}"
+        store = open_store(planned, context, _reporter(name, observer))
+        for clip, reason in store.left_out:
+            observer.handle(CellLog(name, f"left out {clip}: {reason}"))
+
+
+def _reporter(name: str, observer: Observer) -> Reporter:
+    """Tells an observer of the decoding of data as if it were a cell of that name."""
+    return Reporter(
+        step=lambda phase, step, total, loss: observer.handle(CellProgress(name, phase, step, total, loss)),  # type: ignore[arg-type]
+        log=lambda message: observer.handle(CellLog(name, message)),
+    )
