@@ -27,7 +27,7 @@ from bench.running.engines.engine import Emit, Engine, Order, Run, StoppedAtOnce
 from bench.running.engines.events import CellFinished, CellLog, CellProgress, CellStarted, Event
 from bench.running.engines.local import LOOK_SECONDS
 from bench.running.engines.one_cell import died, give_up, too_long
-from bench.running.engines.watch import Watch, who
+from bench.running.engines.watch import Watch, look, wait_for
 from bench.running.engines.worker import pack
 
 # How long workers may take to write what they have after the first Ctrl-C.
@@ -103,10 +103,7 @@ class _Driver:
                     self._submit(order)
             while self.orders or (len(self.watch) and not self.run.is_late()):
                 self._listen(LOOK_SECONDS)
-                finished, free = self.watch.look()
-                for record in finished:
-                    self.emit(CellFinished(record))
-                for order in free:
+                for order in look(self.watch, self.emit):
                     self._submit(order)
         except KeyboardInterrupt:
             self._stop()
@@ -157,8 +154,7 @@ class _Driver:
         elif end.how == "hung" and self.run.timeout is not None:
             holder = give_up(order, self.run, "timeout", too_long(self.run.timeout), self.emit)
         if end.how == "held" or holder is not None:
-            self.watch.add(order)
-            self.emit(CellLog(order.id(), who(holder)))
+            wait_for(order, holder, self.watch, self.emit)
 
     def _finish(self, order: Order, expected: str) -> None:
         """Tells of a record as soon as it is seen here."""

@@ -14,11 +14,10 @@ from typing_extensions import override
 
 from bench.core.errors import BenchError
 from bench.data.workers import UNGUARDED
-from bench.results.claims import Claim
 from bench.running.engines.engine import Emit, Engine, Order, Run, StoppedAtOnce
-from bench.running.engines.events import CellFinished, CellHeld, CellLog
+from bench.running.engines.events import CellHeld, CellLog
 from bench.running.engines.one_cell import died, give_up, too_long
-from bench.running.engines.watch import Watch, who
+from bench.running.engines.watch import Watch, look, wait_for
 from bench.running.engines.worker import Worker, ended, is_worn, pack, warm_up
 
 # How long workers may take to write what they have after the first Ctrl-C.
@@ -49,19 +48,6 @@ class Local(Engine):
     @override
     def close(self) -> None:
         """Nothing outlives `run`."""
-
-
-def _wait_for(order: Order, holder: Claim | None, watch: Watch, emit: Emit) -> None:
-    watch.add(order)
-    emit(CellLog(order.id(), who(holder)))
-
-
-def _look(watch: Watch, emit: Emit) -> list[Order]:
-    """Tells of cells that others have finished; returns those that are free again."""
-    finished, free = watch.look()
-    for record in finished:
-        emit(CellFinished(record))
-    return free
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -109,7 +95,7 @@ class _Pool:
                     if place.order is not None and dead:
                         self.places.remove(place)
                         self._bury(place.worker, place.order)
-                self.waiting += _look(self.watch, self.emit)
+                self.waiting += look(self.watch, self.emit)
         except KeyboardInterrupt:
             self._stop()
             raise
@@ -142,7 +128,7 @@ class _Pool:
                     place.worker.close()
                 if isinstance(event, CellHeld):
                     assert order is not None
-                    _wait_for(order, event.holder, self.watch, self.emit)
+                    wait_for(order, event.holder, self.watch, self.emit)
                     return
             if not isinstance(event, CellHeld):
                 self.emit(event)
@@ -167,7 +153,7 @@ class _Pool:
         else:
             holder = give_up(order, self.run, "failed", died(times, worker.cause()), self.emit)
         if holder is not None:
-            _wait_for(order, holder, self.watch, self.emit)
+            wait_for(order, holder, self.watch, self.emit)
 
     def _stop(self) -> None:
         """Gives workers a moment to write what they have; a second Ctrl-C kills them."""

@@ -11,7 +11,8 @@ from typing import final
 from bench.results import claims
 from bench.results.claims import Claim, Claims, Sighting, is_free
 from bench.results.records import Record, RecordStore
-from bench.running.engines.engine import Order, ended_elsewhere
+from bench.running.engines.engine import Emit, Order, ended_elsewhere
+from bench.running.engines.events import CellFinished, CellLog
 
 
 @final
@@ -71,3 +72,17 @@ def who(holder: Claim | None) -> str:
     if holder is None:
         return "another process worked on it"
     return f"process {holder.owner.pid} on {holder.owner.host} works on it; waiting for that"
+
+
+def wait_for(order: Order, holder: Claim | None, watch: Watch, emit: Emit) -> None:
+    """Takes in a cell that ``holder`` works on (None: that ended meanwhile), and says so."""
+    watch.add(order)
+    emit(CellLog(order.id(), who(holder)))
+
+
+def look(watch: Watch, emit: Emit) -> list[Order]:
+    """Tells of cells that others have finished; returns those that are free again."""
+    finished, free = watch.look()
+    for record in finished:
+        emit(CellFinished(record))
+    return free
