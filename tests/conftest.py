@@ -32,11 +32,13 @@ class Outcome:
 
 @pytest.fixture(scope="session", autouse=True)
 def isolated(tmp_path_factory):
-    """No test reads or writes the user's cache and data."""
+    """No test reads or writes the user's cache and data. Processes of one run of the tests share a cache."""
     import bench
 
     patch = pytest.MonkeyPatch()
-    patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    patch.setenv("BENCH_CACHE", str(cache))
     patch.setenv("BENCH_DATA", str(tmp_path_factory.mktemp("data")))
     patch.setenv("PYTHONPATH", str(Path(bench.__file__).parent.parent))
     yield
