@@ -59,15 +59,13 @@ def run_cell(
         write(skipped)
         return skipped
     started = _now()
-    retried = _read_retry(context, planned)
     findings = Findings()
-    attempt = _attempt(planned, registries, context, reporter, retried)
+    attempt = _attempt(planned, registries, context, reporter, _read_retry(context, planned))
     status, reason = _carry_out(attempt, findings)
-    if status == "oom" and retried is None:
+    if status == "oom" and attempt.retried is None:
         reporter.log(f"{reason}; once more with at most {MICRO_BATCH} clips at a time")
-        retried = _note_retry(attempt, findings, reason)
+        attempt = _attempt(planned, registries, context, reporter, _note_retry(attempt, findings, reason))
         findings = Findings(distils=findings.distils)
-        attempt = _attempt(planned, registries, context, reporter, retried)
         _free(attempt.device)
         status, reason = _carry_out(attempt, findings)
     provenance = {
@@ -77,35 +75,11 @@ def run_cell(
         "started": started,
         "ended": _now(),
     }
-    finished = record(planned.cell, status, reason, findings, retried, provenance)
+    finished = record(planned.cell, status, reason, findings, attempt.retried, provenance)
     write(finished)
     if status in ("ok", "failed", "oom"):
         clear(attempt, findings)
     return finished
-
-
-def clear(attempt: Attempt, findings: Findings) -> None:
-    """Removes what going on would have needed."""
-    shutil.rmtree(attempt.checkpoints, ignore_errors=True)
-    if findings.distils:
-        state = attempt.distillation_state
-        with contextlib.suppress(OSError):  # another cell of the same set has checkpoints there, or it is no folder
-            state.unlink(missing_ok=True)
-            state.parent.rmdir()
-
-
-def _attempt(
-    planned: PlannedCell,
-    registries: Registries,
-    context: Context,
-    reporter: Reporter,
-    retried: dict[str, Any] | None,
-) -> Attempt:
-    """An attempt at the cell, with fewer clips at a time if an earlier one ran out of memory."""
-    say, device = once(reporter.log), torch.device(context.device)
-    most_clips = None if retried is None else MICRO_BATCH
-    builder = Builder(device, planned.cell.precision, most_clips, say)
-    return Attempt(planned, registries, context, reporter, builder, say, retried)
 
 
 def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
@@ -143,6 +117,30 @@ def _classify(error: BaseException) -> tuple[Status, str]:
         return "failed", f"{error.filename}: {error.strerror}"
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return "failed", f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"
+
+
+def _attempt(
+    planned: PlannedCell,
+    registries: Registries,
+    context: Context,
+    reporter: Reporter,
+    retried: dict[str, Any] | None,
+) -> Attempt:
+    """An attempt at the cell, with fewer clips at a time if an earlier one ran out of memory."""
+    say, device = once(reporter.log), torch.device(context.device)
+    most_clips = None if retried is None else MICRO_BATCH
+    builder = Builder(device, planned.cell.precision, most_clips, say)
+    return Attempt(planned, registries, context, reporter, builder, say, retried)
+
+
+def clear(attempt: Attempt, findings: Findings) -> None:
+    """Removes what going on would have needed."""
+    shutil.rmtree(attempt.checkpoints, ignore_errors=True)
+    if findings.distils:
+        state = attempt.distillation_state
+        with contextlib.suppress(OSError):  # another cell of the same set has checkpoints there, or it is no folder
+            state.unlink(missing_ok=True)
+            state.parent.rmdir()
 
 
 def _now() -> str:
