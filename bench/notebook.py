@@ -11,10 +11,10 @@ from bench.core.config import Value
 from bench.core.errors import BenchError, Mistakes
 from bench.core.precision import Precision
 from bench.results.records import Record, RecordStore, Resume
-from bench.running import arguments
-from bench.running import experiment as experiment_file
 from bench.running.display import console
-from bench.running.options import OPTIONS, EngineName, JudgedOn, joined
+from bench.running.options import arguments
+from bench.running.options import experiment as experiment_file
+from bench.running.options.options import OPTIONS, EngineName, JudgedOn, joined
 from bench.running.session import Session
 from bench.tables.columns import EXTRAS
 from bench.tables.formats import FORMATS, render

@@ -12,8 +12,8 @@ from bench.api import Evaluation
 from bench.data.spec import parse_dataset
 from bench.results.cells import Cell
 from bench.results.records import Record, RecordStore
-from bench.running.plan import plan
-from bench.running.request import Request
+from bench.running.options.request import Request
+from bench.running.plan.plan import plan
 from bench.tables.leaderboard import leaderboards
 
 CELL = Cell(

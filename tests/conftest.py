@@ -63,8 +63,8 @@ def registries(tiny_plugin):
 def plan(registries):
     """Plans cells of the tiny dataset: ``plan("random", ipcs=(2,))``."""
     from bench.data.spec import parse_dataset
-    from bench.running.plan import plan
-    from bench.running.request import Request
+    from bench.running.options.request import Request
+    from bench.running.plan.plan import plan
 
     def planned(*methods, dataset="tiny", ipcs=(1,), seeds=(0,), settings=("dense",), **rest):
         datasets = (parse_dataset(dataset, registries),)
@@ -79,7 +79,7 @@ def plan(registries):
 @pytest.fixture
 def context(tmp_path):
     """Where cells of one test run."""
-    from bench.running.context import Context
+    from bench.running.cell.context import Context
 
     return Context(tmp_path / "out", tmp_path / "cache", "cpu", 1)
 

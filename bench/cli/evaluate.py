@@ -20,8 +20,8 @@ from bench.core.errors import BenchError
 from bench.core.precision import FULL, computing, require
 from bench.core.text import printable, split_list
 from bench.results.cells import read_cell
-from bench.running.planned_dataset import check_tested
-from bench.running.request import networks as networks_named
+from bench.running.options.request import networks as networks_named
+from bench.running.plan.planned_dataset import check_tested
 
 if TYPE_CHECKING:
     from bench.plugins import Registries
@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
     from bench.data.pixels import SplitClips
     from bench.judging.evaluate import evaluate_set
     from bench.nets.builder import Builder
-    from bench.running.checks import check_set
-    from bench.running.costs import count_set
+    from bench.running.cell.checks import check_set
+    from bench.running.cell.costs import count_set
     from bench.running.devices import choose_device
     from bench.running.display.live import make_display
     from bench.running.engines.events import CellProgress

@@ -21,10 +21,10 @@ from typing_extensions import assert_never
 
 from bench.core.errors import Mistakes
 from bench.results.records import Record
-from bench.running import experiment
 from bench.running.display import console
-from bench.running.option_kinds import Choice, Fields, Flag, Given, Kind, Listed, Number, Repeated, Text, overrides
-from bench.running.options import OPTIONS, RunOptions, joined
+from bench.running.options import experiment
+from bench.running.options.kinds import Choice, Fields, Flag, Given, Kind, Listed, Number, Repeated, Text, overrides
+from bench.running.options.options import OPTIONS, RunOptions, joined
 from bench.running.session import Session
 from bench.tables import formats
 from bench.tables.published import read

@@ -84,7 +84,7 @@ def _write(file: Path, clips: object, names: list[str]) -> None:
 def _manifest(stored: Stored) -> str:
     from tabulate import tabulate
 
-    from bench.running.costs import count_set
+    from bench.running.cell.costs import count_set
     from bench.tables.rows import setting_label
 
     cell, report = stored.cell, count_set(stored.synthetic, None)

@@ -122,7 +122,7 @@ class Record:
             ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units).
         provenance: commit, versions, hardware, times.
         motion: see `Motion`; None if it was not measured.
-        tuning: how `bench.running.tuning` chose the config, or None; no part of what was asked, hence not of the id.
+        tuning: how `bench.running.plan.tuning` chose the config, or None; no part of what was asked, hence not of the id.
     """
 
     cell: Cell

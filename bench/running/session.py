@@ -15,20 +15,20 @@ from bench.core.reporter import Reporter
 from bench.results import claims, under_way
 from bench.results.records import Record, RecordStore, to_run
 from bench.results.under_way import Listed
-from bench.running import tuning
-from bench.running.agenda import Agenda, look
 from bench.running.devices import choose_device
 from bench.running.engines import choice
 from bench.running.engines.engine import Order, Run, stamp
 from bench.running.engines.events import CellFinished, CellLog, CellProgress, Event
-from bench.running.estimate import Experience, threads
 from bench.running.observer import Observer
-from bench.running.options import TUNE_BUDGET, RunOptions
-from bench.running.plan import PlannedCell, plan
-from bench.running.request import make_request
+from bench.running.options.options import TUNE_BUDGET, RunOptions
+from bench.running.options.request import make_request
+from bench.running.plan import tuning
+from bench.running.plan.agenda import Agenda, look
+from bench.running.plan.estimate import Experience, threads
+from bench.running.plan.plan import PlannedCell, plan
 
 if TYPE_CHECKING:
-    from bench.running.context import Context
+    from bench.running.cell.context import Context
 
 Listen = Callable[[Event], None]
 
@@ -180,7 +180,7 @@ class Session:
         Raises:
             BenchError: there is no such device, or it does not compute so.
         """
-        from bench.running.context import Context
+        from bench.running.cell.context import Context
 
         options = self.options
         device = options.device if choice.is_elsewhere(options) else choose_device(options.device)
@@ -213,7 +213,7 @@ class Session:
 
 def _build_stores(planned_cells: list[PlannedCell], context: Context, observer: Observer) -> None:
     """Decodes each data set once, before any cell starts and in this process, which may have children."""
-    from bench.running.real_clips import open_store
+    from bench.running.cell.real_clips import open_store
 
     stores: dict[str, PlannedCell] = {}
     for planned in planned_cells:

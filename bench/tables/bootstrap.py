@@ -21,7 +21,7 @@ def bootstrap_interval(
 
     Owen's pigeonhole bootstrap: rows and columns are drawn with replacement, each training counts as often as its row times
     its column. It speaks of what Student's interval over the same figures speaks of. With few seeds it covers too rarely
-    (docs/concepts.md); it is here for comparison with papers that use it.
+    (docs/statistics.md); it is here for comparison with papers that use it.
 
     Args:
         values: one row per distillation seed with one value per network.

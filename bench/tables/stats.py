@@ -4,7 +4,7 @@ The model is y_ij = mean + seed_i + network_j + rest_ij. The variance of the gra
 number of seeds, plus that of the network effects over the number of networks, plus that of the rest over all trainings.
 The variance of the seeds' means estimates the first and the last, that of the networks' means the second and the last.
 Their sum counts the rest twice: never too little, and with no difference that could turn negative. Its degrees of freedom
-are Welch's and Satterthwaite's. How often such intervals cover, simulated, stands in docs/concepts.md.
+are Welch's and Satterthwaite's. How often such intervals cover, simulated, stands in docs/statistics.md.
 """
 
 from __future__ import annotations

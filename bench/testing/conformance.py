@@ -42,9 +42,9 @@ from bench.core.reporter import Reporter
 from bench.core.rng import generator
 from bench.data.clip_table import ClipTable
 from bench.results.artefacts import TENSORS, load_set, save_set
-from bench.running.checks import check_budget, check_set
-from bench.running.costs import count_set
-from bench.running.presets import resolve_config
+from bench.running.cell.checks import check_budget, check_set
+from bench.running.cell.costs import count_set
+from bench.running.plan.presets import resolve_config
 from bench.testing.rehearsal import (
     CLASSES,
     IPC,

@@ -46,9 +46,9 @@ from bench.nets.builder import Builder
 from bench.plugins import Registries
 from bench.results.artefacts import load_set, load_tensors, save_tensors
 from bench.results.cells import Cell
-from bench.running.journal import load_journal
-from bench.running.presets import resolve_config
-from bench.running.task import CellTask
+from bench.running.cell.journal import load_journal
+from bench.running.cell.task import CellTask
+from bench.running.plan.presets import resolve_config
 
 IPC = 2
 CLASSES = ("amber", "blue", "coral")

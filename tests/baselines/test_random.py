@@ -9,7 +9,7 @@ from baselines.random_frozen import RandomFrozen
 from baselines.random_shuffled import RandomShuffled
 from bench.api import NoOptions
 from bench.core.rng import generator
-from bench.running.costs import count_set
+from bench.running.cell.costs import count_set
 from tests.oracle.fake_task import FakeTask
 
 EVERY = torch.arange(6)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-import bench.running.checkpoints
+import bench.running.cell.checkpoints
 from bench import plugins
 from bench.core.reporter import Reporter
 from bench.core.source import METHOD_PACKAGES
-from bench.running.cell import run_cell
-from bench.running.journal import Journal
+from bench.running.cell.cell import run_cell
+from bench.running.cell.journal import Journal
 from bench.testing import conformance
 from bench.testing.rehearsal import IPC, Rehearsal, content, same
 
@@ -126,7 +126,7 @@ class Stop(Exception):
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_killed_run_ends_with_the_history_of_an_unbroken_one(rehearse, name, monkeypatch, tmp_path):
     """The process dies between a report and its checkpoint; the conformance suite stops it after the checkpoint."""
-    monkeypatch.setattr(bench.running.checkpoints, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.running.cell.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     rehearsal = rehearse(name)
     unbroken = rehearsal.task()
     rehearsal.method().distill(unbroken)
@@ -146,7 +146,7 @@ def test_a_killed_run_ends_with_the_history_of_an_unbroken_one(rehearse, name, m
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_checkpoint_of_another_cell_is_not_taken(rehearse, name, monkeypatch, tmp_path):
-    monkeypatch.setattr(bench.running.checkpoints, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(bench.running.cell.checkpoints, "CHECKPOINT_SECONDS", 0.0)
     rehearsal, path = rehearse(name), tmp_path / "state.safetensors"
     rehearsal.method().distill(rehearsal.task(seed=1, path=path))
     task = rehearsal.task(path=path)

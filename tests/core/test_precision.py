@@ -16,7 +16,7 @@ from bench.core.rng import generator
 from bench.distill.functional import FlatNetwork
 from bench.nets.halved import to_distil, to_judge
 from bench.results.records import RecordStore
-from bench.running.cell import run_cell
+from bench.running.cell.cell import run_cell
 from bench.tables.leaderboard import leaderboards
 
 SHAPE = ClipShape(3, 4, 16, 16)

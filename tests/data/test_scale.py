@@ -28,8 +28,8 @@ from bench.core import lazy
 lazy.defer("torch")
 import numpy
 from bench import plugins
-from bench.running.plan import plan
-from bench.running.request import Request
+from bench.running.plan.plan import plan
+from bench.running.options.request import Request
 from bench.data.spec import parse_dataset
 registries = plugins.load()
 start = peak()

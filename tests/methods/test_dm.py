@@ -94,7 +94,7 @@ def test_learned_clips_match_in_networks_that_they_were_not_learned_in() -> None
 
 
 def test_published_values_are_found_where_they_belong() -> None:
-    from bench.running.presets import resolve_config
+    from bench.running.plan.presets import resolve_config
 
     values = dataclasses.asdict(resolve_config(DM, "paper", "miniucf", 1, "dense", {}))
     assert values == {"steps": 5000, "lr": 30.0, "momentum": 0.5, "batch_real": 64}

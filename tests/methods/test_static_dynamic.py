@@ -12,7 +12,7 @@ from bench.core import temporal
 from bench.core.rng import generator
 from bench.distill.real_start import real_initialisation
 from bench.distill.single_frames import FrameTask
-from bench.running.costs import count_set
+from bench.running.cell.costs import count_set
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
 from methods._memory import MemoryConfig, memory
 from methods._stage_one import StaticConfig, static_memory

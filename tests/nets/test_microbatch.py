@@ -17,7 +17,7 @@ from bench.nets import microbatch
 from bench.nets.builder import Builder
 from bench.nets.convnet3d import ConvNet3D, SmallConvNet3D
 from bench.nets.microbatch import PASS_BYTES, bytes_per_clip, clips_that_fit, room_on
-from bench.running.cell import run_cell
+from bench.running.cell.cell import run_cell
 
 CPU = torch.device("cpu")
 SHAPE = ClipShape(3, 4, 16, 16)

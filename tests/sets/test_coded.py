@@ -10,7 +10,7 @@ import torch
 from bench.api import SyntheticSet
 from bench.core.rng import generator
 from bench.results.artefacts import load_set, save_set
-from bench.running.costs import count_set
+from bench.running.cell.costs import count_set
 from bench.sets.adaptive import AdaptiveSet
 from bench.sets.coded import CodedSet, coded, decode, encode, loss_of
 from bench.sets.dense import DenseSet

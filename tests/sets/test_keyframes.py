@@ -13,7 +13,7 @@ from bench.api import SyntheticSet
 from bench.core.errors import BenchError
 from bench.core.rng import generator
 from bench.core.temporal import Interpolation
-from bench.running.costs import count_set
+from bench.running.cell.costs import count_set
 from bench.sets.dense import DenseSet
 from bench.sets.keyframes import KeyframeSet, expand, sources
 

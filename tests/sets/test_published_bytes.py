@@ -8,7 +8,7 @@ import torch
 from baselines.random import Random
 from bench.api import ClipShape, NoOptions, Workload
 from bench.core.temporal import dense
-from bench.running.costs import count_set
+from bench.running.cell.costs import count_set
 from bench.sets.dense import DenseSet
 from methods.dm import DM, DMConfig
 

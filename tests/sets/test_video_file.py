@@ -14,7 +14,7 @@ from bench.core.errors import BenchError, DoesNotFit
 from bench.core.rng import generator
 from bench.distill.real_start import random_choice
 from bench.results.artefacts import load_set, save_set
-from bench.running.costs import count_set
+from bench.running.cell.costs import count_set
 from bench.sets.video_file import VideoFileSet, decoded, encoded
 from tests.oracle.fake_task import FakeTask
 

@@ -1,7 +1,7 @@
 """The evaluation of the published code (github.com/yuz1wan/video_distillation), so that published figures have a neighbour.
 
 Its test is random (windows and flips are drawn) and depends on the batch (each is standardised by its own mean and standard
-deviation); what is the same here and what is not stands in docs/concepts.md. Figures of it and of `standard` never mix.
+deviation); what is the same here and what is not stands in docs/protocols.md. Figures of it and of `standard` never mix.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from bench.core.text import printable
 from bench.results.records import Record
-from bench.running.agenda import Agenda
 from bench.running.display.live import make_display
 from bench.running.display.plan_text import choice_text, plan_text, summary
 from bench.running.engines.engine import StoppedAtOnce
+from bench.running.plan.agenda import Agenda
 from bench.running.session import Session
 
 

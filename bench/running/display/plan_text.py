@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from bench.core.storage import PLAIN
 from bench.core.text import duration, printable
 from bench.core.text import written as written_bytes
-from bench.running.agenda import Agenda
-from bench.running.estimate import elapsed
-from bench.running.plan import PlannedCell
-from bench.running.tuning import State
+from bench.running.plan.agenda import Agenda
+from bench.running.plan.estimate import elapsed
+from bench.running.plan.plan import PlannedCell
+from bench.running.plan.tuning import State
 
 HEADERS = ["cell", "method", "dataset", "IPC", "setting", "seed", "profile", "stored MiB", "about", "state"]
 

@@ -10,7 +10,7 @@ from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.running.engines.engine import Engine
-    from bench.running.options import RunOptions
+    from bench.running.options.options import RunOptions
 
 
 def check(options: RunOptions) -> None:

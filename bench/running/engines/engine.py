@@ -13,9 +13,9 @@ from typing import ClassVar
 
 from bench.results.claims import Sighting
 from bench.results.records import Record, to_run
-from bench.running.context import Context
+from bench.running.cell.context import Context
 from bench.running.engines.events import Event
-from bench.running.plan import PlannedCell
+from bench.running.plan.plan import PlannedCell
 
 Emit = Callable[[Event], None]
 

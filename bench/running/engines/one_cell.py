@@ -11,7 +11,7 @@ from bench.core.reporter import Reporter
 from bench.plugins import Registries
 from bench.results.claims import Claim, Claims, HeldClaim
 from bench.results.records import Record, RecordStore, Status
-from bench.running.cell import run_cell
+from bench.running.cell.cell import run_cell
 from bench.running.engines.engine import Emit, Order, Run, ended_elsewhere, is_finished
 from bench.running.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 

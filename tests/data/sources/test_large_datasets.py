@@ -12,9 +12,9 @@ from bench.core.errors import BenchError
 from bench.data.clip_store import open_or_build
 from bench.data.spec import parse_dataset
 from bench.profiles import QUICK
-from bench.running.cell import run_cell
-from bench.running.plan import plan
-from bench.running.request import Request
+from bench.running.cell.cell import run_cell
+from bench.running.options.request import Request
+from bench.running.plan.plan import plan
 from tests.data.sources import layouts
 
 BROKEN = (0, 2, 60)

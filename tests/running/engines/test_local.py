@@ -118,7 +118,7 @@ def test_a_cell_that_is_stopped_when_its_record_is_written_keeps_it(engine, plan
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.running.cell.clear", stopped)
+    monkeypatch.setattr("bench.running.cell.cell.clear", stopped)
     cells = plan("tiny-noise")
     for _ in range(2):  # the second time as with --resume always
         with pytest.raises(KeyboardInterrupt):
@@ -217,7 +217,7 @@ def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_n
     engine, plan, context, tiny_plugin, tmp_path
 ):
     hasty = tmp_path / "hasty.py"  # a checkpoint each step
-    hasty.write_text("import bench.running.checkpoints\nbench.running.checkpoints.CHECKPOINT_SECONDS = 0.0\n")
+    hasty.write_text("import bench.running.cell.checkpoints\nbench.running.checkpoints.CHECKPOINT_SECONDS = 0.0\n")
     command = [
         sys.executable, "-m", "bench", "run", "--plugin", tiny_plugin, "--plugin", str(hasty), "--datasets", "tiny",
         "--methods", "tiny-walk", "--seeds", "0,1", "--jobs", "2", "--set", "tiny-walk.steps=40", "--out",
@@ -289,7 +289,7 @@ def wait_until(condition, process):
 
 
 def test_logs_reach_the_driver(engine, plan, monkeypatch):
-    monkeypatch.setattr("bench.running.checkpoints.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("bench.running.cell.checkpoints.CHECKPOINT_SECONDS", 0.0)
     (cell,) = plan("tiny-walk")
 
     def interrupt(event):

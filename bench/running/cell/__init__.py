@@ -1,0 +1,1 @@
+"""One planned cell: distil, judge, record."""

@@ -1,0 +1,194 @@
+"""One planned cell, from its plan to its record: distil, judge, record. Whatever happens, a record comes out."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import gc
+import json
+import shutil
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.core.errors import BenchError, DoesNotFit, OutOfTime
+from bench.core.files import write_atomic
+from bench.core.precision import computing
+from bench.core.reporter import Reporter
+from bench.nets.builder import Builder
+from bench.nets.microbatch import MICRO_BATCH
+from bench.plugins import Registries
+from bench.results.records import PhaseCost, Record, Status, total
+from bench.running.cell.attempt import Attempt, checkpoint_folder
+from bench.running.cell.checkpoints import once
+from bench.running.cell.context import Context
+from bench.running.cell.costs import count_set
+from bench.running.cell.distil import distil
+from bench.running.cell.findings import Findings, record
+from bench.running.cell.judge import judge
+from bench.running.cell.provenance import environment, origins
+from bench.running.cell.real_clips import describe, open_real
+from bench.running.cell.shared_sets import is_archived
+from bench.running.plan.plan import PlannedCell
+
+
+def run_cell(
+    planned: PlannedCell,
+    registries: Registries,
+    context: Context,
+    reporter: Reporter,
+    write: Callable[[Record], None] = lambda record: None,
+) -> Record:
+    """Carries out a cell, going on from its checkpoint if there is one.
+
+    Args:
+        planned, registries, context, reporter: see there.
+        write: keeps the record; only then are the cell's checkpoints removed. What it raises is passed on.
+
+    Returns:
+        The record: ``ok``, or ``skipped``, ``failed``, ``oom``, ``timeout`` with the reason.
+
+    Raises:
+        KeyboardInterrupt: with what was kept of the cell in its checkpoint.
+    """
+    if planned.declined is not None:
+        skipped = Record(planned.cell, "skipped", planned.declined)
+        write(skipped)
+        return skipped
+    started = _now()
+    findings = Findings()
+    attempt = _attempt(planned, registries, context, reporter, _read_retry(context, planned))
+    status, reason = _carry_out(attempt, findings)
+    if status == "oom" and attempt.retried is None:
+        reporter.log(f"{reason}; once more with at most {MICRO_BATCH} clips at a time")
+        attempt = _attempt(planned, registries, context, reporter, _note_retry(attempt, findings, reason))
+        findings = Findings(distils=findings.distils)
+        _free(attempt.device)
+        status, reason = _carry_out(attempt, findings)
+    provenance = {
+        **environment(context.device),
+        **origins(planned, registries),
+        "planned_flops": planned.flops,
+        "started": started,
+        "ended": _now(),
+    }
+    finished = record(planned.cell, status, reason, findings, attempt.retried, provenance)
+    write(finished)
+    if status in ("ok", "failed", "oom"):
+        clear(attempt, findings)
+    return finished
+
+
+def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
+    """Distils and judges; ``findings`` is filled as far as it gets. How it ended, and why."""
+    try:
+        with computing(attempt.cell.precision):
+            real = open_real(attempt)
+            findings.data = describe(attempt, real)
+            stored = distil(attempt, real, findings)
+            findings.journal = stored.account.journal
+            findings.data |= stored.account.data
+            archived = attempt.archive.name if is_archived(attempt, stored.synthetic) else None
+            findings.report = count_set(stored.synthetic, archived)
+            judge(stored, attempt, real, findings)
+    except (Exception, SystemExit) as error:  # whatever a method does, the record says it
+        status, reason = _classify(error)
+        peaks = _peaks(findings.costs(), attempt.retried is not None) if status == "oom" else ""
+        return status, reason + peaks
+    return "ok", ""
+
+
+def _classify(error: BaseException) -> tuple[Status, str]:
+    """The status that an error gives a cell, and the reason in one line."""
+    if isinstance(error, OutOfTime):
+        return "timeout", str(error)
+    text = " ".join(str(error).split())
+    # PyTorch's CPU allocator raises a plain RuntimeError.
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text:
+        return "oom", text or "out of memory"
+    if isinstance(error, DoesNotFit):
+        return "skipped", text
+    if isinstance(error, BenchError):
+        return "failed", text
+    if isinstance(error, OSError) and error.filename is not None:
+        return "failed", f"{error.filename}: {error.strerror}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return "failed", f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"
+
+
+def _attempt(
+    planned: PlannedCell,
+    registries: Registries,
+    context: Context,
+    reporter: Reporter,
+    retried: dict[str, Any] | None,
+) -> Attempt:
+    """An attempt at the cell, with fewer clips at a time if an earlier one ran out of memory."""
+    say, device = once(reporter.log), torch.device(context.device)
+    most_clips = None if retried is None else MICRO_BATCH
+    builder = Builder(device, planned.cell.precision, most_clips, say)
+    return Attempt(planned, registries, context, reporter, builder, say, retried)
+
+
+def clear(attempt: Attempt, findings: Findings) -> None:
+    """Removes what going on would have needed."""
+    shutil.rmtree(attempt.checkpoints, ignore_errors=True)
+    if findings.distils:
+        state = attempt.distillation_state
+        with contextlib.suppress(OSError):  # another cell of the same set has checkpoints there, or it is no folder
+            state.unlink(missing_ok=True)
+            state.parent.rmdir()
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Out of memory
+
+
+def _peaks(costs: Mapping[str, PhaseCost], again: bool) -> str:
+    """The most memory that any phase had in use, in brackets; ``again``: in a second attempt."""
+    peak = total(list(costs.values()))
+    sizes = {"GPU memory": peak.peak_device_bytes, "memory of the process": peak.peak_host_bytes}
+    in_words = [f"{size / 2**30:.2f} GiB {what}" for what, size in sizes.items() if size]
+    also = f"; also with {MICRO_BATCH} clips at a time" if again else ""
+    return f"{also} (at its peak {', '.join(in_words)})" if in_words else also
+
+
+def _note_retry(attempt: Attempt, findings: Findings, reason: str) -> dict[str, Any]:
+    """Keeps, and gives back, that this cell ran out of memory, so that it goes on with fewer clips at a time, also after a break."""
+    peak = total(list(findings.costs().values()))
+    retried = {
+        "reason": reason,
+        "clips_at_a_time": MICRO_BATCH,
+        "peak_device_bytes": peak.peak_device_bytes,
+        "peak_host_bytes": peak.peak_host_bytes,
+    }
+    with contextlib.suppress(OSError):  # it would run out of memory again, and be tried again
+        write_atomic(attempt.checkpoints / _RETRIED, json.dumps(retried).encode())
+    return retried
+
+
+def _read_retry(context: Context, planned: PlannedCell) -> dict[str, Any] | None:
+    """What an earlier part of the cell has kept so; None if there is nothing."""
+    try:
+        path = checkpoint_folder(context.out, planned.cell) / _RETRIED
+        retried = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return retried if isinstance(retried, dict) else None
+
+
+_RETRIED = "retried.json"
+
+
+def _free(device: torch.device) -> None:
+    """Gives memory back: what an error held in its frames is gone with the error."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

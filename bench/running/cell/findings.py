@@ -1,0 +1,88 @@
+"""What a cell has found, and the record that is made of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bench.api import Evaluation
+from bench.results.cells import Cell
+from bench.results.records import Motion, PhaseCost, Record, SetReport, Status, total
+from bench.running.cell.costs import PhaseMeter
+from bench.running.cell.journal import Journal
+
+
+@dataclass
+class Findings:
+    """What a cell has found so far: filled stage by stage, so that a record says it however far the cell got.
+
+    Attributes:
+        data: facts of the clips and of the set (`Record.data`).
+        journal: of distilling, once that has begun.
+        distils: whether this process learns the set, be it that it is stored by now.
+        report: what the set stores.
+        evaluations: of the protocol's networks.
+        motion: of the set.
+        judging: what the phases of judging took.
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    journal: Journal | None = None
+    distils: bool = False
+    report: SetReport | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+    motion: Motion | None = None
+    judging: dict[str, PhaseCost] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def charged(self, phase: str, meter: PhaseMeter) -> Iterator[None]:
+        """Measures a phase of judging; what it took is known however it ends."""
+        try:
+            with meter:
+                yield
+        finally:
+            self.judging[phase] = meter.cost
+
+    def costs(self) -> dict[str, PhaseCost]:
+        """What each phase took so far."""
+        if self.journal is None:
+            return dict(self.judging)
+        upstream = self.journal.upstream
+        made = {"upstream": total(list(upstream.values()))} if upstream else {}
+        return {**made, "distil": self.journal.distil, **self.judging}
+
+
+def record(
+    cell: Cell,
+    status: Status,
+    reason: str,
+    findings: Findings,
+    retried: dict[str, Any] | None,
+    provenance: dict[str, Any],
+) -> Record:
+    """The record of a cell.
+
+    Args:
+        cell, status, reason: the cell and how it ended.
+        findings: what it has found until then.
+        retried: what is known of a first attempt that ran out of memory, or None.
+        provenance: where the figures come from.
+    """
+    journal = findings.journal or Journal()
+    upstream = {name: asdict(cost) for name, cost in journal.upstream.items()}
+    return Record(
+        cell=cell,
+        status=status,
+        reason=reason,
+        set=findings.report,
+        evaluations=findings.evaluations,
+        costs=findings.costs(),
+        history=journal.history,
+        data=findings.data
+        | ({"upstream": upstream} if upstream else {})
+        | ({} if retried is None else {"retried": retried}),
+        provenance=provenance,
+        motion=findings.motion,
+    )

@@ -1,0 +1,1 @@
+"""What a run was asked for, by words, files and Python."""

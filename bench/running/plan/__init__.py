@@ -1,0 +1,1 @@
+"""What a run has before it: cells, what they cost, and searches."""
