@@ -29,7 +29,7 @@ class Grid:
 
     def __init__(self, tiny_plugin, folder):
         hasty = folder / "hasty.py"  # a checkpoint each step
-        hasty.write_text("import bench.running.cell.checkpoints\nbench.running.checkpoints.CHECKPOINT_SECONDS = 0.0\n")
+        hasty.write_text("from bench.running.cell import checkpoints\ncheckpoints.CHECKPOINT_SECONDS = 0.0\n")
         self.folder = folder
         self.command = [
             sys.executable, "-m", "bench", "run", "--plugin", tiny_plugin, "--plugin", hasty, "--datasets", "tiny", "--methods",

@@ -217,7 +217,7 @@ def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_n
     engine, plan, context, tiny_plugin, tmp_path
 ):
     hasty = tmp_path / "hasty.py"  # a checkpoint each step
-    hasty.write_text("import bench.running.cell.checkpoints\nbench.running.checkpoints.CHECKPOINT_SECONDS = 0.0\n")
+    hasty.write_text("from bench.running.cell import checkpoints\ncheckpoints.CHECKPOINT_SECONDS = 0.0\n")
     command = [
         sys.executable, "-m", "bench", "run", "--plugin", tiny_plugin, "--plugin", str(hasty), "--datasets", "tiny",
         "--methods", "tiny-walk", "--seeds", "0,1", "--jobs", "2", "--set", "tiny-walk.steps=40", "--out",
