@@ -112,7 +112,7 @@ def _is_helper(name: str, own: str, home: Path | None) -> bool:
     top = name.partition(".")[0]
     if top == SUITE:
         return False
-    beside = home is not None and ((home / f"{top}.py").is_file() or (home / top / "__init__.py").is_file())
+    beside = home is not None and ((home / f"{top}.py").is_file() or (home / top).is_dir())
     return top in METHOD_PACKAGES or top == own or beside
 
 

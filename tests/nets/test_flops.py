@@ -9,8 +9,8 @@ import torch
 
 from bench.api import ClipShape, Network
 from bench.nets import flops as flops_module
-from bench.nets.described.convnets import SmallConvNet3DNetwork
-from bench.nets.flops import TABLE, flops, suite_table
+from bench.nets.described.convnets import ConvNet3DNetwork, SmallConvNet3DNetwork
+from bench.nets.flops import SHAPES, TABLE, count, flops, suite_table
 from bench.nets.layers import Conv3d, Linear
 
 CLIP = ClipShape(3, 4, 16, 16)
@@ -68,8 +68,18 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "flops.json"
 
 
+@pytest.mark.slow
 def test_the_table_of_the_suite_is_what_is_counted():
     assert TABLE.read_text() == suite_table(), "python -m bench.nets.flops > bench/nets/flops.json"
+
+
+@pytest.mark.parametrize("kind", [SmallConvNet3DNetwork, ConvNet3DNetwork])
+def test_the_table_holds_what_is_counted_of_the_networks_of_the_profiles(kind):
+    """Those that plans ask for all the time; the slow test counts every network."""
+    listed = json.loads(TABLE.read_text())
+    for clip in SHAPES:
+        if kind().declines(clip) is None:
+            assert listed[f"{kind.name} {'x'.join(map(str, clip.dims()))}"] == list(count(kind(), clip))
 
 
 def test_a_convolution_and_a_linear_layer_are_counted_for_any_number_of_classes():

@@ -1,0 +1,103 @@
+"""The source of a module: what means nothing, and which helpers count."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import textwrap
+
+import pytest
+
+from bench.core import source
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a plugin file; returns its path as text."""
+
+    def write(text, name="mine.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("def f(x):\n    return (x\n            + 1)  # one more\n", True),
+        ('"""What this is."""\ndef f(x):\n    """Adds one."""\n    return x + 1\n', True),
+        ("def f(x): return x+1\n", True),
+        ("def f(x):\n    return x + 2\n", False),
+        ("def f(x, y=1):\n    return x + 1\n", False),
+        ("def f(x):\n    return x + 1\nNAME = 'a text that is used'\n", False),
+    ],
+)
+def test_comments_docstrings_and_layout_mean_nothing(text, same):
+    assert (source.meaning(text.encode()) == source.meaning(b"def f(x):\n    return x + 1\n")) is same
+
+
+def test_a_class_of_nothing_but_its_docstring_can_be_read():
+    assert source.meaning(b'class A:\n    """Nothing."""\n') == source.meaning(b"class A:\n    pass\n")
+
+
+@pytest.fixture
+def family(write, tmp_path, monkeypatch):
+    """A package of three modules of which ``one`` uses ``_shared``; returns the digests of ``one`` and ``two``."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def digests(shared, use):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "family"]:
+            del sys.modules[name]
+        write("", "family/__init__.py")
+        write(shared, "family/_shared.py")
+        write(use, "family/one.py")
+        write("import torch\n", "family/two.py")
+        importlib.invalidate_caches()
+        return [source.meaning_digest(importlib.import_module(f"family.{name}")) for name in ("one", "two")]
+
+    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+    yield digests
+    sys.dont_write_bytecode = before
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "from family import _shared\n",
+        "from family._shared import helper\n",
+        "from family._shared import Helper\n",
+        "from family._shared import BATCH\n",
+        "from . import _shared\n",
+        "def late():\n    from family._shared import helper\n    return helper\n",
+    ],
+    ids=["module", "function", "class", "constant", "relative", "inside a function"],
+)
+def test_the_meaning_of_a_plugin_follows_what_it_uses_of_its_package(family, use):
+    shared = "BATCH = 64\ndef helper(): return {}\nclass Helper: pass\n"
+    one, two = family(shared.format(1), use)
+    changed, same = family(shared.format(2), use)
+    assert one != changed
+    assert two == same
+
+
+def test_a_module_installed_by_itself_does_not_take_in_everybodys_packages(write, tmp_path, monkeypatch):
+    folder = tmp_path / "site-packages"
+    monkeypatch.syspath_prepend(folder)
+    write("import neighbour_of_lone\n", "site-packages/lone_module.py")
+    write("", "site-packages/neighbour_of_lone.py")
+    importlib.invalidate_caches()
+    assert set(source.sources(importlib.import_module("lone_module"))) == {"lone_module"}
+
+
+def test_the_source_of_a_coreset_follows_the_features_it_shares(monkeypatch):
+    import baselines._features
+    import baselines.herding
+
+    before = source.source_digest(baselines.herding)
+    untouched = source.source_digest(importlib.import_module("baselines.random"))
+    monkeypatch.setattr(baselines._features, "__file__", baselines.herding.__file__)
+    assert source.source_digest(baselines.herding) != before
+    assert source.source_digest(importlib.import_module("baselines.random")) == untouched
