@@ -19,7 +19,7 @@ from bench.running.cell.cell import run_cell
 from bench.running.cell.real_clips import open_store
 from bench.running.plan import tuning
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[3] / "results"
 NETS = ("convnet3d-small", "cnn-gru")
 
 

@@ -11,7 +11,7 @@ from bench.cli import run as run_command
 from bench.results.records import RecordStore
 from bench.running.options.options import OPTIONS
 
-SHIPPED = Path(__file__).parents[2] / "experiments"
+SHIPPED = Path(__file__).parents[3] / "experiments"
 
 
 @pytest.fixture
