@@ -13,9 +13,11 @@ from typing import Any, get_args
 
 import torch
 
-from bench.api import LabelLoss, SyntheticSet
+from bench.api import Dataset, LabelLoss, SyntheticSet
 from bench.core.errors import BenchError
 from bench.core.files import canonical_json, write_atomic
+from bench.data.spec import parse_dataset
+from bench.data.standin import stand_in
 from bench.plugins import Registries
 from bench.results.migrations import current_cell
 
@@ -131,3 +133,23 @@ def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[s
         return synthetic, manifest
     except (KeyError, TypeError) as error:
         raise BenchError(f"{folder}: {TENSORS} does not hold a set of kind '{kind}': {error}") from error
+
+
+def made_from(manifest: Mapping[str, Any], registries: Registries, root: str | None = None) -> Dataset[Any] | None:
+    """The dataset that a set was made from; None if its name does not say where it is (``folder:PATH``).
+
+    Args:
+        manifest: of the set.
+        registries: to find the dataset.
+        root: the dataset's folder, or None for the default.
+
+    Raises:
+        BenchError: there is no such dataset.
+        KeyError, TypeError, AttributeError: the manifest is damaged.
+    """
+    name, options = manifest["dataset"]["name"], manifest["dataset"]["options"]
+    if registries.datasets.get(name).takes_argument:
+        return None
+    text = ",".join(f"{key}={value}" for key, value in options.items())
+    dataset = parse_dataset(f"{name}[{text}]", registries, root)
+    return stand_in(dataset) if str(manifest["cell"]["dataset"]).endswith("(stand-in)") else dataset
