@@ -150,6 +150,11 @@ class SyntheticSet(ABC):
             counted["rate"] = self.rate
         return counted
 
+    @final
+    def hard_labels(self) -> torch.Tensor:
+        """``(N,)`` the class of each clip; for float labels the one with the highest value."""
+        return self.labels if self.labels.dim() == 1 else self.labels.argmax(dim=1)
+
     def streamed(self) -> bool:
         """Whether rendering reads from disk, so that reading ahead helps. Default: no."""
         return False

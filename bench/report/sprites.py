@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.api import Dataset, Geometry
 from bench.core.errors import BenchError
 from bench.results.artefacts import MANIFEST, made_from
-from bench.results.records import Record
+from bench.results.records import Record, set_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ def shown_records(records: Iterable[Record], out: Path) -> list[Record]:
             or record.status != "ok"
         ):
             continue
-        if (out / "artefacts" / record.set.artefact / MANIFEST).is_file():
+        if (set_folder(out, record.set.artefact) / MANIFEST).is_file():
             first.setdefault(replace(record.cell, seed=None).id(), record)
     return list(first.values())
 
@@ -46,7 +46,7 @@ def manifests(records: Iterable[Record], out: Path) -> dict[str, dict[str, Any]]
         if record.cell.fingerprint in by_fingerprint or record.set is None or record.set.artefact is None:
             continue
         try:
-            manifest = json.loads((out / "artefacts" / record.set.artefact / MANIFEST).read_text(encoding="utf-8"))
+            manifest = json.loads((set_folder(out, record.set.artefact) / MANIFEST).read_text(encoding="utf-8"))
             [str(name) for name in manifest["classes"]]
             by_fingerprint[record.cell.fingerprint] = manifest
         except (OSError, ValueError, KeyError, TypeError):
@@ -73,7 +73,7 @@ def distilled(
         assert record.set is not None
         assert record.set.artefact is not None
         try:
-            stored = open_set(out / "artefacts" / record.set.artefact, registries)
+            stored = open_set(set_folder(out, record.set.artefact), registries)
             chosen = first_of_each(stored.labels, spread(len(stored.classes), most))
             clips, _ = render(stored, list(chosen.values()))
         except BenchError as error:

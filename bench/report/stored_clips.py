@@ -61,8 +61,7 @@ def open_set(folder: Path, registries: Registries) -> Stored:
         frames = int(cell.geometry["frames"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BenchError(f"{folder}: {MANIFEST} is damaged: {type(error).__name__}: {error}") from error
-    hard = synthetic.labels if synthetic.labels.dim() == 1 else synthetic.labels.argmax(dim=1)
-    labels = tuple(int(label) for label in hard)
+    labels = tuple(int(label) for label in synthetic.hard_labels())
     if not labels or frames < 1 or not all(0 <= label < len(classes) for label in labels):
         raise BenchError(f"{folder}: {TENSORS} and {MANIFEST} do not agree on the classes")
     return Stored(synthetic, manifest, cell, classes, labels)

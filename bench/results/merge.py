@@ -21,7 +21,7 @@ from typing import Any
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
 from bench.results import test_clips
-from bench.results.records import Record, RecordStore, to_run
+from bench.results.records import Record, RecordStore, set_folder, to_run
 
 # Parts of a record that depend on the machine and the run, such as whether an upstream artefact came from the cache.
 _OF_THE_RUN = ("costs", "provenance", "reason")
@@ -185,7 +185,7 @@ def _artefact(
     name = None if stored.record.set is None else stored.record.set.artefact
     if name is None or Path(name).name != name:
         return None
-    source, target = folder / "artefacts" / name, out / "artefacts" / name
+    source, target = set_folder(folder, name), set_folder(out, name)
     if not source.is_dir():
         return None
     first = artefacts[name][0] if name in artefacts else target if target.is_dir() else None

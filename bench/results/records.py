@@ -277,6 +277,11 @@ def _ended(record: Record) -> str:
     return str(record.provenance.get("ended", ""))
 
 
+def set_folder(out: Path, artefact: str) -> Path:
+    """The folder of a stored set, by the name that `SetReport.artefact` gives it."""
+    return out / "artefacts" / artefact
+
+
 class RecordStore:
     """The folder of records, ``OUT/cells/<id>.json``."""
 
@@ -373,7 +378,7 @@ class RecordStore:
             return f"record {path.name}: a newer record of the same cell is there; it is now {path.stem}.json.older"
         stored = json.loads(path.read_bytes())["set"]
         if stored is not None and record.set is not None and record.set.artefact not in (None, stored["artefact"]):
-            folder = self.out / "artefacts" / str(stored["artefact"])
+            folder = set_folder(self.out, str(stored["artefact"]))
             with contextlib.suppress(OSError):  # the set may be gone, or renamed already for another record
                 folder.replace(folder.with_name(str(record.set.artefact)))
         self.write(record)

@@ -291,7 +291,7 @@ def _require_finite(rehearsal: Rehearsal) -> None:
 
 
 def _labels(rehearsal: Rehearsal) -> None:
-    counts = torch.bincount(_hard(rehearsal.plain.labels), minlength=len(CLASSES)).tolist()
+    counts = torch.bincount(rehearsal.plain.hard_labels(), minlength=len(CLASSES)).tolist()
     if len(counts) > len(CLASSES):
         raise Violation(f"labels reach up to {len(counts) - 1}; valid are 0 to {len(CLASSES) - 1}, as task.classes")
     wanted = [IPC] * len(CLASSES) if rehearsal.kind.uses_ipc else list(TRAIN)
@@ -309,7 +309,7 @@ def _ipc(rehearsal: Rehearsal) -> None:
         raise NotApplicable("uses_ipc = False: one set serves every budget")
     for ipc in (1, 3, max(TRAIN) + 1):
         synthetic = rehearsal.distill(ipc=ipc)
-        counts = torch.bincount(_hard(synthetic.labels), minlength=len(CLASSES)).tolist()
+        counts = torch.bincount(synthetic.hard_labels(), minlength=len(CLASSES)).tolist()
         least = min(ipc, *TRAIN)  # a coreset cannot have more clips than there are real ones
         if any(not least <= count <= ipc for count in counts):
             raise Violation(
@@ -701,10 +701,6 @@ def _beats_random(rehearsal: Rehearsal) -> None:
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Wording
-
-
-def _hard(labels: torch.Tensor) -> torch.Tensor:
-    return labels if labels.dim() == 1 else labels.argmax(dim=1)
 
 
 def _type(tensor: torch.Tensor) -> str:
