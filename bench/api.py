@@ -1,12 +1,12 @@
-"""The contracts of the suite: the one page that the author of a method, dataset, network or protocol reads.
+"""The contracts of the suite. Authors of methods, datasets, networks and protocols need to read only this page.
 
-Three questions, three kinds of part. *What is stored?* a `SyntheticSet`. *How is it learned or chosen?* a `Method`.
-*How is it judged?* a `Protocol`. A plugin is a Python file with final subclasses of these classes (or of `Dataset` and
-`Network`), each with a ``name``; the suite finds them, nothing else has to be edited.
+A `SyntheticSet` says what is stored. A `Method` says how it is learned or chosen. A `Protocol` says how it is judged.
+A plugin is a Python file with final subclasses of these classes (or of `Dataset` and `Network`), each with a ``name``.
+The suite finds them; nothing else has to be edited.
 
 Clips are float32 tensors ``(C, T, H, W)``, normalised per channel (`bench.data.pixels`), or uint8 arrays ``(T, H, W, C)``
-as decoded. Write ``import torch`` (not ``from torch import ...``) at the top of a plugin: the suite then lists and plans
-without loading it.
+as decoded. Write ``import torch`` (not ``from torch import ...``) at the top of a plugin. The suite can then list it and
+plan with it without loading PyTorch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 
 Split = Literal["train", "fit", "validation", "test"]
-"""``train`` is all training clips; ``fit`` and ``validation`` part it group by group; ``test`` is never seen by a method."""
+"""``train`` is all training clips. ``fit`` and ``validation`` divide it group by group. No method ever sees ``test``."""
 
 
 LabelLoss = Literal["cross-entropy", "squared"]
@@ -67,10 +67,10 @@ class Geometry:
 
     Attributes:
         frames: frames per clip, T.
-        gap: source frames from one clip frame to the next; shorter videos use ``length // frames``.
+        gap: source frames from one clip frame to the next; videos that are too short for it use ``length // frames``.
         scale: pixels of the shorter side after scaling.
         size: height and width of the centre crop.
-        views: windows per video at evenly spaced starts; training draws one, testing averages over all.
+        views: windows per video, at evenly spaced starts. Training draws one; testing averages over all.
     """
 
     frames: int
@@ -80,7 +80,7 @@ class Geometry:
     views: int = 1
 
     def shape(self) -> ClipShape:
-        """The shape of the clips that result."""
+        """The shape of the resulting clips."""
         return ClipShape(3, self.frames, self.size, self.size)
 
 
@@ -89,15 +89,15 @@ class Geometry:
 
 
 class SyntheticSet(ABC):
-    """A distilled set: tensors that are counted in bytes, and how they turn into clips.
+    """A distilled set: tensors that are counted in bytes, and the way they turn into clips.
 
     Attributes:
         name: the name of the representation, written into the manifest.
-        archived: False for a set that only refers to data kept elsewhere; its tensors are counted, not written.
-        labels: ``(N,)`` int64, or ``(N, classes)`` float for learned or soft labels (which then count in bytes).
+        archived: False for a set that only refers to data stored elsewhere. Its tensors are counted but not written.
+        labels: ``(N,)`` int64, or ``(N, classes)`` float for learned or soft labels, which count in bytes.
         label_loss: what float labels are: class probabilities for cross-entropy, or targets for a squared error.
         rate: a learned learning rate ``()`` for networks that train on the set (counted in bytes), or None.
-        labels_counted: True if float labels are made from ``tensors()``, and so are counted there.
+        labels_counted: True if float labels are computed from ``tensors()``, and so are already counted there.
     """
 
     name: ClassVar[str]
@@ -112,22 +112,22 @@ class SyntheticSet(ABC):
     def restore(
         cls, tensors: Mapping[str, torch.Tensor], labels: torch.Tensor, options: Mapping[str, Value]
     ) -> SyntheticSet:
-        """The set that gave these ``tensors()``, ``labels`` and ``options()``; the inverse of archiving it."""
+        """Rebuilds the set from its ``tensors()``, ``labels`` and ``options()``."""
 
     def options(self) -> dict[str, Value]:
-        """Plain values that ``restore`` needs beside the tensors. Default: none."""
+        """Plain values that ``restore`` needs besides the tensors. Default: none."""
         return {}
 
     @abstractmethod
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Everything that ``render`` needs: pixels, memories, decoder weights. The tensors themselves, not copies."""
+        """Everything that ``render`` needs: pixels, memories, decoder weights. Returns the tensors themselves, not copies."""
 
     @abstractmethod
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips ``(B, C, T, H, W)``, float32, normalised, differentiable in ``tensors()``.
 
-        Clips that show one frame all the time are best made by `bench.core.repeated_frames.repeat_frame`: networks then
-        compute equal frames once.
+        For clips that show the same frame throughout, use `bench.core.repeated_frames.repeat_frame`. Networks then compute
+        equal frames only once.
 
         Args:
             index: ``(B,)`` int64 positions in the set.
@@ -135,23 +135,28 @@ class SyntheticSet(ABC):
         """
 
     def updated(self) -> None:  # noqa: B027 (most sets have nothing to do)
-        """Told after every update while the set is learned: a set may change what it stores. Default: nothing."""
+        """Called after every update while the set is learned, so that it can change what it stores. Default: does nothing."""
 
     def buffers(self) -> dict[str, torch.Tensor]:
-        """What a checkpoint of learning needs beside what is learned; filled in place on resuming. Default: nothing."""
+        """What a checkpoint needs besides the learned tensors. Resuming fills them in place. Default: none."""
         return {}
 
     def stored(self) -> dict[str, torch.Tensor]:
-        """All that is counted in bytes: ``tensors()``, float labels and a learned rate. Integer labels are free."""
-        kept = dict(self.tensors())
+        """Everything that is counted in bytes: ``tensors()``, float labels and a learned rate. Integer labels are free."""
+        counted = dict(self.tensors())
         if self.labels.is_floating_point() and not self.labels_counted:
-            kept["labels"] = self.labels
+            counted["labels"] = self.labels
         if self.rate is not None:
-            kept["rate"] = self.rate
-        return kept
+            counted["rate"] = self.rate
+        return counted
+
+    @final
+    def hard_labels(self) -> torch.Tensor:
+        """``(N,)`` the class of each clip; for float labels the one with the highest value."""
+        return self.labels if self.labels.dim() == 1 else self.labels.argmax(dim=1)
 
     def streamed(self) -> bool:
-        """Whether rendering reads the disk, so that reading ahead pays. Default: no."""
+        """Whether rendering reads from disk, so that reading ahead helps. Default: no."""
         return False
 
     def __len__(self) -> int:
@@ -163,19 +168,18 @@ class SyntheticSet(ABC):
 
 
 class Upstream(ABC):
-    """Something that several cells share, such as expert trajectories: made once, part by part, kept in the cache.
+    """Something that several cells share, such as expert trajectories. It is made once, part by part, and cached.
 
-    Instances are identified by ``name``, ``version``, ``key()``, the training clips, the network and the distillation seed;
-    those of a plugin also by the meaning of their module's source. A part that is finished is never made again, by
-    whatever cell.
+    The ``name``, ``version``, ``key()``, training clips, network and distillation seed identify an instance. In a plugin, so
+    does the meaning of the module's source. No cell makes a finished part again.
 
     Attributes:
         name: what it is, for the record and the display.
-        version: rises when the parts that are made would change.
-        parts: how many parts it is made in; each is one file.
-        part_bytes: about what one part takes. Where all parts together take more than the cache may hold, none is kept:
-            each is made when it is asked for. 0 where this cannot be.
-        of_frames: True if `make` asks for single frames alone, so that the same artefact serves every temporal setting.
+        version: raise it when a change would make different parts.
+        parts: how many parts there are; each is one file.
+        part_bytes: roughly the size of one part. If all parts together exceed the cache's limit, none is cached and each is
+            made when asked for. 0 if they never could.
+        of_frames: True if `make` asks only for single frames, so that one artefact serves every temporal setting.
     """
 
     name: ClassVar[str]
@@ -190,7 +194,12 @@ class Upstream(ABC):
 
     @abstractmethod
     def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
-        """Makes one part. ``task`` is that of the cell that needs it first; its checkpoints and progress are the part's."""
+        """Makes one part.
+
+        Args:
+            task: the task of the first cell that needs it. Its checkpoints and progress are those of the part.
+            part: the number of the part, from 0.
+        """
 
 
 class Artefact(ABC):
@@ -202,35 +211,35 @@ class Artefact(ABC):
 
     @abstractmethod
     def rows(self, number: int, name: str, rows: slice) -> torch.Tensor:
-        """Some rows of one tensor of one part, on the CPU; no other is read."""
+        """Some rows of one tensor of one part, on the CPU. Reads no other rows."""
 
 
 class Checkpoints(ABC):
-    """Where a long computation keeps its state, from which it goes on after an interruption."""
+    """Saves the state of a long computation, so that it can resume after an interruption."""
 
     @abstractmethod
     def checkpoint(self, step: int, state: Callable[[], Mapping[str, torch.Tensor]]) -> None:
-        """Offers a state to be kept. ``state`` is called, and written atomically, only when a checkpoint is due.
+        """Offers a state to be saved. ``state`` is called, and its result written atomically, only when a checkpoint is due.
 
         Args:
             step: the number of finished steps.
-            state: gives the tensors from which step ``step`` can go on.
+            state: returns the tensors that step ``step`` needs to continue.
         """
 
     @abstractmethod
     def resume(self) -> tuple[int, dict[str, torch.Tensor]] | None:
-        """The last kept ``(step, state)`` of this computation, or None."""
+        """The last saved ``(step, state)`` of this computation, or None."""
 
 
 class Task(Checkpoints):
-    """All that a method may see: training clips, the budget, networks and named random generators. Never the test split.
+    """Everything a method may see: training clips, the budget, networks and named random generators. Never the test split.
 
     Attributes:
         classes: class names in label order.
         clip: the shape of the clips that networks see.
         ipc: instances (clips) per class that the method may store.
-        budget: bytes that the set may take, of which ``ipc`` is then the consequence; None where IPC is the budget.
-        setting: the temporal setting to be stored and matched.
+        budget: bytes that the set may take; ``ipc`` then follows from it. None if IPC is the budget.
+        setting: the temporal setting to store and match.
         device: where tensors live.
         seed: the distillation seed; all generators derive from it.
     """
@@ -253,12 +262,12 @@ class Task(Checkpoints):
     ) -> torch.Tensor:
         """Training clips ``(B, C, T, H, W)``, float32, normalised, on the device, as matching sees them.
 
-        (Where the temporal setting has ``n_real`` below T, only so many of their frames are known, expanded to T again.)
+        If the temporal setting has ``n_real`` below T, only that many frames are real; they are expanded back to T.
 
         Args:
-            index: ``(B,)`` positions as `indices` gives them.
-            views: ``(B,)`` which stored window of each; the middle one if None.
-            frame: ``(B,)`` which single frame of each, for clips ``(B, C, 1, H, W)``; all frames if None.
+            index: ``(B,)`` positions, as `indices` returns them.
+            views: ``(B,)`` the stored window of each clip; the middle one if None.
+            frame: ``(B,)`` one frame of each clip, which gives ``(B, C, 1, H, W)``; all frames if None.
         """
 
     @abstractmethod
@@ -267,7 +276,7 @@ class Task(Checkpoints):
 
     @abstractmethod
     def pixels(self, index: torch.Tensor) -> torch.Tensor:
-        """The same clips as stored: uint8 ``(B, C, T, H, W)``, middle window."""
+        """The same clips as decoded: uint8 ``(B, C, T, H, W)``, middle window."""
 
     @final
     def draw(self, label: int, count: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -284,22 +293,22 @@ class Task(Checkpoints):
 
     @final
     def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
-        """Random training clips of one class, random windows, as `draw` gives them: ``(count, C, T, H, W)``."""
+        """Random training clips of one class in random windows, as `draw` picks them: ``(count, C, T, H, W)``."""
         return self.clips(*self.draw(label, count, rng))
 
     @final
     def draw_classes(self, count: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same for all classes, class after class: ``(classes * count,)`` each."""
+        """Calls `draw` for each class in turn: positions and windows, ``(classes * count,)`` each."""
         drawn = [self.draw(label, count, rng) for label in range(len(self.classes))]
         return torch.cat([index for index, _ in drawn]), torch.cat([views for _, views in drawn])
 
     @abstractmethod
     def real_set(self) -> SyntheticSet:
-        """All training clips as a set, by reference: the upper reference."""
+        """All training clips as a set that refers to them: the upper reference."""
 
     @abstractmethod
     def network(self, rng: torch.Generator, clip: ClipShape | None = None) -> Classifier:
-        """A newly initialised network of the profile, on the device, for clips of the task's shape or of another."""
+        """A newly initialised network of the profile, on the device, for clips of shape ``clip`` (default: the task's)."""
 
     @abstractmethod
     def frame_network(self, rng: torch.Generator) -> Classifier:
@@ -307,41 +316,42 @@ class Task(Checkpoints):
 
     @abstractmethod
     def upstream(self, what: Upstream) -> Artefact:
-        """The finished artefact, made now where the cache lacks it; its cost is charged to the record either way."""
+        """The finished artefact. Makes it if the cache lacks it; the record is charged for it either way."""
 
     @abstractmethod
     def trained_network(self) -> Classifier:
-        """A network trained on the training split by the protocol's recipe, shortened; on the device, in evaluation mode.
+        """A network trained on the training split with a shortened form of the protocol's recipe.
 
-        Shortened to 20 epochs and a third of the updates: it has to know the data, it is not judged.
+        It trains for 20 epochs and a third of the updates, because it has to know the data but is not judged. It is on the
+        device, in evaluation mode.
 
-        Trained once per (data, network, recipe, seed), kept in the cache and shared by all cells; its cost is charged to
-        each record as upstream.
+        It is trained once per (data, network, recipe, seed), cached, and shared by all cells. Each record is charged for it
+        as upstream.
         """
 
     @abstractmethod
     def rng(self, name: str, step: int = 0) -> torch.Generator:
-        """The generator for one purpose (and step): the same in a fresh and in a resumed run."""
+        """The generator for one purpose (and step). A resumed run gets the same one as a fresh run."""
 
     @abstractmethod
     def progress(self, step: int, total: int, **metrics: Metric) -> None:
-        """Reports a finished step (its loss, say): shown to the user, thinned into the record's history.
+        """Reports a finished step, with its loss for example. The user sees it, and the record's history has some of them.
 
-        Give the numbers as they are, as tensors ``()`` on the device: those that nobody looks at are then not waited for.
+        Pass metrics as they are, as tensors ``()`` on the device. The run then waits only for those that are shown.
         """
 
     @abstractmethod
     def log(self, message: str) -> None:
-        """One line for the user."""
+        """Shows the user one line."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Hyper-parameter values with their source. Empty conditions match anything; the most specific match wins.
+    """Hyper-parameter values and where they come from. An empty condition matches anything; the most specific match wins.
 
     Attributes:
         values: field name of the method's Config to value.
-        source: paper, script or experiment the values come from.
+        source: the paper, script or experiment that the values come from.
         note: what the source leaves open.
     """
 
@@ -354,7 +364,7 @@ class Preset:
     note: str = ""
 
     def matches(self, profile: str, dataset: str, ipc: int, setting: str) -> bool:
-        """Whether the preset applies there."""
+        """Whether the preset applies to these."""
         wanted = (self.profile, self.dataset, self.ipc, self.setting)
         return all(
             want is None or want == have for want, have in zip(wanted, (profile, dataset, ipc, setting), strict=True)
@@ -372,7 +382,7 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class Workload:
-    """What a method is about to do, for the plan: sizes only.
+    """The sizes of what a method is about to do, for the plan.
 
     Attributes:
         classes: number of classes.
@@ -395,22 +405,22 @@ class Method(ABC, Generic[C]):
     """A way to learn or choose a small training set.
 
     Attributes:
-        name: how users ask for it.
-        version: part of every cell's identity; it rises when the method's results change. The suite's own methods raise it by
-            hand, and a test with recorded results fails where it was forgotten. Methods of plugins run again when the meaning
-            of their source changes, whatever their version.
+        name: the name that users type.
+        version: part of every cell's identity. Raise it when the method's results change. A test compares the suite's own
+            methods with recorded results and fails if that was forgotten. A method of a plugin runs again whenever the
+            meaning of its source changes, whatever its version.
         Config: a frozen dataclass of its hyper-parameters; the defaults are the paper's.
         presets: values for particular profiles, datasets and budgets, with their sources.
-        paper: citation, or "" where there is none.
+        paper: citation, or "" if there is none.
         uses_ipc: False if the set does not depend on IPC (one cell then serves every budget).
         uses_seed: False if nothing is random (one cell then serves every distillation seed).
-        in_all: False for ablations and controls, which ``--methods all`` leaves out (``everything`` does not).
-        fills_budget: True if it finds out itself how many clips fit into ``task.budget``; ``task.ipc`` is then all clips of
-            the largest class. ``--methods all`` takes it wherever there is a budget in bytes.
-        tuned: fields of Config that ``run --tune`` may move by one common factor: positive floats (learning rates) are
-            multiplied by it; whole numbers are decibels (quality of a codec), to which 20 log10 of it is added.
-        shares: names of the upstream artefacts that make up the part of its work that does not grow with IPC, so that a plan
-            counts them once before any record tells it.
+        in_all: False for ablations and controls, which ``--methods all`` leaves out (``everything`` includes them).
+        fills_budget: True if the method itself finds out how many clips fit into ``task.budget``. ``task.ipc`` is then the
+            number of clips of the largest class. ``--methods all`` includes the method if there is a budget in bytes.
+        tuned: fields of Config that ``run --tune`` may scale by one common factor. Positive floats (learning rates) are
+            multiplied by it. Whole numbers are decibels (quality of a codec), to which 20 log10 of it is added.
+        shares: names of the upstream artefacts that hold the part of its work that does not grow with IPC. A plan needs
+            them to count that part once while there are no records to learn it from.
     """
 
     name: ClassVar[str]
@@ -430,7 +440,7 @@ class Method(ABC, Generic[C]):
 
     @abstractmethod
     def distill(self, task: Task) -> SyntheticSet:
-        """Makes the set. Calls ``task.progress`` each step and ``task.checkpoint`` where it can go on from."""
+        """Makes the set. Calls ``task.progress`` after each step, and ``task.checkpoint`` wherever it could resume."""
 
     @abstractmethod
     def stored_bytes(self, work: Workload) -> int:
@@ -438,10 +448,10 @@ class Method(ABC, Generic[C]):
 
     @abstractmethod
     def clip_passes(self, work: Workload) -> float:
-        """Network passes of single clips that distilling takes (forward = 1, backward = 2), for the plan's estimate."""
+        """Passes of single clips through a network that distilling takes (forward = 1, backward = 2), for the estimate."""
 
     def declines(self, work: Workload) -> str | None:
-        """Why this method cannot do that (temporal setting, budget), or None if it can. Default: whole clips only."""
+        """Why the method cannot do this work (its temporal setting or budget), or None if it can. Default: whole clips only."""
         if not work.setting.is_dense(work.clip.frames):
             return f"{self.name} stores whole clips only"
         return None
@@ -453,13 +463,13 @@ class Method(ABC, Generic[C]):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: SGD with momentum, learning rate cut at milestones, cross-entropy.
+    """How a network is trained: SGD with momentum on the cross-entropy, with the learning rate cut at milestones.
 
     Attributes:
         epochs: passes over the set; training ends earlier after ``max_updates`` updates.
         batch: clips per update.
         lr, momentum, weight_decay: of SGD.
-        milestones: fractions of the training after which the learning rate is multiplied by ``decay``.
+        milestones: fractions of the training; after each, the learning rate is multiplied by ``decay``.
         max_updates: cap on optimiser updates, or None.
     """
 
@@ -480,24 +490,24 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One network trained on a set and tested: raw counts, from which every mean is derived.
+    """One network, trained on a set and tested. Holds raw counts, from which every mean is derived.
 
     Attributes:
-        network: which of the protocol's networks (its seed).
+        network: which of the protocol's networks it is (its seed).
         confusion: ``[true][predicted]`` counts over the test clips.
-        top5: correct-in-five count, or None where there are at most 10 classes.
+        top5: clips whose true class is among the first five, or None if there are at most 10 classes.
         train_accuracy: on the clips it was trained on, in [0, 1].
-        fitted: whether it fit them (see the protocol); if not, its test figure says nothing about the set.
+        fitted: whether it fit them (see the protocol). If not, its test figure says nothing about the set.
         loss: training loss at the end; None if it was not finite.
         updates: optimiser updates done.
-        probes: correct count of the same network on the same test clips under each temporal probe (`bench.judging.probes`);
-            empty where none were asked for.
-        frozen_trained: correct count, on the test clips as they are, of a network of the same number trained on the set with
-            its time frozen; None where there was no such training.
-        frozen_both: correct count of that network on the test clips with their time frozen too, or None.
-        correct_clips: whether each tested clip was classified correctly, in test order, packed by `bench.core.bitstrings`; a protocol
-            that tests in several passes has them one after another. Empty where it was not kept.
-        checkpoints: correct counts at evenly spaced points of the training, the last at its end; empty where only its end was
+        probes: correct count of the same network on the same test clips under each temporal probe (`bench.judging.probes`).
+            Empty if there were no probes.
+        frozen_trained: correct count, on unaltered test clips, of a network with the same number that was trained on the set
+            with its time frozen. None if there was no such training.
+        frozen_both: correct count of that network on test clips with their time frozen too, or None.
+        correct_clips: whether each tested clip was classified correctly, in test order, packed by `bench.core.bitstrings`. A
+            protocol with several test passes puts them one after another. Empty if it was not recorded.
+        checkpoints: correct counts at evenly spaced points of the training, the last at its end. Empty if only the end was
             tested.
     """
 
@@ -531,12 +541,12 @@ class Evaluation:
         return self.correct() / max(1, self.tested())
 
     def selection_inflation(self) -> float | None:
-        """What taking the best checkpoint by its accuracy on the test clips would add; None where only the end was tested."""
+        """What choosing the best checkpoint on the test clips would add to the accuracy; None if only the end was tested."""
         return (max(self.checkpoints) - self.checkpoints[-1]) / max(1, self.tested()) if self.checkpoints else None
 
 
 class Clips(ABC):
-    """Labelled clips to train on or to be tested on."""
+    """Labelled clips to train or test on."""
 
     labels: torch.Tensor
 
@@ -546,10 +556,10 @@ class Clips(ABC):
 
     @abstractmethod
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
-        """Clips ``(B, C, T, H, W)``, float32, normalised, on the device, of one window each."""
+        """Clips ``(B, C, T, H, W)``, float32, normalised, on the device, all from window ``view``."""
 
     def streamed(self) -> bool:
-        """Whether a batch reads the disk, so that reading ahead pays. Default: no."""
+        """Whether a batch is read from disk, so that reading ahead helps. Default: no."""
         return False
 
     def __len__(self) -> int:
@@ -557,13 +567,13 @@ class Clips(ABC):
 
 
 class Protocol(ABC):
-    """How a set is judged: networks trained on it, tested on real clips. Numbers of two protocols are never mixed.
+    """How a set is judged: networks are trained on it and tested on real clips. Figures of two protocols are never mixed.
 
     Attributes:
-        name, version: the identity; the version rises when figures would change.
-        networks: how many networks are trained; their seeds are shared by all methods and all distillation seeds.
+        name, version: the identity. Raise the version when a change would give other figures.
+        networks: how many networks are trained. All methods and distillation seeds share their seeds.
         recipe: the training recipe.
-        fit_threshold: training accuracy from which a network counts as having fit its set.
+        fit_threshold: the training accuracy from which a network counts as having fit its set.
         frozen_training: whether each network is trained a second time, on the set with its time frozen (temporal gain).
     """
 
@@ -593,12 +603,12 @@ class Protocol(ABC):
             test: real clips the method never saw.
             classes: number of classes.
             build: makes a newly initialised network from a generator.
-            network: index of the network; all its randomness (weights, order, rendering) derives from it.
+            network: index of the network. All its randomness (weights, order, rendering) derives from it.
             progress: called with (updates done, updates in all, loss).
-            probes: altered test clips by name, on which the trained network is tested in the same way; nothing else may
+            probes: altered test clips by name. The trained network is tested on them in the same way; nothing else may
                 depend on them.
-            saved: keeps the state of this training, so that a killed one goes on to the same figures; a protocol that does
-                without starts this network again.
+            saved: saves the state of this training, so that a killed run resumes and ends with the same figures. A protocol
+                that ignores it trains this network from the start again.
         """
 
 
@@ -606,9 +616,9 @@ class Network(ABC):
     """An architecture.
 
     Attributes:
-        name: how users ask for it.
-        channels_last: whether it is given clips whose channels lie together in memory, as they do in the clip store, or else
-            in PyTorch's own order; a matter of speed alone.
+        name: the name that users type.
+        channels_last: whether its clips have their channels next to each other in memory, as in the clip store, or are in
+            PyTorch's default layout. This affects only speed.
     """
 
     name: ClassVar[str]
@@ -619,17 +629,17 @@ class Network(ABC):
         """A newly initialised network; every weight is drawn from ``rng``.
 
         Raises:
-            BenchError: it `declines` such clips.
+            BenchError: the network `declines` such clips.
         """
 
     def declines(self, clip: ClipShape) -> str | None:
-        """Why it cannot take clips of that shape, or None if it can. Default: it can."""
+        """Why the network cannot take clips of that shape, or None if it can. Default: it can."""
         return None
 
     def flops(self, classes: int, clip: ClipShape) -> float | None:
-        """Floating-point operations of one clip's forward pass (a multiply-add is two), for the plan's estimate.
+        """Floating-point operations of one clip's forward pass (a multiply-add is two), for the estimate.
 
-        Default: None, and `bench.nets.flops` counts them.
+        Default: None; `bench.nets.flops` then counts them.
         """
         return None
 
@@ -646,7 +656,7 @@ class ClipRef:
         key: path relative to the dataset's root with ``/``, or a procedural clip's name.
         label: class index.
         split: ``train`` or ``test``.
-        group: clips of one group (same footage, same actor) never part into fit and validation.
+        group: clips of one group (same footage, same actor) stay together, in fit or in validation.
         size: bytes of the file; 0 for procedural clips.
     """
 
@@ -659,12 +669,12 @@ class ClipRef:
 
 @dataclass(frozen=True)
 class ClipIndex:
-    """What a dataset holds: known before anything is decoded.
+    """What a dataset holds. It is known before anything is decoded.
 
     Attributes:
-        dataset: the name shown in tables; holds ``(stand-in)`` where clips are procedural ones in a real dataset's place.
+        dataset: the name shown in tables. It has ``(stand-in)`` in it if procedural clips replace a real dataset.
         classes: class names in label order.
-        clips: all videos, in a fixed order: a tuple, or a `bench.data.clip_table.ClipTable` where there are many.
+        clips: all videos, in a fixed order: a tuple, or a `bench.data.clip_table.ClipTable` if there are many.
         fingerprint: SHA-256 that changes when the data do.
         notes: what the user should know (a split that was drawn, a ceiling that was computed), one sentence each.
     """
@@ -678,7 +688,7 @@ class ClipIndex:
 
 @dataclass(frozen=True)
 class DeclaredSize:
-    """What is known of a dataset without having it."""
+    """The size of a dataset, known without having it."""
 
     classes: int
     train: int
@@ -686,13 +696,13 @@ class DeclaredSize:
 
 
 class Dataset(ABC, Generic[C]):
-    """A source of labelled videos. Instances are small and picklable: decoding workers get a copy.
+    """A source of labelled videos. Instances are small and picklable, because decoding workers get copies.
 
     Attributes:
-        name: how users ask for it: ``name``, ``name[option=value]`` or ``name:argument``.
+        name: the name that users type: ``name``, ``name[option=value]`` or ``name:argument``.
         Config: a frozen dataclass of the options in brackets.
         default_profile: the profile used unless the user names one.
-        takes_argument: whether ``name:argument`` is its form (a folder's path, say).
+        takes_argument: whether users write ``name:argument`` (a folder's path, for example).
     """
 
     name: ClassVar[str]
@@ -703,27 +713,27 @@ class Dataset(ABC, Generic[C]):
     def __init__(self, options: C, root: str, argument: str = "") -> None:
         """Args:
         options: an instance of ``Config``.
-        root: the folder the dataset is looked for in (absent for procedural ones).
-        argument: what stood behind the colon.
+        root: the folder that holds the dataset (it need not exist for procedural ones).
+        argument: what the user wrote after the colon.
         """
         self.options = options
         self.root = root
         self.argument = argument
 
     def declared(self) -> DeclaredSize | None:
-        """Class and clip counts where they are known without the data; makes ``--stand-in`` possible. Default: None."""
+        """Class and clip counts, if they are known without the data; ``--stand-in`` needs them. Default: None."""
         return None
 
     @abstractmethod
     def geometry(self, profile: Geometry) -> Geometry:
-        """The profile's geometry, or what this dataset's options make of it."""
+        """The profile's geometry, changed by this dataset's options if it has any."""
 
     @abstractmethod
     def index(self, geometry: Geometry) -> ClipIndex:
         """Lists the videos without decoding any.
 
         Raises:
-            MissingData: it is not there; the message is complete.
+            MissingData: the data is not there. The message says what to do.
         """
 
     @abstractmethod
@@ -731,7 +741,7 @@ class Dataset(ABC, Generic[C]):
         """Decodes or draws one video: uint8 ``(views, T, H, W, 3)``.
 
         Raises:
-            UnreadableClip: with the reason.
+            UnreadableClip: the clip cannot be decoded. The message says why.
         """
 
 
@@ -741,17 +751,18 @@ class Dataset(ABC, Generic[C]):
 
 @dataclass(frozen=True)
 class Profile:
-    """A named bundle of clip geometry, networks and protocol. Methods key their own budgets by its name.
+    """A named bundle of clip geometry, networks and protocol. Presets of methods refer to it by name.
 
-    A plugin adds one by an instance at the top of its module. A profile is part of every cell, and no table mixes two.
+    A plugin adds a profile by defining an instance at the top level of its module. The profile is part of every cell, and
+    no table mixes two.
 
     Attributes:
-        name: how users ask for it.
-        geometry: of the clips.
-        network: the network that sees clips, distilling and judging.
+        name: the name that users type.
+        geometry: the geometry of the clips.
+        network: the network that sees clips, both in distilling and in judging.
         protocol: how sets are judged.
         summary: a line for lists.
-        frame_network: the network that sees single frames, where a method learns still images.
+        frame_network: the network that sees single frames, for methods that learn still images.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The suite from Python: `run`, `table` and `load_results`, with the command line's names for everything."""
+"""The suite from Python: `run`, `table` and `load_results`. All names are those of the command line."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ Records = str | Path | Sequence[Record]
 """A folder of results, or records as `run` returns them."""
 
 Names = str | Sequence[str]
-"""One name, several with commas between them, or a list."""
+"""One name, several separated by commas, or a list."""
 
 Numbers = int | str | Iterable[int | str]
-"""A whole number, text such as ``"0-4"``, or a list of these."""
+"""A whole number, a text such as ``"0-4"``, or a list of these."""
 
 Sizes = int | str | Iterable[int | str]
-"""Bytes as a number or as text such as ``"1MiB"``, or a list of these."""
+"""Bytes as a number or as a text such as ``"1MiB"``, or a list of these."""
 
 Hyper = Mapping[str, Value | Mapping[str, Value]] | str | Sequence[str]
 """Hyper-parameters: ``{"dm": {"lr": 3}}``, ``{"dm.lr": 3}`` or ``"dm.lr=3"``."""
@@ -84,53 +84,53 @@ def run(
     log: Literal["tensorboard"] | None = None,
     **unknown: NoReturn,
 ) -> list[Record]:
-    """Runs a grid, as ``python -m bench run`` does, and goes on where an earlier call stopped.
+    """Runs a grid, as ``python -m bench run`` does, and continues where an earlier call stopped.
 
-    An option that is None is not given: it is as the experiment file says, or has its default.
+    An option that is None takes its value from the experiment file, or else its default.
 
     Args:
-        experiment: an experiment file; the other options win over what it says.
+        experiment: an experiment file; the other options override it.
         methods: names, or ``all`` (default: all but ablations and controls), or ``everything``.
         datasets: such as ``shapes-mixed`` (default), ``shapes-mixed[train=20]`` or ``folder:PATH``.
         ipc: clips per class (default: 1).
-        budget: bytes that a set may take, in the place of ``ipc``: as many clips a class as fit.
+        budget: bytes that a set may take, instead of ``ipc``: as many clips per class as fit.
         storage: how float tensors of a set are stored: ``float32`` (default), ``float16``, ``uint8``.
         seeds: distillation seeds (default: 0).
-        settings: temporal settings: presets, ``taxonomy``, or such as ``n4-r8-k2-linear`` (default: ``dense``).
-        profile: geometry, network, protocol and budgets (default: the data set's).
+        settings: temporal settings: presets, ``taxonomy``, or settings such as ``n4-r8-k2-linear`` (default: ``dense``).
+        profile: geometry, networks and protocol (default: the dataset's).
         protocol: how sets are judged (default: the profile's).
         nets: networks to train on each set, or ``all`` (default: the profile's).
         set: hyper-parameters by method, ``{"dm": {"lr": 3}}``, or with both names in one, ``{"dm.lr": 3}``.
-        judge_on: ``test`` (default), or ``validation`` to hold a part of train out.
+        judge_on: ``test`` (default), or ``validation`` to hold out a part of train.
         tune: whether to search each method's learning rates first, on the validation part of train.
-        tune_budget: most trials of each search (default: 5).
-        plugin: files with methods, data sets ...
-        stand_in: whether procedural clips take the place of a named data set.
+        tune_budget: the most trials of each search (default: 5).
+        plugin: files with methods, datasets and other parts.
+        stand_in: whether procedural clips replace a named dataset.
         dry_run: whether to print the plan and run nothing.
         resume: which cells to run: ``missing`` (default), ``failed`` (these too), ``always`` (all) or ``never``.
         device: ``cpu``, ``cuda``, ``cuda:N`` or ``auto`` (default).
-        precision: in which number format networks compute (default: ``float32``).
-        jobs: cells at a time (default: 1; on GPUs ``per_gpu`` for each).
+        precision: the number format that networks compute in (default: ``float32``).
+        jobs: cells at a time (default: 1; on GPUs, ``per_gpu`` for each GPU).
         per_gpu: cells that share a GPU (default: 1).
         timeout: minutes after which a cell is stopped.
-        attempts: how often a cell whose worker process dies is tried (default: 3).
+        attempts: how often to try a cell whose worker process dies (default: 3).
         engine: where cells run: ``local`` (default), ``dask`` or ``slurm``.
         scheduler: with ``dask``, the address of the cluster to join.
         cluster: with ``slurm``, the file that describes it.
-        limit_minutes: minutes after which the run stops; the same call goes on from there.
+        limit_minutes: minutes after which the run stops; the same call continues from there.
         gain_of_full: whether the networks of ``full`` are trained a second time, with its time frozen (default: True).
         out: folder of records and sets (default: ``results``).
-        root: where the data set lies (default: ``data/NAME``, or ``BENCH_DATA/NAME``).
-        plain: whether progress is told in plain lines, also in a terminal.
-        log: ``tensorboard`` to write losses and accuracies to ``OUT/tensorboard`` too.
-        unknown: refused, with the name that may have been meant.
+        root: the dataset's folder (default: ``data/NAME``, or ``BENCH_DATA/NAME``).
+        plain: whether to show progress as plain lines, even in a terminal.
+        log: ``tensorboard`` to also write losses and accuracies to ``OUT/tensorboard``.
+        unknown: any other name is an error, which suggests the name you may have meant.
 
     Returns:
-        The records of the grid, failed and skipped cells too (``record.status``). None after ``dry_run=True``, which
-        prints the plan. Hand them to `table` or `load_results`.
+        The records of the grid, including failed and skipped cells (see ``record.status``). Empty with ``dry_run=True``,
+        which prints the plan. Pass them to `table` or `load_results`.
 
     Raises:
-        BenchError: bad input, in the command line's words.
+        BenchError: bad input, in the words of the command line.
     """
     given_arguments = {name: argument for name, argument in locals().items() if name in OPTIONS}
     for name in unknown:
@@ -156,11 +156,11 @@ def table(
         by, columns, interval: see ``python -m bench table --help``.
 
     Returns:
-        Text to print; at the end of a notebook's cell it is shown as a table. ``table(...).to("latex")`` writes it in
-        another format.
+        Text to print. A notebook shows it as a table at the end of a cell. ``table(...).to("latex")`` gives it in another
+        format.
 
     Raises:
-        BenchError: no records, or no such layout.
+        BenchError: there are no records, or there is no such layout.
     """
     _check("by", by, BY)
     _check("interval", interval, INTERVALS)
@@ -173,19 +173,19 @@ def table(
 
 @final
 class Table(str):
-    """Leaderboards as text that knows its other formats."""
+    """Leaderboards as text that can be converted to other formats."""
 
     _source: Sequence[Record]
     _given: Mapping[str, Any]
 
     def __new__(cls, records: Sequence[Record], given: Mapping[str, Any]) -> Table:
-        """The terminal's format is the text itself."""
-        made = super().__new__(cls, render(records, "terminal", **given))
-        made._source, made._given = records, given
-        return made
+        """The text itself is in the format of the terminal."""
+        text = super().__new__(cls, render(records, "terminal", **given))
+        text._source, text._given = records, given
+        return text
 
     def to(self, fmt: str) -> str:
-        """The same in another format of ``table --format``.
+        """The same leaderboards in another format of ``table --format``.
 
         Raises:
             BenchError: there is no such format.
@@ -198,15 +198,16 @@ class Table(str):
 
 
 def load_results(records: Records = "results", unfinished: bool = False) -> pandas.DataFrame:
-    """A frame with one row for each evaluation: one network trained on one set.
+    """A data frame with one row per evaluation, which is one network trained on one set.
 
     Args:
         records: a folder of results, or records.
-        unfinished: also a row for each cell without an evaluation (failed, skipped ...), with its ``status`` and ``reason``.
+        unfinished: whether to add a row for each cell without an evaluation (failed, skipped ...), with its ``status`` and
+            ``reason``.
 
     Returns:
-        Shares are fractions, times seconds, sizes bytes; ``config`` holds the hyper-parameters as a dictionary.
-        Means and intervals are not made here: `table` knows which trainings belong together.
+        Shares are fractions, times are seconds, sizes are bytes; ``config`` holds the hyper-parameters as a dictionary.
+        There are no means and intervals. Use `table` for these: it knows which trainings belong together.
 
     Raises:
         BenchError: pandas is not installed, or there are no records.
@@ -231,10 +232,10 @@ def _check(name: str, value: str, valid: Sequence[str]) -> None:
 
 
 def _records(records: Records) -> list[Record]:
-    """The records; unreadable ones are warned of.
+    """The records. Warns about each that cannot be read.
 
     Raises:
-        BenchError: there is none.
+        BenchError: there are no records.
     """
     if not isinstance(records, str | Path):
         return list(records)

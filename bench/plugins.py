@@ -1,7 +1,7 @@
-"""Finds every part there is, wherever it comes from.
+"""Finds all parts: methods, datasets, networks, protocols, kinds of sets and profiles.
 
-The suite's own modules, files in ``methods/`` and ``baselines/``, ``--plugin`` files, and installed packages with the
-entry-point group ``bench.methods``.
+They come from the suite's own modules, from files in ``methods/`` and ``baselines/``, from ``--plugin`` files, and from
+installed packages with the entry-point group ``bench.methods``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PLACES = (
     "bench.profiles",
     "bench.sets",
 )
-"""Where the suite's own parts are defined: modules, and packages of which every module is looked at."""
+"""Where the suite's own parts are defined: modules, and packages whose modules are all searched."""
 
 PLUGIN_FILE_PREFIX = "bench_plugin_"
 
@@ -49,7 +49,7 @@ class Registries:
     profiles: Registry[Profile] = field(default_factory=lambda: Registry("profile"))
 
     def add_module(self, module: ModuleType, where: str) -> int:
-        """Registers each final class that ``module`` defines; returns how many.
+        """Registers the final classes and profiles that ``module`` defines; returns how many there are.
 
         Raises:
             BenchError: a name is taken, or a class has none.
@@ -67,16 +67,16 @@ class Registries:
                 registry.add(name, part, origin)
                 count += 1
         for profile in _profiles(module):
-            if profile not in (known for _, known in self.profiles):  # one that the module imported
+            if profile not in (known for _, known in self.profiles):  # the module may have imported it
                 self.profiles.add(profile.name, profile, origin)
                 count += 1
         return count
 
     def meanings(self, **names: str | None) -> dict[str, str]:
-        """What the sources of those parts mean that do not belong to the suite, by kind: part of a cell's identity.
+        """The `meaning_digest` of each of these parts that comes from a plugin, by kind. It is part of a cell's identity.
 
         Args:
-            names: names of parts by kind (``method``, ``protocol``, ``network`` or ``..._network``); None for none.
+            names: names of parts by kind (``method``, ``protocol``, ``network`` or ``..._network``); None if there is none.
         """
         registries: dict[str, Registry[Any]] = {"method": self.methods, "protocol": self.protocols}
         origins = {
@@ -95,7 +95,7 @@ class Registries:
 
 
 def load(plugin_files: Iterable[str] = ()) -> Registries:
-    """All parts. A plugin that fails to import is listed as unavailable and stops nobody else.
+    """Loads all parts. A plugin that fails to import is listed as unavailable and does not affect the others.
 
     Args:
         plugin_files: paths given with ``--plugin``.
@@ -115,7 +115,7 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
                 reason = f"{type(error).__name__}: {error}"
                 registries.methods.add_unavailable(Unavailable(name, where, " ".join(reason.split())))
                 continue
-            if module.__name__ in seen:  # a file given twice; several entry points into one module
+            if module.__name__ in seen:  # a file was given twice, or several entry points lead to one module
                 continue
             seen.add(module.__name__)
             if registries.add_module(module, where) == 0 and where not in {f"{p}.{name}" for p in METHOD_PACKAGES}:
@@ -128,7 +128,7 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
 
 
 def package_in(folder: Path) -> str | None:
-    """The package of plugins that lies in a folder, whose files are found without ``--plugin``; None for other folders."""
+    """The package of methods in that folder, whose files are found without ``--plugin``; None for any other folder."""
     for name in METHOD_PACKAGES:
         if any(Path(path).resolve() == folder.resolve() for path in importlib.import_module(name).__path__):
             return name
@@ -136,14 +136,14 @@ def package_in(folder: Path) -> str | None:
 
 
 def _classes(module: ModuleType) -> Iterator[type]:
-    """The classes of a module's namespace, each once, however many names it has."""
+    """The classes in a module's namespace, each once, even if it has several names."""
     values = vars(module).values()
     # `get_origin`: in Python 3.10 a generic alias such as `list[int]` passes for a type.
     yield from dict.fromkeys(value for value in values if isinstance(value, type) and get_origin(value) is None)
 
 
 def _profiles(module: ModuleType) -> Iterator[Profile]:
-    """The profiles of a module's namespace, each once."""
+    """The profiles in a module's namespace, each once."""
     yield from dict.fromkeys(value for value in vars(module).values() if isinstance(value, Profile))
 
 
@@ -157,10 +157,11 @@ def _own_modules() -> Iterator[str]:
         yield from (f"{place}.{info.name}" for info in pkgutil.iter_modules(module.__path__))
 
 
-_Found = tuple[str, str, Any]
+_Importable = tuple[str, str, Any]
+"""A module: its name, where it comes from, and a function that imports it."""
 
 
-def _package_modules() -> Iterator[_Found]:
+def _package_modules() -> Iterator[_Importable]:
     for package_name in METHOD_PACKAGES:
         package = importlib.import_module(package_name)
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
@@ -169,7 +170,7 @@ def _package_modules() -> Iterator[_Found]:
                 yield info.name, full, lambda full=full: importlib.import_module(full)
 
 
-def _files(paths: Iterable[str]) -> Iterator[_Found]:
+def _files(paths: Iterable[str]) -> Iterator[_Importable]:
     for text in paths:
         path = Path(text)
         if not path.is_file():
@@ -194,8 +195,7 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _entry_points() -> Iterator[_Found]:
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        dist = entry.dist
-        where = f"{dist.name} {dist.version}" if dist is not None else entry.value
-        yield entry.name, where, lambda entry=entry: importlib.import_module(entry.module)
+def _entry_points() -> Iterator[_Importable]:
+    for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        where = f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
+        yield point.name, where, lambda point=point: importlib.import_module(point.module)

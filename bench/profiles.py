@@ -1,4 +1,4 @@
-"""The suite's profiles: named bundles of clip geometry, network and protocol. Part of every cell; no table mixes two."""
+"""The suite's profiles. Each is a named bundle of clip geometry, networks and protocol."""
 
 from __future__ import annotations
 

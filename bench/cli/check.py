@@ -1,7 +1,9 @@
-"""Check whether a method keeps the contract: what passed, what failed and why, what was skipped. A minute on a CPU at most.
+"""Check whether a method keeps the contract. Prints what passed, what failed and why, and what was skipped.
+
+This takes at most a minute on a CPU.
 
 python -m bench check my_method.py          every method that the file defines
-python -m bench check dm random             methods that are installed
+python -m bench check dm random             installed methods
 python -m bench check mine.py --set steps=50
 """
 
@@ -13,6 +15,7 @@ import textwrap
 import time
 from collections.abc import Mapping, Sequence
 
+from bench.cli.shared import add_plugin
 from bench.core.config import Value
 from bench.core.errors import BenchError
 
@@ -29,11 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="a hyper-parameter of the method in the place of the small one that is chosen; may be repeated",
+        help="a hyper-parameter of the method, instead of the small value that the check chooses; may be repeated",
     )
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
-    )
+    add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     from bench.testing import conformance
 
     values = _values(args.set)
-    found = [(target, *conformance.find(target, tuple(args.plugin))) for target in args.targets]
+    methods = [(target, *conformance.find(target, tuple(args.plugin))) for target in args.targets]
     failed = 0
-    for target, names, files in found:
+    for target, names, files in methods:
         for name in names:
             failed += _check(name, target, files, values)
     return 1 if failed else 0
@@ -57,7 +58,7 @@ def _values(texts: Sequence[str]) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for text in texts:
         target, equals, value = text.partition("=")
-        field = target.strip().rpartition(".")[2]  # as behind `run --set`, where the method stands before it
+        field = target.strip().rpartition(".")[2]  # METHOD.FIELD is accepted too, as for `run --set`
         if not (equals and field):
             raise BenchError(f"--set: '{text}' is not FIELD=VALUE, such as steps=50")
         values[field] = value.strip()
@@ -72,7 +73,7 @@ def _check(name: str, target: str, files: tuple[str, ...], values: Mapping[str, 
     start = time.monotonic()
     print(name if name == target else f"{name} ({target})")
     with conformance.rehearse(name, files, values) as rehearsal:
-        rehearsal.method()  # a value that Config refuses is told before anything runs
+        rehearsal.method()  # if Config refuses a value, say so before anything runs
         for result in conformance.results(rehearsal):
             counts[result.status] += 1
             _print(result.check, result.status, result.text)
@@ -82,9 +83,9 @@ def _check(name: str, target: str, files: tuple[str, ...], values: Mapping[str, 
 
 
 def _print(check: str, status: str, text: str) -> None:
-    """One row; long text goes on in its column."""
+    """Prints one row. A long text continues in its column."""
     shown = status.upper() if status == "failed" else status
-    first, *rest = textwrap.wrap(text, _WIDTH - 36, break_long_words=False, break_on_hyphens=False) or [""]
+    first, *more = textwrap.wrap(text, _WIDTH - 36, break_long_words=False, break_on_hyphens=False) or [""]
     print(f"  {check:25} {shown:8} {first}")
-    for line in rest:
+    for line in more:
         print(f"  {'':25} {'':8} {line}")

@@ -1,10 +1,10 @@
-"""Say what is there of a dataset, or fetch a public one.
+"""Check which clips of a dataset are there, or fetch a public dataset.
 
-    python -m bench data check miniucf --root DIR     which clips are present and open
-    python -m bench data check miniucf --leaks        which test clips stand in train, too
+    python -m bench data check miniucf --root DIR     which clips are there and can be opened
+    python -m bench data check miniucf --leaks        also, which test clips leak into train
     python -m bench data fetch ucf101                 download, resume, unpack, verify
 
-``check`` exits with 0 if all clips are there and open, with 1 if not, whether or not there are leaks.
+``check`` exits with 0 if all clips are there and can be opened, else with 1. Leaks do not matter for this.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from typing import Any
 
 from bench import plugins
 from bench.api import ClipRef, Dataset, Geometry
+from bench.cli.shared import add_plugin
 from bench.core import paths
 from bench.core.errors import BenchError, MissingData, UnreadableClip
 from bench.core.text import first_few, printable
 from bench.data.sources.video_files import Archive, ByHand, Fetchable, Listed, Listing
 from bench.data.spec import parse_dataset
 
-SUMMARY = "check what is there of a dataset, or fetch a public one"
+SUMMARY = "check which clips of a dataset are there, or fetch a public dataset"
 
 SHOWN = 10
-"""Unreadable clips that are named one by one."""
+"""How many unreadable clips are named."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,23 +45,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "dataset", metavar="NAME", help="as for --datasets: name, name[option=value] or folder:PATH"
         )
         action.add_argument(
-            "--root", metavar="DIR", help="the dataset's folder (default: data/NAME below BENCH_DATA or here)"
+            "--root", metavar="DIR", help="the dataset's folder (default: data/NAME, or BENCH_DATA/NAME)"
         )
-        action.add_argument(
-            "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
-        )
+        add_plugin(action)
     depth = check.add_mutually_exclusive_group()
-    depth.add_argument("--quick", action="store_true", help="only look for the files, open none")
+    depth.add_argument("--quick", action="store_true", help="only look for the files; do not open them")
     depth.add_argument(
-        "--decode", action="store_true", help="decode every clip as a run would, not just its first frame"
+        "--decode", action="store_true", help="decode every clip completely, as a run would, not just its first frame"
     )
     check.add_argument(
         "--leaks", action="store_true",
-        help="also list the test clips of which a nearly identical frame stands in a training clip",
+        help="also list the test clips that share a nearly identical frame with a training clip",
     )  # fmt: skip
-    check.add_argument("--to", metavar="FILE.csv", help="write the list of --leaks there, for `table --without-leaks`")
     check.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
+        "--to", metavar="FILE.csv", help="also write the list of --leaks to this file, for `table --without-leaks`"
+    )
+    check.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one per core)"
     )
 
 
@@ -81,7 +82,7 @@ def _check(dataset: Dataset[Any], geometry: Geometry, args: argparse.Namespace) 
     if args.workers < 1:
         raise BenchError(f"--workers: {args.workers} is not at least 1")
     if args.to is not None and not args.leaks:
-        raise BenchError("--to: it is where the list of --leaks goes, which is not given")
+        raise BenchError("--to: this is the file for the list of --leaks; give --leaks too")
     if isinstance(dataset, Listed):
         listing = dataset.listing()
     else:
@@ -102,7 +103,7 @@ def _check(dataset: Dataset[Any], geometry: Geometry, args: argparse.Namespace) 
     opened = {
         "nothing": "none was opened"
         if isinstance(dataset, Listed)
-        else "nothing to look for, clips are made when read",
+        else "nothing to look for: clips are drawn when they are read",
         "first": f"{len(unreadable):,} of them unreadable",
         "all": f"{len(unreadable):,} of them cannot be used",
     }[depth]
@@ -113,7 +114,7 @@ def _check(dataset: Dataset[Any], geometry: Geometry, args: argparse.Namespace) 
 
 
 def _leaks(dataset: Dataset[Any], args: argparse.Namespace) -> None:
-    """Lists the leaked test clips, from thumbnails that are decoded now if the cache has none."""
+    """Lists the leaked test clips. Compares thumbnails, which are decoded first if the cache has none."""
     from tabulate import tabulate
 
     from bench.core.files import write_atomic
@@ -126,9 +127,9 @@ def _leaks(dataset: Dataset[Any], args: argparse.Namespace) -> None:
     frames = store.clips.reshape(len(store.clips), -1, *store.clips.shape[3:])
     test, train = store.positions("test"), store.positions("train")
     started = time.monotonic()
-    found = leaks.find(frames[test][:, leaks.evenly(frames.shape[1])], frames[train])
+    leaked = leaks.find(frames[test][:, leaks.evenly(frames.shape[1])], frames[train])
     seconds = time.monotonic() - started
-    rows = [(store.keys[test[leak.test]], store.keys[train[leak.train]], leak.rmse) for leak in found]
+    rows = [(store.keys[test[leak.test]], store.keys[train[leak.train]], leak.rmse) for leak in leaked]
     if rows:
         shown = [(printable(one), printable(other), rmse) for one, other, rmse in rows]
         print(tabulate(shown, ["leaked test clip", "nearest training clip", "RMSE"], floatfmt=".4f"))
@@ -137,7 +138,7 @@ def _leaks(dataset: Dataset[Any], args: argparse.Namespace) -> None:
         f"(RMSE up to {leaks.MOST_RMSE:g}); searched in {seconds:.1f} s"
     )
     if store.left_out:
-        print(f"not searched, cannot be used: {printable(first_few([key for key, _ in store.left_out]))}")
+        print(f"not searched, because they cannot be used: {printable(first_few([key for key, _ in store.left_out]))}")
     if args.to is not None:
         try:
             write_atomic(Path(args.to), leaks.as_csv(rows).encode())
@@ -149,14 +150,14 @@ def _leaks(dataset: Dataset[Any], args: argparse.Namespace) -> None:
 def _unreadable(
     dataset: Dataset[Any], geometry: Geometry, listing: Listing, clips: Sequence[ClipRef], depth: str, workers: int
 ) -> dict[str, str]:
-    """The reason for each clip that does not open (depth ``first``) or cannot be used (``all``)."""
+    """Why each unreadable clip cannot be opened (depth ``first``) or used (depth ``all``), by its key."""
     if depth == "nothing" or not clips:
         return {}
     from bench.data import workers as processes
     from bench.data.clip_store import CRASHED
 
-    whole = partial(_decode, processes.Portable.of(dataset), geometry)
-    job = whole if depth == "all" else partial(_open, str(listing.folder))
+    decode = partial(_decode, processes.Portable.of(dataset), geometry)
+    job = decode if depth == "all" else partial(_open, str(listing.folder))
     with _bar("decoding" if depth == "all" else "opening", "clips") as advance:
         reasons: list[str | None] = processes.run(job, clips, workers, CRASHED, advance)
     return {clip.key: reason for clip, reason in zip(clips, reasons, strict=True) if reason is not None}
@@ -208,11 +209,11 @@ def _fetch(dataset: Dataset[Any]) -> int:
     root = Path(dataset.root)
     for archive in dataset.archives():
         if dataset.holds(archive):
-            print(f"{root / archive.folder}: there already")
+            print(f"{root / archive.folder}: already there")
             continue
         path = root / archive.file
         if path.exists():
-            print(f"{path}: there already")
+            print(f"{path}: already there")
         else:
             print(f"{archive.url} ({archive.what})")
             try:
@@ -234,16 +235,16 @@ def _fetch(dataset: Dataset[Any]) -> int:
 
 
 def _also_wanted(dataset: Fetchable, failed: Archive, root: Path) -> str:
-    """What else has to be got by hand where one archive could not be had, so that one message says it all."""
+    """Names the other archives that are missing when one cannot be downloaded, so that one message says it all."""
     others = [archive for archive in dataset.archives() if archive != failed and not _holds(dataset, archive)]
     wanted = [f"{other.url} at {root / other.file}" for other in others if not (root / other.file).exists()]
-    return f"; wanted beside it: {first_few(wanted)}" if wanted else ""
+    return f"; also needed: {first_few(wanted)}" if wanted else ""
 
 
 def _holds(dataset: Fetchable, archive: Archive) -> bool:
     try:
         return dataset.holds(archive)
-    except MissingData:  # the lists that would say so are not there either
+    except MissingData:  # the lists of its clips are missing too
         return False
 
 
@@ -260,7 +261,7 @@ def _lacking(dataset: Fetchable) -> str:
 
 @contextmanager
 def _bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on a terminal, else a line for each tenth, on standard error."""
+    """A progress bar on a terminal, or else a line for each tenth. Goes to standard error."""
     if not sys.stderr.isatty():
         yield _tenths(title, unit)
         return

@@ -1,8 +1,8 @@
-"""Judge a stored set again, alone: new networks are trained on it and tested; nothing is distilled.
+"""Judge a stored set again: train new networks on it and test them. Nothing is distilled.
 
 python -m bench evaluate results/artefacts/3f2a...            a folder with memory.safetensors and manifest.json
-python -m bench evaluate SET --datasets folder:clips          the real clips lie elsewhere now
-python -m bench evaluate SET --nets cnn-gru,slow_r50          on other networks than the set's own
+python -m bench evaluate SET --datasets folder:clips          the real clips have moved
+python -m bench evaluate SET --nets cnn-gru,slow_r50          other networks than the set's own
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import plugins
 from bench.api import Dataset, Geometry
+from bench.cli.shared import add_plugin
 from bench.core import paths
 from bench.core.errors import BenchError
 from bench.core.precision import FULL, computing, require
@@ -35,15 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--datasets", metavar="D", help="where the real test clips are (default: the dataset it was made from)"
     )
-    parser.add_argument("--root", metavar="DIR", help="where the dataset lies (default: data/NAME, or BENCH_DATA/NAME)")
-    parser.add_argument("--protocol", metavar="NAME", help="another protocol than the set's own")
+    parser.add_argument("--root", metavar="DIR", help="the dataset's folder (default: data/NAME, or BENCH_DATA/NAME)")
+    parser.add_argument("--protocol", metavar="NAME", help="a protocol other than the set's own")
     parser.add_argument(
-        "--nets", "--network", metavar="A,B", help="other networks than the set's own; see `list networks`, or all"
+        "--nets", "--network", metavar="A,B", help="networks other than the set's own (see `list networks`), or all"
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N, or auto (default)")
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
-    )
+    add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -104,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         test = SplitClips(store, cell.judged_on, device)
         builder = Builder(device, cell.precision)
         with computing(cell.precision):
-            found = {
+            by_network = {
                 network.name: evaluate_set(synthetic, test, store.classes, clip, network, protocol, builder, reporter)
                 for network in networks
                 if network.name not in refusals
@@ -112,19 +111,20 @@ def run(args: argparse.Namespace) -> int:
     report = count_set(synthetic, None)
     computed = "" if cell.precision == FULL else f" in {cell.precision}"
     if store.digest != digest:
-        print("note: the real clips are not the ones that the set was made from", file=sys.stderr)
+        print("note: these are not the real clips that the set was made from", file=sys.stderr)
     what = printable(f"{cell.method} on {index.dataset}")
     print(f"{what}, {len(synthetic)} clips, {report.storage_bytes} bytes stored")
-    for name, evaluations in found.items():
+    for name, evaluations in by_network.items():
         print(
             f"protocol {protocol.name}/{protocol.version}, network {name}{computed}, {len(test)} {cell.judged_on} clips"
         )
-        for entry in evaluations:
-            fit = "" if entry.fitted else "  (did not fit its set)"
+        for evaluation in evaluations:
+            fit = "" if evaluation.fitted else "  (did not fit its set)"
             print(
-                f"  network {entry.network}: accuracy {100 * entry.accuracy():.2f} %, training {100 * entry.train_accuracy:.1f} %{fit}"
+                f"  network {evaluation.network}: accuracy {100 * evaluation.accuracy():.2f} %, "
+                f"training {100 * evaluation.train_accuracy:.1f} %{fit}"
             )
-        mean = sum(entry.accuracy() for entry in evaluations) / len(evaluations)
+        mean = sum(evaluation.accuracy() for evaluation in evaluations) / len(evaluations)
         print(f"mean accuracy {100 * mean:.2f} % over {len(evaluations)} networks")
     for reason in refusals.values():
         print(f"left out: {reason}", file=sys.stderr)
@@ -132,17 +132,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _dataset(args: argparse.Namespace, registries: Registries, manifest: dict[str, Any]) -> Dataset[Any]:
+    """The dataset with the real test clips."""
     from bench.data.spec import parse_dataset
-    from bench.data.standin import stand_in
+    from bench.results.artefacts import made_from
 
     if args.datasets is not None:
         return parse_dataset(args.datasets, registries, args.root)
-    name, options = manifest["dataset"]["name"], manifest["dataset"]["options"]
-    made_from = manifest["cell"]["dataset"]
-    if registries.datasets.get(name).takes_argument:
+    dataset = made_from(manifest, registries, args.root)
+    if dataset is None:
+        name, shown = manifest["dataset"]["name"], manifest["cell"]["dataset"]
         raise BenchError(
-            f"--datasets: say where the real clips are now, as {name}:PATH (the set was made from {made_from})"
+            f"--datasets: say where the real clips are now, as {name}:PATH (the set was made from {shown})"
         )
-    text = ",".join(f"{key}={value}" for key, value in options.items())
-    dataset = parse_dataset(f"{name}[{text}]", registries, args.root)
-    return stand_in(dataset) if made_from.endswith("(stand-in)") else dataset
+    return dataset

@@ -13,9 +13,10 @@ import re
 from pathlib import Path
 
 from bench import plugins
+from bench.cli.shared import add_plugin
 from bench.core.errors import BenchError
 
-SUMMARY = "write a stored set's clips as videos with labels.csv, for folder:"
+SUMMARY = "write a stored set's clips as videos with a labels.csv, for folder:"
 
 _CODECS = ("libx264rgb", "ffv1")
 
@@ -23,14 +24,12 @@ _CODECS = ("libx264rgb", "ffv1")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``export``."""
     parser.add_argument("path", metavar="PATH", help="folder of a stored set")
-    parser.add_argument("--to", required=True, metavar="FOLDER", help="a folder that is new or empty")
+    parser.add_argument("--to", required=True, metavar="FOLDER", help="a new or empty folder")
     parser.add_argument(
         "--codec", choices=_CODECS, default=_CODECS[0],
-        help="both lose nothing: H.264 in .mp4, which plays almost anywhere (libx264rgb, the default), or FFV1 in .mkv",
+        help="both are lossless: H.264 in .mp4, which plays almost anywhere (libx264rgb, the default), or FFV1 in .mkv",
     )  # fmt: skip
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
-    )
+    add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         name = f"{position:0{digits}d}_{_file_name(stored.classes[label])}"
         pictures.write_exact(folder / (name + suffix), clips[0], args.codec)
         lines.append((name + suffix, stored.classes[label], "train", name))
-    # Last: a folder that has it is whole.
+    # Written last, so that a folder that has it is complete.
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("file", "label", "split", "group"), *lines])
     try:
@@ -60,13 +59,13 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise BenchError(f"--to {folder}: cannot write labels.csv ({error.strerror})") from error
     print(
-        f"{folder}: {len(lines)} clips of {len(set(stored.labels))} classes, labels.csv; every pixel decodes as it was rendered"
+        f"{folder}: {len(lines)} clips of {len(set(stored.labels))} classes, labels.csv; every pixel decodes exactly as it was rendered"
     )
     if cut:
-        print(f"{100 * cut:.1f} % of the numbers lay outside the range of pixels and were cut")
+        print(f"{100 * cut:.1f} % of the values lay outside the range of pixels and were clipped")
     print(
-        "all clips are marked train, each a group of its own: a stored set has no test clips. `folder:` reads them as they "
-        "are; to judge on test clips, add these with split test to labels.csv"
+        "all clips are marked train, each in a group of its own, because a stored set has no test clips. `folder:` can read "
+        "the folder as it is; to judge on test clips, add these to labels.csv with split test"
     )
     return 0
 
@@ -86,5 +85,5 @@ def _make_empty(folder: Path) -> None:
 
 
 def _file_name(name: str) -> str:
-    """A class name as a part of a file name."""
+    """A class name as part of a file name."""
     return re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")[:40] or "class"

@@ -1,11 +1,11 @@
-"""Remove what nobody wants any more: records, stored sets and checkpoints of earlier versions, and of settings that were tried.
+"""Remove records, stored sets and checkpoints that are out of date, or were only a trial.
 
-python -m bench forget                      # shows what is of earlier versions; removes nothing
+python -m bench forget                      # shows what earlier versions left behind; removes nothing
 python -m bench forget --yes                # removes it
-python -m bench forget --set dm.lr=3        # and what was made with this hyper-parameter
-python -m bench forget --trials             # and what finished searches (run --tune) tried
+python -m bench forget --set dm.lr=3        # also what was made with this hyper-parameter
+python -m bench forget --trials             # also what finished searches (run --tune) tried
 
-What belongs to a plugin is known only where the plugin is loaded: name it with --plugin.
+To find what a plugin left behind, load the plugin with --plugin.
 """
 
 from __future__ import annotations
@@ -15,43 +15,43 @@ from collections import Counter
 from pathlib import Path
 
 from bench import plugins
+from bench.cli.shared import add_plugin
 from bench.core.errors import BenchError
 from bench.core.text import printable, split_list
 from bench.plugins import Registries
 from bench.results import forget
 from bench.results.forget import Reason, Removal
 from bench.results.records import Record, RecordStore
+from bench.running.options.kinds import overrides
 
-SUMMARY = "remove records, sets and checkpoints of earlier versions and tried settings, after showing them"
+SUMMARY = "show, and with --yes remove, what earlier versions and trials left behind"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``forget``."""
-    parser.add_argument("--methods", metavar="A,B", help="only what is of these methods")
+    parser.add_argument("--methods", metavar="A,B", help="only the results of these methods")
     parser.add_argument(
         "--set", action="append", default=[], metavar="METHOD.FIELD=VALUE",
-        help="also what was made with this hyper-parameter; several of one method must all hold",
+        help="also what was made with this hyper-parameter; if several are given for one method, all must match",
     )  # fmt: skip
-    parser.add_argument("--trials", action="store_true", help="also what finished searches of run --tune tried")
-    parser.add_argument("--yes", action="store_true", help="remove it; without this it is only shown")
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE.py", help="a file with methods; may be repeated"
-    )
+    parser.add_argument("--trials", action="store_true", help="also what finished searches (run --tune) tried")
+    parser.add_argument("--yes", action="store_true", help="remove it; without --yes it is only shown")
+    add_plugin(parser)
     parser.add_argument("--out", default="results", metavar="DIR", help="the folder of results (default: results)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Shows what would go, and removes it if told so."""
+    """Shows what would be removed, and removes it with ``--yes``."""
     out = Path(args.out)
     if not (out / "cells").is_dir():
-        raise BenchError(f"--out {out}: no folder of results: it has no 'cells'")
+        raise BenchError(f"--out {out}: not a folder of results: it has no 'cells'")
     registries = plugins.load(args.plugin)
     removal = forget.look(out, _reason(args, registries, out), registries)
     _show(removal)
     if not removal.records and not removal.sets:
         return 0
     if not args.yes:
-        print("nothing was removed; --yes removes this")
+        print("nothing was removed; add --yes to remove this")
         return 0
     forget.carry_out(removal, out)
     print("removed")
@@ -59,13 +59,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _reason(args: argparse.Namespace, registries: Registries, out: Path) -> Reason:
-    """Why records go, by what was asked for.
+    """A function that says why a record is removed, according to the options.
 
     Raises:
-        BenchError: a setting that cannot be read.
+        BenchError: a ``--set`` cannot be read.
     """
     methods = split_list(args.methods or "")
-    settings = _settings(args.set)
+    settings = overrides(args.set)
     tried = forget.trials(RecordStore(out).all(history=False)) if args.trials else frozenset()
 
     def reason(record: Record) -> str | None:
@@ -76,17 +76,6 @@ def _reason(args: argparse.Namespace, registries: Registries, out: Path) -> Reas
         return forget.superseded(record.cell, registries) or forget.of_settings(record, settings)
 
     return reason
-
-
-def _settings(texts: list[str]) -> dict[str, dict[str, str]]:
-    settings: dict[str, dict[str, str]] = {}
-    for text in texts:
-        target, equals, value = text.partition("=")
-        method, dot, field = target.strip().rpartition(".")
-        if not (equals and dot and method and field):
-            raise BenchError(f"--set: '{text}' is not METHOD.FIELD=VALUE, such as dm.lr=30")
-        settings.setdefault(method, {})[field] = value.strip()
-    return settings
 
 
 def _show(removal: Removal) -> None:

@@ -1,4 +1,4 @@
-"""List what there is: methods, datasets, networks, protocols, profiles, settings, with where each comes from."""
+"""List methods, datasets, networks, protocols, profiles and settings, and where each comes from."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 from tabulate import tabulate
 
 from bench import plugins
+from bench.cli.shared import add_plugin
 from bench.core import config, temporal
 from bench.core.registry import Registry
+from bench.core.text import first_paragraph
 from bench.plugins import Registries
 from bench.profiles import PAPER
 
@@ -20,10 +22,8 @@ SUMMARY = "list methods, datasets, networks, protocols, profiles or settings"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``list``."""
     parser.add_argument("what", nargs="?", choices=(*_KINDS, "all"), default="all", help="which kind (default: all)")
-    parser.add_argument("--verbose", action="store_true", help="with hyper-parameters, their values and sources")
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
-    )
+    parser.add_argument("--verbose", action="store_true", help="also show hyper-parameters, their values and sources")
+    add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,11 +36,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"{kind}:")
         _KINDS[kind](registries, args.verbose)
     return 0
-
-
-def summary(part: object) -> str:
-    """The first sentence of a part's docstring."""
-    return " ".join((part.__doc__ or "").split("\n\n")[0].split())
 
 
 def _methods(registries: Registries, verbose: bool) -> None:
@@ -91,7 +86,7 @@ def _profiles(registries: Registries, verbose: bool) -> None:
 
 
 def _settings(registries: Registries, verbose: bool) -> None:
-    """Presets and the taxonomy for clips of the paper's length, with what each stores."""
+    """Prints the presets and the taxonomy for clips of the paper's length, and what each setting stores."""
     frames = PAPER.geometry.frames
     grid = temporal.taxonomy(frames)
     rows = dict.fromkeys(temporal.presets(frames).values(), "preset")
@@ -117,7 +112,7 @@ _KINDS: dict[str, Callable[[Registries, bool], None]] = {
 
 
 def _print_registry(registry: Registry[Any]) -> None:
-    rows = [[name, summary(part), registry.origin(name).where] for name, part in registry]
+    rows = [[name, first_paragraph(part.__doc__), registry.origin(name).where] for name, part in registry]
     rows += [[plugin.name, f"UNAVAILABLE: {plugin.reason}", plugin.where] for plugin in registry.unavailable()]
     _print(rows)
 

@@ -25,8 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 some cell failed, 2 bad input, 130 interrupted.
     """
-    # Threads that wait must not spin: beside any other load a spinning team runs several times slower, alone it gains nothing.
-    # OpenMP reads this when torch is loaded, which is later.
+    # Waiting threads must not spin. If anything else runs on the machine, spinning threads are several times slower, and if
+    # nothing does, they are no faster. OpenMP reads this when torch is loaded, which happens later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for package in DEFERRED:
         lazy.defer(package)
@@ -57,21 +57,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parsed(
     parser: argparse.ArgumentParser, commands: dict[str, argparse.ArgumentParser], argv: list[str]
 ) -> argparse.Namespace:
-    """The command line. An experiment file may stand anywhere in it: argparse sees it before options only."""
-    args, rest = parser.parse_known_args(argv)
+    """Parses the command line. An experiment file may be anywhere in it, although argparse finds it only before options."""
+    args, unrecognized = parser.parse_known_args(argv)
     takes_file = "experiment" in args and args.experiment is None
-    if takes_file and len(rest) == 1 and not rest[0].startswith("-"):
-        args.experiment = rest.pop()
-    if rest:
-        commands[argv[0]].error(f"unrecognized arguments: {' '.join(rest)}")
+    if takes_file and len(unrecognized) == 1 and not unrecognized[0].startswith("-"):
+        args.experiment = unrecognized.pop()
+    if unrecognized:
+        commands[argv[0]].error(f"unrecognized arguments: {' '.join(unrecognized)}")
     return args
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """The parser, and those of the commands by name."""
+    """The parser, and the parsers of the commands by name."""
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Distil video datasets with every method, train new networks on what was stored, and print leaderboards.",
+        description="Distil video datasets with every method, train new networks on the stored sets, and print leaderboards.",
     )
     parser.add_argument("--version", action="version", version=f"video-distillation-bench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -1,8 +1,9 @@
-"""Join results from several machines: records, stored sets and the names of test clips.
+"""Merge results from several machines: records, stored sets and the names of test clips.
 
 python -m bench merge a/results b/results --out results
 
-The same cell twice is fine if both say the same; what contradicts is told by cell and field, and then nothing is written.
+Several folders may have the same cell if their records agree. If they do not, the command prints the cells and fields that
+differ, and writes nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from bench.core.errors import BenchError
 from bench.core.text import printable
 from bench.results import merge
 
-SUMMARY = "join results from several machines; refuses what contradicts"
+SUMMARY = "merge results from several machines, unless they contradict each other"
 
 _MOST_SHOWN = 20
 
@@ -23,7 +24,7 @@ _MOST_SHOWN = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``merge``."""
     parser.add_argument("sources", nargs="+", metavar="DIR", help="folders of results")
-    parser.add_argument("--out", default="results", metavar="DIR", help="where they are joined (default: results)")
+    parser.add_argument("--out", default="results", metavar="DIR", help="folder to merge them into (default: results)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     sources = [Path(source) for source in args.sources]
     for source in sources:
         if not (source / "cells").is_dir():
-            raise BenchError(f"{source}: no folder of results: it has no 'cells'")
+            raise BenchError(f"{source}: not a folder of results: it has no 'cells'")
     if out.exists() and not out.is_dir():
         raise BenchError(f"--out {out}: not a folder")
     sources = [source for source in sources if source.resolve() != out.resolve()]
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         cells = len({conflict.one.record.id for conflict in conflicts})
         raise BenchError(
             f"{cells} cell{'s' * (cells > 1)} differ between the folders (above); nothing was written; "
-            "remove the record that is wrong from its cells folder, or leave the folder out"
+            "delete the wrong record from its cells folder, or leave that folder out"
         )
     merge.carry_out(plan, out)
     print(

@@ -1,9 +1,9 @@
-"""Write a new method: one working, commented plugin file, and its test.
+"""Write a new method: a working, commented plugin file and its test.
 
-python -m bench new-method mine                          learns clips by matching; mine.py and test_mine.py here
+python -m bench new-method mine                          learns clips by matching; writes mine.py and test_mine.py here
 python -m bench new-method mine --kind coreset           chooses real clips
-python -m bench new-method mine --kind set               stores something of its own
-python -m bench new-method mine --into methods           into this source tree: found without --plugin
+python -m bench new-method mine --kind set               stores a representation of its own
+python -m bench new-method mine --into methods           in this source tree, where it is found without --plugin
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from bench.core.errors import BenchError
 SUMMARY = "write a working plugin file for a new method, and its test"
 
 KINDS = {
-    "matching": "clips that are learned by matching real ones",
-    "coreset": "real clips that are chosen",
-    "set": "a representation of its own, and how it is learned",
+    "matching": "learns clips by matching real ones",
+    "coreset": "chooses real clips",
+    "set": "stores a representation of its own, and learns it",
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-+][a-z0-9]+)*", re.ASCII)
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="matching",
         help="; ".join(f"{kind}: {text}" for kind, text in KINDS.items()) + " (default: matching)",
     )
-    parser.add_argument("--into", default=".", metavar="DIR", help="the folder to write to (default: this one)")
+    parser.add_argument("--into", default=".", metavar="DIR", help="the folder to write to (default: the current one)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     stem = re.sub(r"[-+]", "_", args.name)
     registered = plugins.package_in(folder) is not None
     file = folder / f"{stem}.py"
-    # A test in a folder that is searched for methods would be taken for one.
+    # In a folder that is searched for methods, the test would be mistaken for one.
     test = (folder.resolve().parent / "tests" if registered else folder) / f"test_{stem}.py"
     _check(args.name, stem, folder, (file, test))
     texts = {file: _filled(args.kind, args.name, stem), test: _filled("conformance_test", args.name, stem)}
@@ -72,14 +72,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(name: str, stem: str, folder: Path, files: tuple[Path, ...]) -> None:
-    """Refuses names that cannot be used, and files that are there.
+    """Checks that the name can be used and that no file would be overwritten.
 
     Raises:
-        BenchError: with what is valid.
+        BenchError: one of these fails. The message says what would be valid.
     """
     if _NAME.fullmatch(name) is None:
         raise BenchError(
-            f"new-method: '{name}' is no name for a method; valid: small letters and digits, in words joined by - or +, "
+            f"new-method: '{name}' is not a valid name; use words of lower-case letters and digits, joined by - or +, "
             "starting with a letter, such as mine or dm+mine"
         )
     if name in _RESERVED:
@@ -89,7 +89,7 @@ def _check(name: str, stem: str, folder: Path, files: tuple[Path, ...]) -> None:
     for path in files:
         if path.exists():
             raise BenchError(
-                f"new-method: {_shown(path)} exists, and is not overwritten; choose another name or --into DIR"
+                f"new-method: {_shown(path)} exists and would be overwritten; choose another name or --into DIR"
             )
     methods = plugins.load().methods
     if name in methods.names():
@@ -99,7 +99,7 @@ def _check(name: str, stem: str, folder: Path, files: tuple[Path, ...]) -> None:
 
 
 def _filled(template: str, name: str, stem: str) -> str:
-    """A template with its names replaced: of the class, of the file, and of the method."""
+    """A template with the names of its class, file and method replaced."""
     text = resources.files("bench.templates").joinpath(f"{template}.py").read_text(encoding="utf-8")
     camel = "".join(word.capitalize() for word in re.split(r"[-+]", name))
     return text.replace("NewMethod", camel).replace("new_method", stem).replace("new-method", name)
@@ -115,7 +115,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _shown(path: Path) -> str:
-    """The path as seen from here where it lies below, else in full."""
+    """The path relative to the current folder if it is inside it, else the absolute path."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:

@@ -1,7 +1,7 @@
-"""Write the report: one HTML file with every table, plot and clip, that needs nothing else to be opened.
+"""Write the report: one self-contained HTML file with every table, plot and clip.
 
-python -m bench report                                  results/report.html, made from the records of results/
-python -m bench report --datasets folder:CLIPS          real clips beside the distilled ones (a folder's place is in no record)
+python -m bench report                                  writes results/report.html from the records of results/
+python -m bench report --datasets folder:CLIPS          also shows real clips (records do not say where a folder is)
 python -m bench report --clips 0                        without clips
 """
 
@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import plugins
+from bench.cli.shared import add_plugin, read_records
 from bench.cli.table import find_leaks
 from bench.core import paths
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
 from bench.core.text import printable
-from bench.results.records import Record, RecordStore
+from bench.results.records import Record
 from bench.tables.leaks import Leaks
 
 SUMMARY = "write one HTML file with every table, plot and clip"
@@ -30,18 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
     parser.add_argument("--to", metavar="FILE", help="the file to write (default: DIR/report.html)")
     parser.add_argument(
-        "--clips", type=int, default=4, metavar="N", help="classes whose clips play; 0: none (default: 4)"
+        "--clips", type=int, default=4, metavar="N", help="how many classes to show clips of (default: 4)"
     )
     parser.add_argument(
         "--datasets", action="append", default=[], metavar="D",
         help="where real clips are, for comparison; may be repeated. They are shown if the cache has them decoded",
     )  # fmt: skip
     parser.add_argument(
-        "--root", metavar="DIR", help="where these datasets lie (default: data/NAME, or BENCH_DATA/NAME)"
+        "--root", metavar="DIR", help="the folder of these datasets (default: data/NAME, or BENCH_DATA/NAME)"
     )
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
-    )
+    add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,13 +54,7 @@ def run(args: argparse.Namespace) -> int:
         raise BenchError(f"--clips: {args.clips} is not at least 0")
     out = Path(args.out)
     warn: list[str] = []
-    store = RecordStore(out)
-    records = list(store.all(lambda path, reason: warn.append(f"record left out: {path.name}: {reason}")))
-    if not records:
-        what = "no readable records" if warn else "no records"
-        raise BenchError(
-            f"{what} in {store.folder}; run `python -m bench run --out {out}` first, or name another --out"
-        )
+    records = read_records(out, history=True)
     manifests = sprites.manifests(records, out)
     clips, real = {}, {}
     shown = sprites.shown_records(records, out) if args.clips else []
@@ -88,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _leaks(out: Path, records: Sequence[Record]) -> Leaks | None:
-    """The leaked test clips that DIR/leaks lists, or None where there is no list, or no record says which clips it tested."""
+    """The leaked test clips that DIR/leaks lists; None if there is no list, or no record says which clips it tested."""
     if (out / "leaks").is_dir():
         with contextlib.suppress(BenchError):
             return find_leaks(out, "", records)

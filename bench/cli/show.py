@@ -1,7 +1,7 @@
 """Show a stored set: its manifest as a table, and its clips as a picture.
 
-python -m bench show results/artefacts/3f2a...                   the manifest, and PATH's name.png in this folder
-python -m bench show results/artefacts/3f2a... --to clips.gif    animated; .mp4 too; a .png has the frames side by side
+python -m bench show results/artefacts/3f2a...                   the manifest; writes 3f2a....png to this folder
+python -m bench show results/artefacts/3f2a... --to clips.gif    animated, like .mp4; a .png has the frames side by side
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import plugins
+from bench.cli.shared import add_plugin
 from bench.core.errors import BenchError
 from bench.core.text import printable
 
@@ -30,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what to write: .png (frames side by side), .gif or .mp4 (default: <PATH's name>.png)",
     )
-    parser.add_argument("--most", type=int, default=50, metavar="N", help="clips shown, evenly chosen (default: 50)")
     parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
+        "--most", type=int, default=50, metavar="N", help="the most clips to show, evenly chosen (default: 50)"
     )
+    add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _about_cut(share: float) -> str:
-    """What was lost on the way to pixels, if anything."""
-    return f"; {100 * share:.1f} % of the numbers lie outside the range of pixels and are cut" if share else ""
+    """Says what was lost in the conversion to pixels, if anything."""
+    return f"; {100 * share:.1f} % of the values lie outside the range of pixels and are clipped" if share else ""
 
 
 def _write(file: Path, clips: object, names: list[str]) -> None:
@@ -106,8 +107,8 @@ def _manifest(stored: Stored) -> str:
         "cell": cell.id(),
     }
     tensors = [
-        [printable(name), "x".join(map(str, entry.shape)) or "1", entry.dtype, f"{entry.bytes:,}"]
-        for name, entry in report.tensors.items()
+        [printable(name), "x".join(map(str, tensor.shape)) or "1", tensor.dtype, f"{tensor.bytes:,}"]
+        for name, tensor in report.tensors.items()
     ]
     lines = tabulate(
         [[name, printable(value)] for name, value in facts.items()], tablefmt="plain", disable_numparse=True

@@ -1,4 +1,4 @@
-"""Print every table, made anew from the records.
+"""Print tables of results, computed from the records.
 
 python -m bench table                      the leaderboards of results/
 python -m bench table --by bytes           all budgets and settings in one table, sorted by stored bytes
@@ -7,8 +7,8 @@ python -m bench table --by nets            the same sets judged by several netwo
 python -m bench table --format latex       for a paper
 python -m bench table --by bytes --format svg   a picture: accuracy against stored bytes, with the Pareto front
 python -m bench table --write              also write results/tables: leaderboard.md and .csv, bytes.md and .svg, probes.md
-python -m bench table --without-leaks      accuracy without leaked test clips beside it (data check --leaks finds them)
-python -m bench table --check              exit 1 if these files are not what the records say
+python -m bench table --without-leaks      also the accuracy without leaked test clips (data check --leaks finds them)
+python -m bench table --check              exit 1 if these files do not match the records
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.cli.shared import read_records
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
 from bench.core.text import printable
 from bench.data.leaks import file_name, read_csv
-from bench.results import test_clips as tested
-from bench.results.records import Record, RecordStore
+from bench.results import test_clips
+from bench.results.records import Record
 from bench.tables.bytes_svg import has_picture, picture
 from bench.tables.columns import EXTRAS
 from bench.tables.formats import FORMATS, render_boards
@@ -37,7 +38,7 @@ from bench.tables.leaks import Leaks
 from bench.tables.published import read
 from bench.tables.rows import Leaderboard
 
-SUMMARY = "print the leaderboards, made anew from the records"
+SUMMARY = "print the leaderboards, computed from the records"
 
 _DIFF_LINES = 20
 _PICTURE = "svg"
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_format,
         choices=(*FORMATS, _PICTURE),
         default="terminal",
-        help="how to print them (default: terminal); svg is a picture of --by bytes",
+        help="the output format (default: terminal); svg is a picture of --by bytes",
     )
     parser.add_argument(
         "--by", choices=BY, default="ipc",
@@ -62,26 +63,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--interval", choices=INTERVALS, default="student",
-        help="how intervals are made; the bootstrap covers too rarely with few seeds (default: student)",
+        help="how to compute intervals; with few seeds, those of the bootstrap are too narrow (default: student)",
     )  # fmt: skip
     parser.add_argument(
         "--without-leaks", nargs="?", const="", metavar="FILE.csv",
-        help="also show the accuracy without the test clips that FILE names, as `data check --leaks --to` writes it "
+        help="also show the accuracy without the test clips in FILE, which `data check --leaks --to` writes "
         "(default: DIR/leaks/DATASET.csv)",
     )  # fmt: skip
     parser.add_argument(
         "--all-versions", action="store_true",
-        help="a row for every version of a method and every source of a plugin (default: the newest of each)",
+        help="show a row for every version of a method and every source of a plugin (default: only the newest)",
     )  # fmt: skip
     action = parser.add_mutually_exclusive_group()
     action.add_argument(
         "--write",
         action="store_true",
-        help="also write leaderboard.md and .csv, bytes.md and .svg and, where records have them, probes.md, taxonomy.md and nets.md to "
-        "DIR/tables",
+        help="also write to DIR/tables: leaderboard.md and .csv, bytes.md and .svg and, if there are such records, probes.md, "
+        "taxonomy.md and nets.md",
     )
     action.add_argument(
-        "--check", action="store_true", help="print only how DIR/tables differs from the records; exit 1 if it does"
+        "--check", action="store_true", help="only print how DIR/tables differs from the records; exit 1 if it does"
     )
 
 
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """No search for cycles: records hold none, and looking for some among ten thousand takes as long as reading them."""
+    """Turns off garbage collection. Records have no cycles, and searching ten thousand takes as long as reading them."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -106,10 +107,10 @@ def _collector_paused() -> Iterator[None]:
 def _run(args: argparse.Namespace) -> int:
     if args.format == _PICTURE and args.by != "bytes":
         raise BenchError(
-            f"--format {_PICTURE}: the picture is of --by bytes; give that, or another format ({', '.join(FORMATS)})"
+            f"--format {_PICTURE}: only --by bytes has a picture; add it, or choose another format ({', '.join(FORMATS)})"
         )
     out = Path(args.out)
-    records = _records(out)
+    records = read_records(out, history=False)
     published = read(out / "published.csv")
     leaks = None if args.without_leaks is None else find_leaks(out, args.without_leaks, records)
     boards = leaderboards(
@@ -137,36 +138,23 @@ def _format(text: str) -> str:
     return "md" if text == "markdown" else text
 
 
-def _records(out: Path) -> list[Record]:
-    """The readable records; the others are named on stderr.
-
-    Raises:
-        BenchError: there is none.
-    """
-    bad: list[str] = []
-    store = RecordStore(out)
-    records = list(store.all(lambda path, reason: bad.append(f"{path.name}: {reason}"), history=False))
-    for line in bad:
-        print(f"warning: record left out: {printable(line)}", file=sys.stderr)
-    if not records:
-        what = "no readable records" if bad else "no records"
-        raise BenchError(
-            f"{what} in {store.folder}; run `python -m bench run --out {out}` first, or name another --out"
-        )
-    return records
-
-
 def find_leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
-    """The leaked clips of a list for all datasets, or of the lists that there are in ``out``, each for the dataset it is named after.
+    """Reads which test clips leaked into train.
+
+    Args:
+        out: the folder of results.
+        file: a list that counts for all datasets; "" for the lists in ``out``, each named after its dataset.
+        records: of all cells.
 
     Raises:
         BenchError: there is no list, it names no test clip of the records, or these do not say which clips they tested.
     """
     digests = {str(record.data["test_keys_digest"]) for record in records if "test_keys_digest" in record.data}
-    keys_of = {digest: keys for digest in sorted(digests) if (keys := tested.read(out, digest)) is not None}
+    keys_of = {digest: keys for digest in sorted(digests) if (keys := test_clips.read(out, digest)) is not None}
     if not keys_of:
         raise BenchError(
-            f"--without-leaks: no record in {out} says which test clips were right; `run --resume always` makes ones that do"
+            f"--without-leaks: no record in {out} says which test clips were classified correctly; "
+            "`run --resume always` writes records that do"
         )
     datasets = sorted({record.cell.dataset for record in records})
     if file:
@@ -185,7 +173,7 @@ def find_leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
 
 
 def _files(out: Path, boards: Sequence[Leaderboard]) -> dict[Path, str]:
-    """What ``--write`` writes, by its path."""
+    """The text of each file that ``--write`` writes, by path."""
     folder = out / "tables"
     files: dict[Path, str] = {}
     for layout in LAYOUTS.values():
@@ -219,16 +207,16 @@ def _check(out: Path, files: Mapping[Path, str]) -> int:
         except OSError as error:
             raise BenchError(f"--out {out}: cannot read {path} ({error.strerror})") from error
         if on_disk != text:
-            print(f"{path} is not what the records say:")
+            print(f"{path} does not match the records:")
             print(_difference(on_disk, text))
             stale += 1
     if stale == 0:
-        print("the tables are what the records say")
+        print("the tables match the records")
     return min(stale, 1)
 
 
 def _difference(on_disk: str, text: str) -> str:
-    """The first lines of a unified diff, and how many lines it takes away and adds."""
+    """The first lines of a unified diff, and how many lines it removes and adds."""
     diff = list(difflib.unified_diff(on_disk.splitlines(), text.splitlines(), "file", "records", n=0, lineterm=""))
     removed = sum(line.startswith("-") for line in diff[2:])
     added = sum(line.startswith("+") for line in diff[2:])

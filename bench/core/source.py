@@ -1,7 +1,7 @@
-"""What the source of a module says: a digest of its bytes, and one of its meaning, which comments and layout do not touch.
+"""Digests of a module's source: one of its bytes, and one of its meaning, which comments and layout do not change.
 
-Both take in the helper modules that a module imports from its own folder or package: whoever edits a helper changes what the
-module does. Imports that are computed (``importlib.import_module(name)``) are not seen.
+Both cover the helper modules that a module imports from its own folder or package, because editing a helper changes what the
+module does. Computed imports (``importlib.import_module(name)``) are not followed.
 """
 
 from __future__ import annotations
@@ -21,24 +21,25 @@ METHOD_PACKAGES = ("baselines", "methods")
 
 
 def is_of_the_suite(module: str) -> bool:
-    """Whether a module of that name belongs to the suite, whose parts are identified by their versions."""
+    """Whether a module of that name belongs to the suite. Versions identify the suite's parts; sources identify others."""
     return module.partition(".")[0] in (SUITE, *METHOD_PACKAGES)
 
 
 def source_digest(module: ModuleType) -> str:
-    """SHA-256 over the source of a module and of its helpers, line ends normalised."""
+    """SHA-256 of the source of a module and its helpers, with line ends normalised."""
     return _digest(module, lambda source: source)
 
 
 def meaning_digest(module: ModuleType) -> str:
-    """SHA-256 over what the source of a module and of its helpers means: see `meaning`."""
+    """SHA-256 of the `meaning` of the source of a module and its helpers."""
     return _digest(module, meaning)
 
 
 def code_identity(part: type | Callable[..., Any]) -> dict[str, int | str]:
-    """What tells one state of the code of a class or function from another.
+    """Identifies one state of the code of a class or function.
 
-    Its ``version`` (1 where it has none), and of what belongs to a plugin also the meaning of its ``source``.
+    Returns:
+        Its ``version`` (1 if it has none) and, in a plugin, the meaning of its ``source``.
     """
     identity: dict[str, int | str] = {"version": int(getattr(part, "version", 1))}
     if not is_of_the_suite(part.__module__):
@@ -55,7 +56,7 @@ def _digest(module: ModuleType, reading: Callable[[bytes], bytes]) -> str:
 
 @functools.cache
 def meaning(source: bytes) -> bytes:
-    """A source without comments, docstrings and layout; as it is where it is not Python."""
+    """The source without comments, docstrings and layout. A source that is not Python is returned as it is."""
     try:
         tree = _WithoutDocstrings().visit(ast.parse(source))
     except (SyntaxError, ValueError):
@@ -64,7 +65,7 @@ def meaning(source: bytes) -> bytes:
 
 
 class _WithoutDocstrings(ast.NodeTransformer):
-    """Takes out every statement that is only a string."""
+    """Removes every statement that is only a string."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
@@ -78,28 +79,28 @@ class _WithoutDocstrings(ast.NodeTransformer):
 
 
 def sources(module: ModuleType) -> dict[str, bytes]:
-    """The source of a module and of its helpers by module name, line ends normalised.
+    """The source of a module and of each of its helpers, by module name, with line ends normalised.
 
-    Helpers are the modules of its own package, or, of a module in no package, those beside it and below. What a module uses
-    of ``methods`` and ``baselines`` counts too; nothing else of the suite does, whose parts have versions.
+    Helpers are the other modules of its package. For a module outside any package, they are the modules beside it and below.
+    Modules of ``methods`` and ``baselines`` that it uses count too. Nothing else of the suite does: its parts have versions.
     """
     own, home = module.__name__.partition(".")[0], _home(module)
-    found: dict[str, bytes] = {}
+    by_name: dict[str, bytes] = {}
     pending = [module.__name__]
     while pending:
         name = pending.pop()
-        path = None if name in found else _file_of(name)
+        path = None if name in by_name else _file_of(name)
         if path is None or not path.is_file():
             continue
-        found[name] = path.read_bytes().replace(b"\r\n", b"\n")
+        by_name[name] = path.read_bytes().replace(b"\r\n", b"\n")
         if path.suffix == ".py" and own != SUITE:
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-            pending += [other for other in _imported(found[name], package) if _is_helper(other, own, home)]
-    return found
+            pending += [other for other in _imported(by_name[name], package) if _is_helper(other, own, home)]
+    return by_name
 
 
 def _home(module: ModuleType) -> Path | None:
-    """The folder of a module that is in no package; None for others, and for one installed by itself among everybody's."""
+    """The folder of a module outside any package; None for other modules, and for one directly in ``site-packages``."""
     path = _file_of(module.__name__)
     in_package = "." in module.__name__ or hasattr(module, "__path__")
     if path is None or in_package or path.parent.name in ("site-packages", "dist-packages"):
@@ -108,7 +109,7 @@ def _home(module: ModuleType) -> Path | None:
 
 
 def _is_helper(name: str, own: str, home: Path | None) -> bool:
-    """Whether a module of that name is looked into. Decided without importing anything: torch stays unloaded."""
+    """Whether a module of that name is a helper. Imports nothing, so torch stays unloaded."""
     top = name.partition(".")[0]
     if top == SUITE:
         return False
@@ -117,13 +118,13 @@ def _is_helper(name: str, own: str, home: Path | None) -> bool:
 
 
 def _file_of(name: str) -> Path | None:
-    """The file of a module, whether it was imported already or not; None for what is no module, or has no file."""
+    """The file of a module, imported or not; None if there is no such module or it has no file."""
     if name in sys.modules:
         path = getattr(sys.modules[name], "__file__", None)
     else:
         try:
             spec = importlib.util.find_spec(name)
-        except (ImportError, AttributeError, ValueError):  # a class or function of the module before it
+        except (ImportError, AttributeError, ValueError):  # the last part of the name is a class or function
             return None
         path = None if spec is None or not spec.has_location else spec.origin
     return None if path is None else Path(path)
@@ -131,7 +132,7 @@ def _file_of(name: str) -> Path | None:
 
 @functools.cache
 def _imported(source: bytes, package: str) -> tuple[str, ...]:
-    """The names in the ``import`` statements of a source, wherever they stand in it."""
+    """The names in all ``import`` statements of a source, including nested ones."""
     names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

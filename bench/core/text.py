@@ -55,6 +55,11 @@ def split_list(text: str) -> list[str]:
     return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
 
 
+def first_paragraph(docstring: str | None) -> str:
+    """The first paragraph of a docstring, on one line; empty if there is none."""
+    return " ".join((docstring or "").split("\n\n")[0].split())
+
+
 def first_few(names: Sequence[str], count: int = 3) -> str:
     """The first of many names, for a message: ``a, b, c and 12 more``."""
     shown = ", ".join(names[:count])

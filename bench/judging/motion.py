@@ -43,10 +43,11 @@ def motion_energy(clips: torch.Tensor) -> torch.Tensor:
 
 def measure(synthetic: SyntheticSet, store: ClipStore, split: Split) -> Motion:
     """Motion energy of a set, each clip rendered once, beside that of the split's real clips (their middle window)."""
-    labels = synthetic.labels if synthetic.labels.dim() == 1 else synthetic.labels.argmax(dim=1)
     rendering = generator("motion", "render")
     return Motion(
-        set=_by_class(labels.cpu(), len(store.classes), lambda index: synthetic.render(index, rendering)),
+        set=_by_class(
+            synthetic.hard_labels().cpu(), len(store.classes), lambda index: synthetic.render(index, rendering)
+        ),
         real=_of_real(_Real(store.digest, split, store)),
     )
 

@@ -237,7 +237,7 @@ test.__test__ = False  # type: ignore[attr-defined]
 def training_accuracy(network: Classifier, data: SyntheticSet, rendering: torch.Generator) -> float:
     """Share of the set's own clips that the network classifies as labelled (soft labels: as their largest entry)."""
     device = next(network.parameters()).device
-    truth = data.labels if data.labels.dim() == 1 else data.labels.argmax(dim=1)
+    truth = data.hard_labels()
     correct = 0
     batches = ((index, truth[index.to(truth.device)].cpu()) for index in _chunks(torch.arange(len(data)), TEST_BATCH))
     for _, wanted, clips, _ in rendered(data, batches, rendering, device):

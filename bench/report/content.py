@@ -1,4 +1,4 @@
-"""What the report shows, as plain values: from records to the one JSON object that the page draws. Pure: no files, no torch."""
+"""Turns records into the one JSON object that the report's page draws. Pure: reads no files and needs no torch."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from bench.tables.raw import as_values
 from bench.tables.rows import Group, Leaderboard, Row
 
 Clips = Mapping[str, Sequence[Mapping[str, Any]]]
-"""By cell id: ``{"label": class index, "image": data URI of the frames side by side, "frames": T}`` of some clips."""
+"""Some clips of each cell id: ``{"label": class index, "image": data URI of the frames side by side, "frames": T}``."""
 
 MOST_POINTS = 150
-"""Points of a loss curve; more would not be seen."""
+"""The most points of a loss curve. More would not be visible."""
 
 _PHASES = ("tune", "upstream", "distil", "evaluate", "probe")
 
@@ -39,13 +39,13 @@ def content(
     real: Clips | None = None,
     leaks: Leaks | None = None,
 ) -> dict[str, Any]:
-    """Everything on the page. Each row has the text of each of the ``columns``, and its place when sorted by it.
+    """Everything on the page. For each of the ``columns``, a row has its text and its place when sorted by that column.
 
     Args:
-        records: of any cells.
-        published: figures of papers, to stand beside the measured ones.
-        names: class names by the fingerprint of the data, for records that hold none; classes without a name are numbered.
-        clips: of distilled sets, by cell id.
+        records: records of any cells.
+        published: figures of papers, to show beside the measured ones.
+        names: class names by the fingerprint of the data, for records without any. Classes without a name are numbered.
+        clips: clips of distilled sets, by cell id.
         real: real clips for comparison, by fingerprint.
         leaks: which test clips leaked into train, for the accuracy without them.
     """
@@ -96,7 +96,7 @@ def content(
 
 
 def thinned(points: Sequence[Any], most: int = MOST_POINTS) -> list[Any]:
-    """At most ``most`` entries, evenly spaced, with the first and the last."""
+    """At most ``most`` points, evenly spaced, including the first and the last."""
     if len(points) <= most:
         return list(points)
     return [points[place * (len(points) - 1) // (most - 1)] for place in range(most)]
@@ -107,12 +107,12 @@ def thinned(points: Sequence[Any], most: int = MOST_POINTS) -> list[Any]:
 
 
 def _is_shown(line: Line, boards: Sequence[Leaderboard]) -> bool:
-    """Not the full data again: they have one figure for every budget."""
+    """Whether the page shows a row. It shows references only once, because they have one figure for every budget."""
     return not line.row.reference or line.board is next(b for b in boards if b.group == line.board.group)
 
 
 def _cells(lines: Sequence[Line], shown: Sequence[Column]) -> list[list[tuple[str, int | None]]]:
-    """For each line what stands in each column, and its place among all lines by that column; None sorts last."""
+    """The text of each line in each column, and its place when sorted by that column; None sorts last."""
     by_column = []
     for column in shown:
         filled = [line if not (column.of_budget and line.row.reference) else None for line in lines]
@@ -124,7 +124,7 @@ def _cells(lines: Sequence[Line], shown: Sequence[Column]) -> list[list[tuple[st
 
 
 def _row(line: Line, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of a leaderboard's row, without those that are empty or that its group has too."""
+    """The figures of a leaderboard's row, except for those that are empty or also in its group."""
     board, row = line.board, line.row
     left_out = {name for c in columns.COLUMNS if c.shared or (c.of_budget and row.reference) for name in c.values}
     figures = {name: value for name, value in values.items() if value is not None and name not in left_out}
@@ -143,7 +143,7 @@ def _factors(setting: str, frames: int) -> dict[str, Any] | None:
 
 
 def _evidence(row: Row, clips: Clips) -> dict[str, Any]:
-    """What stands behind the figures: confusion over all trainings, loss curves, seconds by phase, clips, tensors."""
+    """What the figures are based on: confusion over all trainings, loss curves, seconds by phase, clips, tensors."""
     shown = next((clips[cell.id] for cell in row.cells if cell.id in clips), [])
     sets = [cell.set for cell in row.cells if cell.set is not None]
     return {
@@ -162,7 +162,7 @@ def _evidence(row: Row, clips: Clips) -> dict[str, Any]:
 
 
 def _confusion(cells: Sequence[Record]) -> list[list[int]]:
-    """``[true][predicted]`` counts, summed over seeds and networks; empty if there are none or they do not match."""
+    """``[true][predicted]`` counts, summed over seeds and networks; empty if there are none or their sizes differ."""
     matrices = [evaluation.confusion for cell in cells for evaluation in cell.evaluations]
     if not matrices or any(len(matrix) != len(matrices[0]) for matrix in matrices):
         return []
@@ -170,7 +170,7 @@ def _confusion(cells: Sequence[Record]) -> list[list[int]]:
 
 
 def _curve(cell: Record) -> dict[str, Any] | None:
-    """Steps and losses of a distillation, without those that are not finite."""
+    """Steps and finite losses of a distillation; None if there are fewer than two."""
     pairs = [
         (step, loss)
         for step, loss in zip(cell.history.get("step", ()), cell.history.get("loss", ()), strict=False)
@@ -188,7 +188,7 @@ def _mean_seconds(cells: Sequence[Record], phase: str) -> float | None:
 
 
 def _comparisons(boards: Sequence[Leaderboard], groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """The tests of all pairs of each leaderboard that has any: labels, the best first, and `PairedTest` by their places."""
+    """The paired tests of each leaderboard that has any: row labels, the best first, and tests that refer to their places."""
     comparisons = []
     for board in boards:
         places = sorted({place for test in board.tests for place in (test.first, test.second)})
@@ -284,7 +284,7 @@ def _summary(cells: Sequence[Record]) -> dict[str, Any]:
 
 
 def _failures(cells: Iterable[Record]) -> list[dict[str, str]]:
-    """Every cell that did not finish, with the reason."""
+    """Every cell that did not finish, and why."""
     return [
         {
             "cell": cell.id[:12],
@@ -300,7 +300,7 @@ def _failures(cells: Iterable[Record]) -> list[dict[str, str]]:
 
 
 def _environments(cells: Iterable[Record]) -> list[dict[str, Any]]:
-    """The distinct versions and machines behind the figures, the most used first."""
+    """The versions and machines behind the figures, the most used first."""
     counts: Counter[str] = Counter()
     for cell in cells:
         if cell.provenance:

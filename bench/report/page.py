@@ -1,4 +1,4 @@
-"""The report as one file: template, style and script of this folder with the data inside. Nothing is fetched when it is opened."""
+"""The report as one file: this folder's template, style and script, with the data inside. Opening it fetches nothing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def page(content: Mapping[str, Any]) -> str:
         "/*SCRIPT*/": (folder / "report.js").read_text(encoding="utf-8"),
         "/*DATA*/": embedded(content),
     }
-    for place, part in parts.items():  # the data last: what they say is never looked at for places
+    for place, part in parts.items():  # the data come last, so that nothing in them is taken for a placeholder
         before, _, after = text.partition(place)
         text = before + part + after
     return text
 
 
 def embedded(value: Any) -> str:
-    """JSON that cannot end the script element that it stands in, nor open a comment there."""
+    """JSON that can neither end the script element around it nor open a comment in it."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

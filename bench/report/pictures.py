@@ -1,4 +1,4 @@
-"""Clips as pictures: PNG and WebP in memory, contact sheets with names, animated GIF, MP4, and exact video. uint8 in; no torch."""
+"""Clips as pictures: PNG and WebP in memory, contact sheets, animated GIFs, MP4s and lossless videos. Takes uint8; no torch."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from bench.core.errors import BenchError
 Pixels = NDArray[np.uint8]
 
 EXACT = {"libx264rgb": (".mp4", "rgb24", {"qp": "0", "preset": "veryslow"}), "ffv1": (".mkv", "bgr0", {})}
-"""Codecs that lose nothing: suffix of the file, pixel format, options."""
+"""Lossless codecs, each with the file's suffix, the pixel format and options."""
 
 RATE = 8
-"""Frames a second of what is shown."""
+"""Frames per second."""
 
 _GAP = 2
 _PAPER, _INK = 255, 32
 _LEAST_SIDE = 64
 
 _LETTERS = 11
-"""Height of the letters in pixels."""
+"""The height of letters in pixels."""
 
 _SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+/()? ")
 
@@ -56,7 +56,7 @@ def webp(image: Pixels, quality: int = 85) -> bytes:
 
 
 def data_uri(file: bytes, kind: str) -> str:
-    """A file as text that stands in a page: ``data:image/png;base64,...``."""
+    """A file as text for use in a page: ``data:image/png;base64,...``."""
     return f"data:image/{kind};base64,{base64.b64encode(file).decode()}"
 
 
@@ -65,7 +65,7 @@ def data_uri(file: bytes, kind: str) -> str:
 
 
 def text(line: str) -> Pixels:
-    """A line of text, dark on light, ``(H, W, 3)``: capital letters, digits and a few signs; others are ``?``."""
+    """A line of dark text on a light ground, ``(H, W, 3)``, in capital letters, digits and a few signs; others become ``?``."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(_LETTERS)
@@ -77,7 +77,7 @@ def text(line: str) -> Pixels:
 
 
 def enlarged(image: Pixels, scale: int) -> Pixels:
-    """``(..., H, W, 3)`` with every pixel a square of ``scale`` times ``scale``."""
+    """Enlarges ``(..., H, W, 3)``: every pixel becomes a square of ``scale`` times ``scale``."""
     return image.repeat(scale, axis=-3).repeat(scale, axis=-2)
 
 
@@ -88,11 +88,11 @@ def sprite(clip: Pixels) -> Pixels:
 
 
 def contact_sheet(clips: Pixels, names: Sequence[str]) -> Pixels:
-    """One clip a row, its name on the left, its frames from left to right.
+    """A picture with one clip per row: its name on the left, then its frames from left to right.
 
     Args:
         clips: ``(N, T, H, W, 3)``; small ones are enlarged.
-        names: of the clips.
+        names: the names of the clips.
 
     Returns:
         ``(H', W', 3)``.
@@ -111,14 +111,14 @@ def contact_sheet(clips: Pixels, names: Sequence[str]) -> Pixels:
 
 
 def mosaic(clips: Pixels, names: Sequence[str]) -> Pixels:
-    """All clips at once, each below its name, about as many across as down; even sizes, as MP4 needs them.
+    """Shows all clips at once in about as many rows as columns, each below its name.
 
     Args:
         clips: ``(N, T, H, W, 3)``; small ones are enlarged.
-        names: of the clips; cut to the width of a clip.
+        names: the names of the clips; cut off at the width of a clip.
 
     Returns:
-        ``(T, H', W', 3)``.
+        ``(T, H', W', 3)``, with even sizes because MP4 needs them.
     """
     big = enlarged(clips, _scale(clips))
     count, frames, height, width, _ = big.shape
@@ -148,7 +148,7 @@ def _paste(picture: Pixels, part: Pixels, top: int, left: int) -> None:
 
 
 def write_gif(path: Path, clip: Pixels) -> None:
-    """An animated GIF of ``(T, H, W, 3)`` that starts again at its end, with a palette made for it.
+    """Writes ``(T, H, W, 3)`` as an animated GIF that loops, with a palette of its own.
 
     Raises:
         BenchError: it cannot be written.
@@ -177,14 +177,14 @@ def write_gif(path: Path, clip: Pixels) -> None:
             graph.push(frame)
         graph.push(None)
         for number in range(len(clip)):
-            made = graph.vpull()
-            made.pts = number
-            container.mux(stream.encode(made))
+            with_palette = graph.vpull()
+            with_palette.pts = number
+            container.mux(stream.encode(with_palette))
         container.mux(stream.encode())
 
 
 def write_mp4(path: Path, clip: Pixels, seconds: float = 6.0) -> None:
-    """An H.264 file of ``(T, H, W, 3)``, H and W even, shown again and again for about ``seconds``.
+    """Writes ``(T, H, W, 3)``, with even H and W, as an H.264 file that repeats it for about ``seconds``.
 
     Raises:
         BenchError: it cannot be written.
@@ -194,7 +194,7 @@ def write_mp4(path: Path, clip: Pixels, seconds: float = 6.0) -> None:
 
 
 def write_exact(path: Path, clip: Pixels, codec: str) -> None:
-    """A video of ``(T, H, W, 3)`` that decodes to exactly these pixels; ``codec`` is one of `EXACT`.
+    """Writes ``(T, H, W, 3)`` as a video that decodes to exactly these pixels. ``codec`` is one of `EXACT`.
 
     Raises:
         BenchError: it cannot be written.
@@ -218,7 +218,7 @@ def _write(path: Path, codec: str, pixel_format: str, options: dict[str, str], i
 
 
 class _refusing:  # noqa: N801 (used as a statement)
-    """Turns what can go wrong with a file into one sentence."""
+    """Turns any error in writing a file into a `BenchError`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""The clips of the report: of stored sets and, where the cache has them decoded, of the real data, as pictures inside the page."""
+"""The report's clips as pictures inside the page: clips of stored sets, and real ones if the cache has them decoded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.api import Dataset, Geometry
 from bench.core.errors import BenchError
-from bench.results.records import Record
+from bench.results.artefacts import MANIFEST, made_from
+from bench.results.records import Record, set_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
     from bench.plugins import Registries
 
 _LOSSLESS = 128 << 10
-"""A clip of more bytes than this goes into the page as WebP: a hundred of them would be tens of megabytes."""
-
-_MANIFEST = "manifest.json"
+"""A clip of more bytes than this goes into the page as WebP, because a hundred of them as PNG take tens of megabytes."""
 
 
 def shown_records(records: Iterable[Record], out: Path) -> list[Record]:
-    """The records whose sets can be shown: judged on test clips, stored below ``out``, of several seeds the first."""
+    """The records whose sets can be shown: judged on test clips, stored in ``out``, and only the first of several seeds."""
     first: dict[str, Record] = {}
     for record in sorted(records, key=lambda record: (record.cell.seed is not None, record.cell.seed or 0)):
         if (
@@ -35,19 +34,19 @@ def shown_records(records: Iterable[Record], out: Path) -> list[Record]:
             or record.status != "ok"
         ):
             continue
-        if (out / "artefacts" / record.set.artefact / _MANIFEST).is_file():
+        if (set_folder(out, record.set.artefact) / MANIFEST).is_file():
             first.setdefault(replace(record.cell, seed=None).id(), record)
     return list(first.values())
 
 
 def manifests(records: Iterable[Record], out: Path) -> dict[str, dict[str, Any]]:
-    """The manifest of one stored set for each fingerprint; damaged ones are passed over."""
+    """The manifest of one stored set for each fingerprint. Skips damaged ones."""
     by_fingerprint: dict[str, dict[str, Any]] = {}
     for record in records:
         if record.cell.fingerprint in by_fingerprint or record.set is None or record.set.artefact is None:
             continue
         try:
-            manifest = json.loads((out / "artefacts" / record.set.artefact / _MANIFEST).read_text(encoding="utf-8"))
+            manifest = json.loads((set_folder(out, record.set.artefact) / MANIFEST).read_text(encoding="utf-8"))
             [str(name) for name in manifest["classes"]]
             by_fingerprint[record.cell.fingerprint] = manifest
         except (OSError, ValueError, KeyError, TypeError):
@@ -64,8 +63,8 @@ def distilled(
         records: as `shown_records` gives them.
         out: folder of the results.
         registries: to find the kinds of sets.
-        most: classes shown.
-        warn: takes a line for each set that cannot be shown.
+        most: how many classes to show.
+        warn: gets a line for each set that cannot be shown.
     """
     from bench.report.stored_clips import first_of_each, open_set, render, spread
 
@@ -74,7 +73,7 @@ def distilled(
         assert record.set is not None
         assert record.set.artefact is not None
         try:
-            stored = open_set(out / "artefacts" / record.set.artefact, registries)
+            stored = open_set(set_folder(out, record.set.artefact), registries)
             chosen = first_of_each(stored.labels, spread(len(stored.classes), most))
             clips, _ = render(stored, list(chosen.values()))
         except BenchError as error:
@@ -88,15 +87,15 @@ def real(
     records: Iterable[Record], manifests: Mapping[str, dict[str, Any]], named: Sequence[Dataset[Any]],
     registries: Registries, cache: Path, most: int,
 ) -> dict[str, list[dict[str, Any]]]:  # fmt: skip
-    """Pictures of real training clips by fingerprint, where the cache holds them decoded. Nothing is decoded for it.
+    """Pictures of real training clips by fingerprint, if the cache has them decoded. Decodes nothing itself.
 
     Args:
         records: as `shown_records` gives them.
         manifests: by fingerprint.
-        named: datasets that the user named; the others are looked for as their manifests name them.
-        registries: to find these.
+        named: datasets that the user named. The manifests name others.
+        registries: to find the others.
         cache: the cache folder.
-        most: classes shown.
+        most: how many classes to show.
     """
     geometries = {record.cell.fingerprint: Geometry(**record.cell.geometry) for record in records}
     pictures: dict[str, list[dict[str, Any]]] = {}
@@ -112,18 +111,9 @@ def real(
 
 
 def _dataset_of(manifest: Mapping[str, Any], registries: Registries) -> Dataset[Any] | None:
-    """The dataset that a manifest names, or None where its name does not say where it lies."""
-    from bench.data.spec import parse_dataset
-    from bench.data.standin import stand_in
-
+    """The dataset that a manifest names; None if it is unknown, or its name does not say where it is."""
     try:
-        name, options = manifest["dataset"]["name"], manifest["dataset"]["options"]
-        if registries.datasets.get(name).takes_argument:
-            return None
-        dataset = parse_dataset(
-            f"{name}[{','.join(f'{key}={value}' for key, value in options.items())}]", registries, None
-        )
-        return stand_in(dataset) if str(manifest["cell"]["dataset"]).endswith("(stand-in)") else dataset
+        return made_from(manifest, registries)
     except (BenchError, KeyError, TypeError, AttributeError):
         return None
 

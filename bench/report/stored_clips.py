@@ -1,4 +1,4 @@
-"""A stored set as the clips that it stands for: rendered, back in pixels, with the names of their classes."""
+"""Renders the clips of a stored set as pixels, with the names of their classes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Stored:
-    """A stored set with what its manifest says.
+    """A stored set and its manifest.
 
     Attributes:
         synthetic: the set.
-        manifest: as it was written.
-        cell: the cell that made it.
+        manifest: the manifest as it was written.
+        cell: the cell that made the set.
         classes: class names in label order.
-        labels: ``(N,)`` the class of each clip; of soft labels the most likely one.
+        labels: ``(N,)`` the class of each clip; for soft labels the most likely one.
     """
 
     synthetic: SyntheticSet
@@ -40,7 +40,7 @@ class Stored:
     labels: tuple[int, ...]
 
     def names(self, index: list[int]) -> list[str]:
-        """Class names of some clips; what comes after the first of a class is numbered."""
+        """The class names of some clips. Clips after the first of a class get a number too."""
         names = []
         for position in index:
             label = self.labels[position]
@@ -50,10 +50,10 @@ class Stored:
 
 
 def open_set(folder: Path, registries: Registries) -> Stored:
-    """A stored set.
+    """Opens a stored set.
 
     Raises:
-        BenchError: it is not there, damaged, or of an unknown kind.
+        BenchError: there is no set, it is damaged, or its kind is unknown.
     """
     synthetic, manifest = load_set(folder, registries)
     try:
@@ -61,25 +61,24 @@ def open_set(folder: Path, registries: Registries) -> Stored:
         frames = int(cell.geometry["frames"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BenchError(f"{folder}: {MANIFEST} is damaged: {type(error).__name__}: {error}") from error
-    hard = synthetic.labels if synthetic.labels.dim() == 1 else synthetic.labels.argmax(dim=1)
-    labels = tuple(int(label) for label in hard)
+    labels = tuple(int(label) for label in synthetic.hard_labels())
     if not labels or frames < 1 or not all(0 <= label < len(classes) for label in labels):
         raise BenchError(f"{folder}: {TENSORS} and {MANIFEST} do not agree on the classes")
     return Stored(synthetic, manifest, cell, classes, labels)
 
 
 def render(stored: Stored, index: list[int]) -> tuple[NDArray[np.uint8], float]:
-    """Some clips as pixels.
+    """Renders some clips as pixels.
 
     Args:
         stored: the set.
         index: positions of the clips.
 
     Returns:
-        ``(B, T, H, W, 3)``, rounded, and the share of the numbers that had to be cut to the range of pixels.
+        ``(B, T, H, W, 3)``, rounded, and the share of values that had to be clipped to the range of pixels.
 
     Raises:
-        BenchError: the set does not render.
+        BenchError: the set cannot be rendered.
     """
     rng = generator("show")
     scale = torch.tensor(STD).view(1, -1, 1, 1, 1) * 255
@@ -99,11 +98,11 @@ def render(stored: Stored, index: list[int]) -> tuple[NDArray[np.uint8], float]:
 
 
 def first_of_each(labels: tuple[int, ...], wanted: list[int]) -> dict[int, int]:
-    """For each wanted class that has a clip, the position of its first one."""
+    """The position of the first clip of each wanted class that has any."""
     return {label: labels.index(label) for label in wanted if label in labels}
 
 
 def spread(count: int, most: int) -> list[int]:
     """At most ``most`` of the numbers below ``count``, evenly spaced from 0."""
-    taken = min(count, most)
-    return [place * count // taken for place in range(taken)]
+    chosen = min(count, most)
+    return [place * count // chosen for place in range(chosen)]

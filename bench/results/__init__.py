@@ -1,1 +1,1 @@
-"""What a run leaves on disk: records, artefacts, claims on cells."""
+"""What a run writes to disk: records, artefacts, claims on cells."""

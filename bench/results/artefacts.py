@@ -1,4 +1,4 @@
-"""Tensors on disk: distilled sets, checkpoints and upstream results, as safetensors. Nothing is ever unpickled."""
+"""Tensors on disk: distilled sets, checkpoints and upstream artefacts, as safetensors. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from typing import Any, get_args
 
 import torch
 
-from bench.api import LabelLoss, SyntheticSet
+from bench.api import Dataset, LabelLoss, SyntheticSet
 from bench.core.errors import BenchError
 from bench.core.files import canonical_json, write_atomic
+from bench.data.spec import parse_dataset
+from bench.data.standin import stand_in
 from bench.plugins import Registries
 from bench.results.migrations import current_cell
 
@@ -26,7 +28,7 @@ _RATE = "rate"
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
-    """Writes one file atomically; ``meta`` (JSON) goes into its header."""
+    """Writes one file atomically, with ``meta`` as JSON in its header."""
     from safetensors.torch import save
 
     plain: dict[str, torch.Tensor] = {}
@@ -40,7 +42,7 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """What `save_tensors` wrote, on the CPU; None if there is no such file or it is damaged."""
+    """The tensors and ``meta`` that `save_tensors` wrote, on the CPU; None if there is no such file or it is damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -52,7 +54,7 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] |
 
 
 def load_meta(path: Path) -> dict[str, Any] | None:
-    """What `save_tensors` was told beside the tensors, without reading these; None if there is no such file, or damaged."""
+    """The ``meta`` that `save_tensors` wrote, without reading the tensors; None if there is no such file or it is damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -64,7 +66,7 @@ def load_meta(path: Path) -> dict[str, Any] | None:
 
 
 def save_set(folder: Path, synthetic: SyntheticSet, manifest: Mapping[str, Any]) -> None:
-    """Archives a set: ``memory.safetensors`` beside ``manifest.json``; the folder appears whole or not at all.
+    """Archives a set as ``memory.safetensors`` and ``manifest.json``. The folder appears complete or not at all.
 
     Args:
         folder: replaced if it exists.
@@ -73,8 +75,8 @@ def save_set(folder: Path, synthetic: SyntheticSet, manifest: Mapping[str, Any])
     """
     tensors = {**synthetic.stored(), _LABELS: synthetic.labels}
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(f".{glob.escape(folder.name[:16])}.*"):  # by a process that was killed
-        shutil.rmtree(left, ignore_errors=True)
+    for unfinished in folder.parent.glob(f".{glob.escape(folder.name[:16])}.*"):  # its process was killed
+        shutil.rmtree(unfinished, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:16]}."))
     try:
         save_tensors(temporary / TENSORS, tensors, {})
@@ -94,14 +96,14 @@ def save_set(folder: Path, synthetic: SyntheticSet, manifest: Mapping[str, Any])
 
 
 def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[str, Any]]:
-    """A set and its manifest.
+    """Loads a set and its manifest.
 
     Args:
         folder: as `save_set` wrote it.
         registries: to find the kind of set.
 
     Raises:
-        BenchError: not such a folder, damaged, or of an unknown kind.
+        BenchError: there is no set in the folder, it is damaged, or its kind is unknown.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -121,13 +123,33 @@ def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[s
     tensors = loaded[0]
     labels, rate = tensors.pop(_LABELS), tensors.pop(_RATE, None)
     try:
-        made = registries.sets.get(kind)
+        set_class = registries.sets.get(kind)
     except BenchError as error:
         raise BenchError(f"{folder}: {error}; if a plugin file defines it, give that file: --plugin FILE.py") from error
     try:
-        synthetic = made.restore(tensors, labels, options)
+        synthetic = set_class.restore(tensors, labels, options)
         synthetic.rate = rate
         synthetic.label_loss = label_loss
         return synthetic, manifest
     except (KeyError, TypeError) as error:
         raise BenchError(f"{folder}: {TENSORS} does not hold a set of kind '{kind}': {error}") from error
+
+
+def made_from(manifest: Mapping[str, Any], registries: Registries, root: str | None = None) -> Dataset[Any] | None:
+    """The dataset that a set was made from; None if its name does not say where it is (``folder:PATH``).
+
+    Args:
+        manifest: of the set.
+        registries: to find the dataset.
+        root: the dataset's folder, or None for the default.
+
+    Raises:
+        BenchError: there is no such dataset.
+        KeyError, TypeError, AttributeError: the manifest is damaged.
+    """
+    name, options = manifest["dataset"]["name"], manifest["dataset"]["options"]
+    if registries.datasets.get(name).takes_argument:
+        return None
+    text = ",".join(f"{key}={value}" for key, value in options.items())
+    dataset = parse_dataset(f"{name}[{text}]", registries, root)
+    return stand_in(dataset) if str(manifest["cell"]["dataset"]).endswith("(stand-in)") else dataset

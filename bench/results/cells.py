@@ -22,26 +22,25 @@ SCHEMA = 2
 class Cell:
     """One point of the grid. Its identity is the SHA-256 of the canonical JSON of exactly these fields.
 
-    (Without those that came later where they have their defaults: cells of before there were any keep their ids.)
+    Fields that were added later are left out while they have their defaults, so that older cells keep their ids.
 
     Attributes:
         method, version, config: the method's name, its version and its resolved hyper-parameters.
         dataset, fingerprint: display name and data fingerprint (`ClipIndex`).
         geometry: fields of `Geometry`.
-        profile, network, protocol: names; the protocol with its version, ``standard/1``.
-        ipc: clips per class, or None where the method does not use it.
+        profile, network, protocol: names; the protocol's includes its version, ``standard/1``.
+        ipc: clips per class, or None if the method does not use it.
         setting: the temporal setting written out, ``n16-r16-k1-nearest``.
-        seed: distillation seed, or None where nothing is random.
+        seed: distillation seed, or None if nothing is random.
         judged_on: the split that evaluations test on.
         schema: version of this layout.
-        budget: bytes that the set may take, or None where IPC is the budget. IPC is then what fits by the plan.
+        budget: bytes that the set may take; IPC is then what the plan fits into them. None if IPC is the budget.
         storage: how float tensors are stored (`bench.sets.coded`).
-        evaluation_network: the network that is trained on the set, where it is another one than ``network``, which methods
-            distil with; else None.
-        precision: in which number format networks compute (`bench.core.precision`).
-        plugins: what the sources of those parts mean that do not belong to the suite (`bench.core.source.meaning_digest`), by
-            kind of part: ``method``, ``network``, ``frame_network``, ``evaluation_network``, ``protocol``. The suite's own
-            parts are known by their versions.
+        evaluation_network: the network that is trained on the set, if it differs from ``network``, which methods distil
+            with; else None.
+        precision: the number format that networks compute in (`bench.core.precision`).
+        plugins: the `bench.core.source.meaning_digest` of each part that comes from a plugin, by kind: ``method``,
+            ``network``, ``frame_network``, ``evaluation_network``, ``protocol``. Versions identify the suite's own parts.
     """
 
     method: str
@@ -69,7 +68,7 @@ class Cell:
         return identity(vars(self))
 
     def distillation(self) -> Cell:
-        """What its set depends on: the cell that evaluates with the network of the profile. Cells that share it share the set."""
+        """The same cell judged by the profile's network. Cells for which this is equal have the same set."""
         if self.evaluation_network is None:
             return self
         plugins = {kind: digest for kind, digest in self.plugins.items() if kind != "evaluation_network"}
@@ -80,11 +79,11 @@ class Cell:
         return self.evaluation_network or self.network
 
     def computed(self, network: str) -> str:
-        """A network's name, with the precision where that is not float32: figures of two never stand in one table."""
+        """A network's name, with the precision unless it is float32: no table mixes figures of two precisions."""
         return network if self.precision == FULL else f"{network} in {self.precision}"
 
     def title(self) -> str:
-        """What the cell is, in a line."""
+        """Describes the cell in one line."""
         parts = [self.method, self.dataset]
         parts += [] if self.setting == str(temporal.dense(self.geometry["frames"])) else [self.setting]
         parts += [written(self.budget)] if self.budget is not None else []
@@ -98,14 +97,14 @@ class Cell:
 
 
 def read_cell(fields: Any) -> Cell:
-    """The cell of these fields, as records and manifests of this schema version hold them.
+    """The cell with these fields, as records and manifests of this schema version hold them.
 
     Raises:
-        ValueError, TypeError: a field too many or too few, of another type, or a geometry without frames.
+        ValueError, TypeError: a field is missing, unknown or of the wrong type, or the geometry has no frames.
     """
     import msgspec
 
-    Cell(**fields)  # no field but these
+    Cell(**fields)  # refuses unknown fields
     try:
         cell = msgspec.convert(fields, Cell)
     except msgspec.ValidationError as error:
@@ -123,13 +122,13 @@ def check_geometry(cell: Cell) -> None:
 
 
 def identity(cell: Mapping[str, Any]) -> str:
-    """The SHA-256 of the fields of a cell, in the layout of any schema version."""
-    later: dict[str, Any] = {
+    """The SHA-256 of the fields of a cell of any schema version."""
+    added_later: dict[str, Any] = {
         "budget": None,
         "storage": PLAIN,
         "evaluation_network": None,
         "precision": FULL,
         "plugins": {},
     }
-    told = {name: value for name, value in cell.items() if name not in later or value != later[name]}
-    return hashlib.sha256(canonical_json(told).encode()).hexdigest()
+    hashed = {name: value for name, value in cell.items() if name not in added_later or value != added_later[name]}
+    return hashlib.sha256(canonical_json(hashed).encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""Who works on which cell: small files in ``OUT/claims``, so that no cell is run twice, whoever looks at the folder.
+"""Who works on which cell. Small files in ``OUT/claims`` keep processes from running the same cell twice.
 
-A claim is ``claims/<cell id>/<number>.json``, made so that of two processes only one succeeds; the highest number holds. A
-claim is taken over by making the next number, and its former owner, should it still live, finds out and stops. Nothing
-depends on locks of the file system or on clocks that agree. No torch is needed.
+A claim is a file ``claims/<cell id>/<number>.json``. If two processes try to create one, only one of them succeeds. The
+highest number is in force. A process takes a claim over by creating the next number. If the former owner is still alive, it
+finds out and stops. This needs neither locks of the file system nor synchronised clocks. No torch is needed.
 """
 
 from __future__ import annotations
@@ -27,17 +27,16 @@ from typing import Any, final
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
 
-# How often an owner says that it lives, and for how long it may be silent before its cell goes to another.
+# How often an owner says that it is alive, and how long it may be silent before another process gets its cell.
 BEAT_SECONDS = 10.0
 SILENT_SECONDS = 120.0
 
-
-# No clock says more: the year 9000, which dates still have.
+# About the year 9000, which datetime can still show. A claim with a later time is damaged.
 _LAST_TIME = 2.2e11
 
 
 class ClaimLost(BaseException):
-    """Another process has taken the cell over: this one was silent for too long. No error: the cell is in good hands."""
+    """Another process has taken the cell over because this one was silent for too long. Nothing is lost."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,9 @@ class Owner:
     """A process.
 
     Attributes:
-        host: its machine's name, for people.
+        host: the name of its machine, to show to people.
         machine: a digest that no other machine, container or boot shares.
-        pid, started: the process, and when it began in ticks of its machine, as numbers of processes are used again.
+        pid, started: the process id, and when the process began, in ticks of its machine: ids are used again.
     """
 
     host: str
@@ -56,7 +55,7 @@ class Owner:
     started: int
 
     def lives(self) -> bool | None:
-        """Whether the process exists; None if it is one of another machine."""
+        """Whether the process exists; None if it belongs to another machine."""
         return None if self.machine != machine() else _started(self.pid) == self.started
 
 
@@ -66,12 +65,12 @@ class Claim:
 
     Attributes:
         cell_id, title: the cell.
-        number: counts the owners that the cell has had.
-        owner: see there.
-        since: when it was made, seconds since 1970 by the owner's clock; ``beat_time`` likewise.
-        beat, beat_time: how often its owner has said that it lives, and when last.
-        phase, step, total: how far the cell is, empty and 0 while unknown.
-        phase_since, first_step: when and with which step the phase began.
+        number: how many owners the cell has had.
+        owner: the process that works on the cell.
+        since: when the claim was made, in seconds since 1970 by the owner's clock.
+        beat, beat_time: how often the owner has said that it is alive, and when it last did, by its clock.
+        phase, step, total: the cell's progress; empty and 0 while unknown.
+        phase_since, first_step: when and at which step the phase began.
         released: whether the owner gave the cell up unfinished.
     """
 
@@ -90,12 +89,12 @@ class Claim:
     released: bool = False
 
     def sighting(self) -> Sighting:
-        """What changes as long as the owner lives."""
+        """The number and beat. These change as long as the owner is alive."""
         return self.number, self.beat
 
 
 Sighting = tuple[int, int]
-"""Number and beat of a claim."""
+"""The number and beat of a claim."""
 
 
 def me() -> Owner:
@@ -112,7 +111,7 @@ class Claims:
         self.folder = out / "claims"
 
     def holder(self, cell_id: str) -> Claim | None:
-        """The claim in force, be its owner alive or not; None if the cell is free."""
+        """The claim in force, whether or not its owner is alive; None if nobody holds the cell."""
         number = self.highest(cell_id)
         claim = None if number == 0 else self._read(cell_id, number)
         return None if claim is None or claim.released else claim
@@ -128,10 +127,10 @@ class Claims:
 
         Args:
             cell_id, title: the cell.
-            silent: a claim that was watched and did not change for too long, which may be taken over.
+            silent: a sighting of a claim that has not changed for too long and may be taken over.
 
         Returns:
-            The claim, whose owner now says that it lives until it releases it; or that of whoever holds the cell.
+            The claim, held until it is released; or the claim of the process that already holds the cell.
 
         Raises:
             BenchError: the folder cannot be written to.
@@ -162,7 +161,7 @@ class Claims:
         return max((int(stem) for name in names if (stem := name.removesuffix(".json")).isdecimal()), default=0)
 
     def _read(self, cell_id: str, number: int) -> Claim | None:
-        """The claim of that number; one that cannot be read is somebody's, who is watched as any other."""
+        """The claim with that number. One that cannot be read gets an unknown owner, who is watched like any other."""
         import msgspec
 
         unknown = Claim(cell_id, cell_id[:12], number, Owner("unknown", "", 0, 0), 0.0)
@@ -170,21 +169,21 @@ class Claims:
             body = json.loads(self.path(unknown).read_text(encoding="utf-8"))
             claim = msgspec.convert({**body, "cell_id": cell_id, "number": number}, Claim)
         except FileNotFoundError:
-            return None  # released meanwhile
+            return None  # it has just been released
         except (OSError, ValueError, TypeError, RecursionError, msgspec.MsgspecError):
             return unknown
         times = (claim.since, claim.beat_time, claim.phase_since)
-        return claim if all(0 <= entry < _LAST_TIME for entry in times) else unknown
+        return claim if all(0 <= seconds < _LAST_TIME for seconds in times) else unknown
 
 
 def is_free(claim: Claim, silent: Sighting | None) -> bool:
-    """Whether a claim may be taken over: its owner is dead, or was watched and is silent."""
+    """Whether a claim may be taken over, because its owner is dead or has been silent for too long."""
     return claim.owner.lives() is False or claim.sighting() == silent
 
 
 @final
 class HeldClaim:
-    """A claim of this process. A thread says now and then that the process lives and how far the cell is."""
+    """A claim of this process. A thread regularly writes down that the process is alive and how far the cell is."""
 
     def __init__(self, claims: Claims, claim: Claim) -> None:
         self.claims = claims
@@ -199,7 +198,7 @@ class HeldClaim:
         """Notes how far the cell is.
 
         Raises:
-            ClaimLost: the cell is another's now.
+            ClaimLost: another process has the cell now.
         """
         if self.lost:
             raise ClaimLost
@@ -209,10 +208,10 @@ class HeldClaim:
         self.claim = dataclasses.replace(old, phase=phase, step=step, total=total, phase_since=since, first_step=first)
 
     def check(self) -> None:
-        """Looks whether the cell is still this process's.
+        """Checks that this process still has the cell.
 
         Raises:
-            ClaimLost: it is another's now.
+            ClaimLost: another process has it now.
         """
         self.lost = self.lost or not self._is_mine()
         if self.lost:
@@ -222,7 +221,7 @@ class HeldClaim:
         """Gives the cell back.
 
         Args:
-            finished: whether its record is written, which tells everyone who comes later more than the claim.
+            finished: whether its record has been written, which makes the claim superfluous.
         """
         self._done.set()
         self._thread.join()
@@ -231,7 +230,7 @@ class HeldClaim:
         folder = self.claims.path(self.claim).parent
         with contextlib.suppress(OSError):
             if finished:
-                # The one in force last: until then whoever looks sees that the cell is taken.
+                # The one in force goes last. Until then other processes see that the cell is taken.
                 for path in sorted(folder.iterdir()):
                     path.unlink(missing_ok=True)
                 folder.rmdir()
@@ -239,13 +238,13 @@ class HeldClaim:
                 self._write(released=True)
 
     def _live(self) -> None:
-        while not self._done.wait(
-            BEAT_SECONDS if self._beats else min(1.0, BEAT_SECONDS)
-        ):  # at first soon: it has begun
+        pause = min(1.0, BEAT_SECONDS)  # the first beat comes soon, to show that the cell has begun
+        while not self._done.wait(pause):
+            pause = BEAT_SECONDS
             if not self._is_mine():
                 self.lost = True
                 return
-            with contextlib.suppress(OSError):  # a full disk, a network that is away for a moment
+            with contextlib.suppress(OSError):  # a full disk, or a network that is down for a moment
                 self._write(released=False)
 
     def _write(self, released: bool) -> None:
@@ -258,12 +257,12 @@ class HeldClaim:
 
 
 def sweep(out: Path, finished: Callable[[str], bool]) -> None:
-    """Removes claims on finished cells whose owners were killed between writing the record and releasing."""
+    """Removes claims on finished cells whose owners were killed after writing the record but before releasing."""
     claims = Claims(out)
     for claim in list(claims.all()):
         if claim.owner.lives() is False and finished(claim.cell_id):
             shutil.rmtree(claims.folder / claim.cell_id, ignore_errors=True)
-    with contextlib.suppress(OSError):  # others are there, or there never were any
+    with contextlib.suppress(OSError):  # other claims are there, or there never were any
         claims.folder.rmdir()
 
 
@@ -278,7 +277,7 @@ def _text(claim: Claim) -> str:
 
 
 def _create(path: Path, text: str) -> bool:
-    """Makes a file with its whole contents; False if there is one of that name. Only one of two processes succeeds."""
+    """Creates a file together with its contents; False if one of that name exists. Only one of two processes succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -287,11 +286,11 @@ def _create(path: Path, text: str) -> bool:
     except FileExistsError:
         return False
     except FileNotFoundError:
-        return False  # the folder was removed meanwhile; the next look makes it anew
+        return False  # the folder has just been removed; the caller tries again and creates it anew
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
-        try:  # no links here: the file exists for a moment without its contents, which readers bear
+        try:  # without hard links the file is empty for a moment, which readers can handle
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
         except (FileExistsError, FileNotFoundError):
@@ -303,7 +302,7 @@ def _create(path: Path, text: str) -> bool:
 
 @functools.cache
 def machine() -> str:
-    """What tells this machine, its boot and its space of process numbers from any other; no name."""
+    """A digest that distinguishes this machine, its boot and its namespace of process ids from all others."""
     parts = [platform.node()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
@@ -312,7 +311,7 @@ def machine() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """When a process began, in ticks that setting the clock does not change; None if it is gone or a zombie."""
+    """When a process began, in ticks that do not depend on the clock's setting; None if it is gone or a zombie."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if after_name[0] in ("Z", "X") else int(after_name[19])

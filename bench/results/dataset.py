@@ -1,4 +1,4 @@
-"""A stored set as a dataset of PyTorch, to train anything on it."""
+"""A stored set as a PyTorch dataset, to train anything on it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class DistilledClips(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """The clips of a distilled set.
 
     Item i is a clip ``(C, T, H, W)``, float32, normalised per channel (`bench.data.pixels`), and its label: ``()`` int64, or
-    ``(classes,)`` float for learned or soft labels. Sets that render at random draw anew at each access, from ``rng``.
+    ``(classes,)`` float for learned or soft labels. Sets that render at random draw from ``rng`` at each access.
 
     Attributes:
         synthetic: the set itself.
         classes: class names in label order.
-        rng: PyTorch's default generator unless given: ``torch.manual_seed`` and a `DataLoader`'s workers then seed it.
+        rng: by default PyTorch's own generator, which ``torch.manual_seed`` and a `DataLoader`'s workers seed.
     """
 
     def __init__(self, synthetic: SyntheticSet, classes: Sequence[str], rng: torch.Generator | None = None) -> None:
@@ -36,22 +36,22 @@ class DistilledClips(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return len(self.synthetic)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        position = range(len(self))[index]  # negative ones count from the end, those beyond it raise IndexError
+        position = range(len(self))[index]  # handles negative positions, and raises IndexError
         with torch.no_grad():
             clips = self.synthetic.render(torch.tensor([position]), self.rng or torch.default_generator)
-        return clips[0].contiguous(), self.synthetic.labels[position]  # its own memory, to be changed at will
+        return clips[0].contiguous(), self.synthetic.labels[position]  # in memory of its own, so callers may change it
 
 
 def load_set(folder: str | Path, rng: torch.Generator | None = None, plugin: Sequence[str] = ()) -> DistilledClips:
-    """A set that a run stored, ``results/artefacts/CELL``.
+    """Loads a set that a run stored, ``results/artefacts/CELL``.
 
     Args:
-        folder: where ``memory.safetensors`` and ``manifest.json`` lie.
-        rng: draws for sets that render at random.
+        folder: the folder with ``memory.safetensors`` and ``manifest.json``.
+        rng: the generator for sets that render at random.
         plugin: plugin files that define its kind of set, if the suite does not.
 
     Raises:
-        BenchError: there is no set, it is damaged, or of a kind that nobody defines.
+        BenchError: there is no set, it is damaged, or its kind is unknown.
     """
     synthetic, manifest = load_artefact(Path(folder), plugins.load(plugin))
     return DistilledClips(synthetic, manifest["classes"], rng)

@@ -1,4 +1,4 @@
-"""What a folder of results holds of earlier versions and settings that nobody wants any more, and its removal."""
+"""Finds and removes what a folder of results holds of earlier versions, and of settings that are no longer wanted."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bench.results.migrations import current_cell
 from bench.results.records import Record, RecordStore
 
 Reason = Callable[[Record], str | None]
-"""Why a record is not wanted any more, or None if it is."""
+"""Says why a record is no longer wanted, or None if it is."""
 
 
 @dataclass(frozen=True)
 class Unwanted:
-    """A record to be removed, with the reason."""
+    """A record to remove, and why."""
 
     record: Record
     reason: str
@@ -33,7 +33,7 @@ class Unwanted:
 
 @dataclass(frozen=True)
 class Removal:
-    """What is to be removed from a folder of results.
+    """What to remove from a folder of results.
 
     Attributes:
         records: the records, each with its reason.
@@ -51,7 +51,7 @@ class Removal:
 
 
 def superseded(cell: Cell, registries: Registries) -> str | None:
-    """Which part of a cell has another version or source today, in words; None if none has, or the part is not loaded."""
+    """Says which part of a cell has a newer version or another source today; None if none has, or the part is not loaded."""
     protocol, _, version = cell.protocol.partition("/")
     if cell.method in registries.methods.names():
         today = registries.methods.get(cell.method).version
@@ -63,8 +63,8 @@ def superseded(cell: Cell, registries: Registries) -> str | None:
             return f"version {version} of protocol {protocol}, which is now {today}"
     for kind, name in _parts(cell, registries).items():
         registry: Registry[Any] = getattr(registries, _REGISTRY_OF.get(kind, "networks"))
-        known = name in registry.names() and kind in cell.plugins
-        if known and registry.origin(name).meaning not in (None, cell.plugins[kind]):
+        is_loaded = name in registry.names() and kind in cell.plugins
+        if is_loaded and registry.origin(name).meaning not in (None, cell.plugins[kind]):
             return f"an earlier source of {kind.replace('_', ' ')} {name}"
     return None
 
@@ -83,7 +83,7 @@ def _parts(cell: Cell, registries: Registries) -> dict[str, str]:
 
 
 def of_settings(record: Record, settings: Mapping[str, Mapping[str, Value]]) -> str | None:
-    """The hyper-parameters of a record that were asked to be forgotten, in words; None if it has others.
+    """The hyper-parameters to forget that a record was made with, as text; None if it was made with others.
 
     Args:
         record: the record.
@@ -108,7 +108,7 @@ def _same(value: Value, asked: Value) -> bool:
 
 
 def trials(records: Iterable[Record]) -> frozenset[str]:
-    """The ids of the cells that finished searches tried, read off the records that the searches led to."""
+    """The ids of the cells that finished searches tried. The records with the chosen values list them."""
     return frozenset(
         str(trial["cell"])
         for record in records
@@ -119,14 +119,12 @@ def trials(records: Iterable[Record]) -> frozenset[str]:
 
 
 def look(out: Path, why: Reason, registries: Registries) -> Removal:
-    """What removing the unwanted records of a folder takes with it.
-
-    A set stays as long as a record that stays uses it.
+    """What to remove: the unwanted records, and the sets and checkpoints that only they need.
 
     Args:
         out: the folder of results.
-        why: says of each record whether it goes.
-        registries: all parts; sets of earlier versions go, too, where no record is left of them.
+        why: says for each record whether it is unwanted.
+        registries: all parts. Sets of earlier versions without a record are removed too.
     """
     unwanted: list[Unwanted] = []
     used: set[str] = set()
@@ -136,7 +134,8 @@ def look(out: Path, why: Reason, registries: Registries) -> Removal:
             unwanted.append(Unwanted(record, reason))
         elif record.set is not None and record.set.artefact is not None:
             used.add(record.set.artefact)
-    cells = {entry.record.id for entry in unwanted} | {entry.record.cell.distillation().id() for entry in unwanted}
+    removed = [unwanted_record.record for unwanted_record in unwanted]
+    cells = {record.id for record in removed} | {record.cell.distillation().id() for record in removed}
     folders = sorted(path for path in (out / "artefacts").glob("*") if path.is_dir() and not path.name.startswith("."))
     sets = [path for path in folders if path.name not in used and (path.name in cells or _is_old(path, registries))]
     checkpoints = [out / "checkpoints" / cell_id for cell_id in sorted(cells - used)]
@@ -144,7 +143,7 @@ def look(out: Path, why: Reason, registries: Registries) -> Removal:
 
 
 def _is_old(folder: Path, registries: Registries) -> bool:
-    """Whether a stored set is of an earlier version."""
+    """Whether an earlier version made a stored set."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         return superseded(read_cell(current_cell(dict(manifest["cell"]))), registries) is not None
@@ -153,7 +152,7 @@ def _is_old(folder: Path, registries: Registries) -> bool:
 
 
 def size(folder: Path) -> int:
-    """Bytes of the files in a folder."""
+    """Bytes of all files in a folder."""
     total = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):
@@ -162,7 +161,7 @@ def size(folder: Path) -> int:
 
 
 def carry_out(removal: Removal, out: Path) -> None:
-    """Removes what was shown; records go last, so that what is left after a break is found again.
+    """Removes it. Records go last, so that after an interruption the same command finds the remainder.
 
     Raises:
         BenchError: something cannot be removed.

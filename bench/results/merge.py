@@ -1,7 +1,7 @@
-"""Joins folders of results: which record of each cell counts, what contradicts, and the copying. No torch is needed.
+"""Merges folders of results: picks the best record of each cell, finds contradictions, and copies. No torch is needed.
 
-Two records of a cell agree if all but what depends on the machine is equal: times, memory, provenance, notes. Nothing is
-written before everything has been compared.
+Two records of a cell agree if they are equal in everything that does not depend on the machine. Times, memory, provenance
+and notes do. Nothing is written before everything has been compared.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import Any
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
 from bench.results import test_clips
-from bench.results.records import Record, RecordStore, to_run
+from bench.results.records import Record, RecordStore, set_folder, to_run
 
-# Parts of a record that tell of the machine and the run; whether an upstream artefact was made or was there is one of these.
+# Parts of a record that depend on the machine and the run, such as whether an upstream artefact came from the cache.
 _OF_THE_RUN = ("costs", "provenance", "reason")
 _DATA_OF_THE_RUN = ("upstream", "notes")
 _TUNING_OF_THE_RUN = ("seconds",)
@@ -31,7 +31,7 @@ _TUNING_OF_THE_RUN = ("seconds",)
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A record and the folder of results that it lies in."""
+    """A record and its folder of results."""
 
     folder: Path
     record: Record
@@ -46,19 +46,19 @@ class Conflict:
     fields: tuple[str, ...]
 
     def text(self) -> str:
-        """Which cell, where, and which fields."""
+        """Names the cell, the two folders and the fields that differ."""
         cell = self.one.record
         return f"{cell.id[:12]} ({cell.cell.title()}) in {self.one.folder} and {self.other.folder}: {', '.join(self.fields)}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be copied, in this order.
+    """What to copy, in this order.
 
     Attributes:
-        artefacts, keys: folders and files to copy, from and to.
-        records: the best one of each cell that the destination lacks or has worse.
-        same: cells that the destination has as they are.
+        artefacts, keys: source and destination of folders and files to copy.
+        records: the best record of each cell for which the destination has none, or a worse one.
+        same: how many cells the destination already has.
     """
 
     artefacts: tuple[tuple[Path, Path], ...]
@@ -68,18 +68,18 @@ class Plan:
 
 
 def look(sources: Sequence[Path], out: Path) -> tuple[Plan, list[Conflict], list[tuple[Path, str]]]:
-    """What joining folders takes.
+    """Compares folders and plans their merging.
 
     Args:
         sources: folders of results.
-        out: the folder that they are joined in; what it holds counts like a source.
+        out: the destination. What it already holds is compared like a source.
 
     Returns:
-        The plan, what contradicts, and files that cannot be read with the reason.
+        The plan, the contradictions, and the files that cannot be read, each with the reason.
     """
     bad: list[tuple[Path, str]] = []
     best: dict[str, StoredRecord] = {}
-    alike: dict[str, list[Path]] = {}  # the folders whose record of a cell says what the best one says
+    alike: dict[str, list[Path]] = {}  # by cell: the folders whose record agrees with the best one
     conflicts: list[Conflict] = []
     for folder in dict.fromkeys([out, *sources]):
         for record in RecordStore(folder).all(lambda path, reason: bad.append((path, reason))):
@@ -104,7 +104,7 @@ def look(sources: Sequence[Path], out: Path) -> tuple[Plan, list[Conflict], list
 
 
 def _keys(records: Sequence[Record], sources: Sequence[Path], out: Path) -> tuple[tuple[Path, Path], ...]:
-    """The files with the names of test clips that the destination lacks, from and to."""
+    """Source and destination of each list of test clips that the destination lacks."""
     keys = []
     for digest in {str(record.data.get("test_keys_digest", "")) for record in records} - {""}:
         holders = [folder for folder in sources if test_clips.read(folder, digest) is not None]
@@ -114,9 +114,9 @@ def _keys(records: Sequence[Record], sources: Sequence[Path], out: Path) -> tupl
 
 
 def choose(one: StoredRecord | None, other: StoredRecord) -> tuple[StoredRecord, tuple[str, ...]]:
-    """Which of two records of a cell counts, and the fields in which they contradict each other.
+    """The better of two records of a cell, and the fields in which they contradict each other.
 
-    A finished one beats an interrupted one, ``ok`` beats one that failed on another machine; of two that agree the first counts.
+    A finished record beats an interrupted one, and ``ok`` beats a failure on another machine. If both agree, it is the first.
     """
     if one is None:
         return other, ()
@@ -135,7 +135,7 @@ def _rank(record: Record) -> int:
 
 
 def facts(record: Record) -> dict[str, Any]:
-    """What two runs of a cell must agree on, as nested dicts and tuples."""
+    """The parts of a record on which two runs of a cell must agree, as nested dicts and tuples."""
     body = {name: value for name, value in dataclasses.asdict(record).items() if name not in _OF_THE_RUN}
     body["data"] = {name: value for name, value in body["data"].items() if name not in _DATA_OF_THE_RUN}
     if body["tuning"] is not None:
@@ -170,7 +170,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Equality to which a list is a tuple and NaN is NaN."""
+    """Whether two values are equal. A list may equal a tuple, and NaN equals NaN."""
     if _is_list(one) and _is_list(other):
         return len(one) == len(other) and all(_equal(a, b) for a, b in zip(one, other, strict=True))
     if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
@@ -181,11 +181,11 @@ def _equal(one: Any, other: Any) -> bool:
 def _artefact(
     stored: StoredRecord, folder: Path, out: Path, artefacts: dict[str, tuple[Path, Path]]
 ) -> Conflict | None:
-    """Notes the set of a cell for copying, if it is in ``folder`` and not noted before; returns a conflict if it is another one."""
+    """Adds the set of a cell to ``artefacts`` if ``folder`` has it; returns a conflict if it differs from the one added before."""
     name = None if stored.record.set is None else stored.record.set.artefact
     if name is None or Path(name).name != name:
         return None
-    source, target = folder / "artefacts" / name, out / "artefacts" / name
+    source, target = set_folder(folder, name), set_folder(out, name)
     if not source.is_dir():
         return None
     first = artefacts[name][0] if name in artefacts else target if target.is_dir() else None
@@ -207,7 +207,7 @@ def _same_set(one: Path, other: Path) -> bool:
 
 
 def carry_out(plan: Plan, out: Path) -> None:
-    """Copies what is planned; records come last, so that each has its set, also if this is killed on the way.
+    """Copies what is planned. Records come last, so that each has its set even if this is killed halfway.
 
     Raises:
         BenchError: a folder cannot be read or written to.
@@ -225,7 +225,7 @@ def carry_out(plan: Plan, out: Path) -> None:
 
 
 def _copy_folder(source: Path, target: Path) -> None:
-    """Copies a folder; it appears with all that is in it, or not at all."""
+    """Copies a folder. The copy appears complete or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name[:16]}.{secrets.token_hex(4)}")
     try:

@@ -1,4 +1,4 @@
-"""Brings what earlier versions of the suite wrote to the layout of today, one schema version at a time. Pure."""
+"""Converts what earlier versions of the suite wrote to today's layout, one schema version at a time. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from bench.results.cells import identity
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
-"""Brings the JSON of a record from one schema version to the next; ``cell.schema`` and ``id`` follow by themselves."""
+"""Converts the JSON of a record from one schema version to the next. The caller updates ``cell.schema`` and ``id``."""
 
-# The suite's methods when the first schema ended: a method of any other name came from a plugin.
+# The suite's methods when schema 1 ended. A method with any other name came from a plugin.
 _METHODS_OF_SCHEMA_1 = (
     "codec-av1", "codec-h264", "dc", "dc+sd", "dm", "dm+sd", "dsa", "frepo", "frepo+sd", "full", "herding", "kcenter",
     "mtt", "mtt+sd", "random", "random-frozen", "random-shuffled", "static-only",
@@ -18,9 +18,9 @@ _METHODS_OF_SCHEMA_1 = (
 
 
 def cell_of_schema_2(cell: dict[str, Any]) -> dict[str, Any]:
-    """A method is known by its version, no longer by the digest of its source; that of a plugin still holds a digest.
+    """Identifies a method by its version instead of a digest of its source. A method of a plugin still has a digest.
 
-    The digest of a plugin's source was one of its bytes. It is kept as it is, so its cells run once more.
+    That digest used to be of the source's bytes, and is now of its meaning. The old one stays here, so such cells run again.
     """
     fields = {name: value for name, value in cell.items() if name != "source"}
     plugins = {} if cell["method"] in _METHODS_OF_SCHEMA_1 else {"method": cell["source"]}
@@ -37,14 +37,14 @@ def _record_of_schema_2(body: dict[str, Any]) -> dict[str, Any]:
 
 
 MIGRATIONS: dict[int, Migration] = {1: _record_of_schema_2}
-"""By the version that they start from. Fields that were only added need none: reading gives them their defaults."""
+"""By the version that they start from. A field that was only added needs no migration: it gets its default when read."""
 
 CELL_MIGRATIONS: dict[int, Migration] = {1: cell_of_schema_2}
-"""The same for a cell alone, as the manifest of a set holds it."""
+"""The same for a cell alone, as it is in the manifest of a set."""
 
 
 def current_cell(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a cell brought to this schema version; as they are where there is no way to it."""
+    """The fields of a cell, converted to this schema version; unchanged if there is no migration."""
     while fields.get("schema") in CELL_MIGRATIONS:
         fields = CELL_MIGRATIONS[fields["schema"]](fields)
     return fields

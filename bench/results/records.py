@@ -1,6 +1,6 @@
-"""The record of one cell: what was asked, what came out, what it cost. One JSON file each, written the moment the cell ends.
+"""The record of one cell: what was asked, what came out, what it cost. One JSON file each, written when the cell ends.
 
-Raw figures only; every mean, interval and share is derived from these by `bench.tables`. No torch is needed to read them.
+Records hold only raw figures. `bench.tables` derives every mean, interval and share from them. Reading needs no torch.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class SetReport:
-    """What the set stores.
+    """What a set stores.
 
     Attributes:
         kind: the representation.
-        clips: synthetic clips it renders.
-        storage_bytes: summed over tensors at their dtype; integer labels are not counted.
-        storage_bytes_fp32: the published way of counting, four bytes a number.
+        clips: how many synthetic clips it renders.
+        storage_bytes: the sum over its tensors at their dtypes; integer labels are not counted.
+        storage_bytes_fp32: the same at four bytes per number, as publications count.
         tensors: the breakdown.
-        artefact: file name of the stored set below ``artefacts/``, or None where nothing new is stored: the id of the cell's
-            distillation.
+        artefact: name of the stored set's folder in ``artefacts/``, which is the id of the cell's distillation; None if
+            nothing new is stored.
     """
 
     kind: str
@@ -64,12 +64,12 @@ class PhaseCost:
     """What one phase (tune, upstream, distil, evaluate, probe) took.
 
     Attributes:
-        wall_seconds: elapsed; for a resumed cell summed over its parts.
+        wall_seconds: elapsed time; for a resumed cell, summed over its parts.
         device_seconds: CPU time of the process on a CPU, elapsed time between synchronisations on a GPU.
-        peak_device_bytes: most memory allocated on the GPU; 0 on a CPU.
-        peak_host_bytes: most resident memory of the process.
-        shared: True if the result came from the cache and the seconds are those of the run that made it.
-        stored_bytes: on disk for other cells to use (upstream artefacts); no part of the distilled set.
+        peak_device_bytes: the most memory allocated on the GPU; 0 on a CPU.
+        peak_host_bytes: the most resident memory of the process.
+        shared: True if the result came from the cache; the seconds are then those of the run that made it.
+        stored_bytes: bytes on disk that other cells can use (upstream artefacts). The distilled set is not included.
     """
 
     wall_seconds: float
@@ -81,7 +81,7 @@ class PhaseCost:
 
 
 def total(costs: Sequence[PhaseCost]) -> PhaseCost:
-    """Several costs as one: seconds and stored bytes added, peaks the highest, shared if any is."""
+    """Combines costs: seconds and stored bytes add up, the highest peaks count, and it is shared if any cost is."""
     return PhaseCost(
         wall_seconds=sum(cost.wall_seconds for cost in costs),
         device_seconds=sum(cost.device_seconds for cost in costs),
@@ -94,11 +94,11 @@ def total(costs: Sequence[PhaseCost]) -> PhaseCost:
 
 @dataclass(frozen=True)
 class Motion:
-    """Motion energy (`bench.judging.motion`) by class; None for a class without clips.
+    """Motion energy (`bench.judging.motion`) of each class; None for a class without clips.
 
     Attributes:
-        set: of the rendered set.
-        real: of the real clips that the set was made from.
+        set: that of the rendered set.
+        real: that of the real clips that the set was made from.
     """
 
     set: tuple[float | None, ...]
@@ -111,18 +111,18 @@ class Record:
 
     Attributes:
         cell: what was asked.
-        status, reason: how it ended; the reason is empty for ``ok``.
+        status, reason: how the cell ended; the reason is empty for ``ok``.
         set: what is stored, or None if there is no set.
-        evaluations: one per network, raw.
+        evaluations: raw counts, one per network.
         costs: by phase name.
-        history: ``{"step": [...], "loss": [...]}`` of distillation, thinned.
+        history: ``{"step": [...], "loss": [...]}`` of some steps of the distillation.
         data: ``classes``, ``train``, ``test`` counts, ``class_names`` in the order of the labels, ``digest`` of the decoded
             clips, ``test_keys_digest`` of the names of the test clips in order (`bench.results.test_clips`), ``left_out`` as
             ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by artefact (``costs["upstream"]`` is their sum),
             ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units).
         provenance: commit, versions, hardware, times.
-        motion: see `Motion`; None if it was not measured.
-        tuning: how `bench.running.plan.tuning` chose the config, or None; no part of what was asked, hence not of the id.
+        motion: the motion in the set and in the real clips; None if it was not measured.
+        tuning: how `bench.running.plan.tuning` chose the config, or None. It was not asked for, so it is not part of the id.
     """
 
     cell: Cell
@@ -143,53 +143,56 @@ class Record:
         return self.cell.id()
 
     def to_json(self) -> str:
-        """Indented JSON; accuracy, per-class accuracy and selection inflation are added for readers of the file, and ignored on reading."""
+        """The record as indented JSON.
+
+        Accuracy, per-class accuracy and selection inflation are there for people who open the file. `from_json` ignores them.
+        """
         body = {"id": self.id, **dataclasses.asdict(self)}
-        for entry, evaluation in zip(body["evaluations"], self.evaluations, strict=True):
-            entry["accuracy"] = evaluation.accuracy()
-            entry["selection_inflation"] = evaluation.selection_inflation()
-            entry["per_class"] = [row[i] / max(1, sum(row)) for i, row in enumerate(evaluation.confusion)]
+        for fields, evaluation in zip(body["evaluations"], self.evaluations, strict=True):
+            fields["accuracy"] = evaluation.accuracy()
+            fields["selection_inflation"] = evaluation.selection_inflation()
+            fields["per_class"] = [row[i] / max(1, sum(row)) for i, row in enumerate(evaluation.confusion)]
         return json.dumps(_finite(body), indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
 
 
 class NewerSchema(ValueError):
-    """A record of a later version of the suite: whole, but not to be read here."""
+    """The record was written by a later version of the suite. It is intact, but this version cannot read it."""
 
 
 def from_json(text: str | bytes, history: bool = True) -> Record:
-    """Reads a record, of this or an older schema version.
+    """Reads a record of this or an older schema version.
 
     Args:
         text: as `Record.to_json` writes it; bytes are UTF-8.
-        history: False leaves the history out: of ten thousand records it takes most of the memory.
+        history: False leaves out the history, which takes most of the memory when there are ten thousand records.
 
     Raises:
-        ValueError: not a record, with what is wrong; `NewerSchema` for one of a later version.
+        ValueError: it is not a record, and why; `NewerSchema` for a record of a later version.
     """
     return _parsed(text, history)[1]
 
 
 def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
-    """The id that a record was written under, and the record as of this schema version."""
+    """The id that a record was written under, and the record in this schema version."""
     import msgspec
 
     try:
-        body = msgspec.json.decode(text)  # thrice as fast as json, which a table of ten thousand records feels
-        written = body.get("id")
+        body = msgspec.json.decode(text)  # three times as fast as json; it matters for ten thousand records
+        written_id = body.get("id")
         body = _migrated(body)
-        Cell(**body["cell"])  # no field but these; their types are checked below, with all else
-        told = {name: body[name] for name in _FIELDS} | {name: body.get(name) for name in _LATER}
-        record = msgspec.convert(told, Record)
+        Cell(**body["cell"])  # refuses unknown fields; types are checked below
+        fields = {name: body[name] for name in _FIELDS} | {name: body.get(name) for name in _ADDED_LATER}
+        record = msgspec.convert(fields, Record)
         check_geometry(record.cell)
         if history:  # a loss that was not finite is null in JSON
-            found: Any = msgspec.convert(body["history"], dict[str, list[float | None]])
-            record = dataclasses.replace(record, history=found)
+            losses: Any = msgspec.convert(body["history"], dict[str, list[float | None]])
+            record = dataclasses.replace(record, history=losses)
         if body["id"] != record.id:
             raise ValueError("its id does not match its contents")
         msgspec.convert([body["data"], body["provenance"]], tuple[_Data, _Provenance])
         for evaluation in record.evaluations:
             _check(evaluation)
-        return written, record
+        return written_id, record
     except msgspec.ValidationError as error:
         raise ValueError(f"not a record: {error}") from error
     except (KeyError, TypeError, AttributeError, RecursionError, OverflowError, msgspec.DecodeError) as error:
@@ -197,11 +200,11 @@ def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
 
 
 _FIELDS = ("cell", "status", "reason", "set", "evaluations", "costs", "data", "provenance")
-_LATER = ("motion", "tuning")  # records of before there were these lack them
+_ADDED_LATER = ("motion", "tuning")  # older records lack these
 
 
 class _Data(TypedDict, total=False):
-    """What is known of ``Record.data``; there may be more."""
+    """The known fields of ``Record.data``; there may be more."""
 
     classes: int
     train: int
@@ -215,7 +218,7 @@ class _Data(TypedDict, total=False):
 
 
 class _Provenance(TypedDict, total=False):
-    """What tables and reports read of ``Record.provenance``."""
+    """The fields of ``Record.provenance`` that tables and reports read."""
 
     started: str
     ended: str
@@ -223,10 +226,10 @@ class _Provenance(TypedDict, total=False):
 
 
 def _migrated(body: dict[str, Any]) -> dict[str, Any]:
-    """A record's JSON, brought to this schema version step by step.
+    """A record's JSON, converted to this schema version step by step.
 
     Raises:
-        ValueError: of a version without a way to this one, or its id does not match its contents as they were written.
+        ValueError: there is no migration from its version, or its id does not match its contents as written.
     """
     version = body["cell"]["schema"]
     if version == SCHEMA:
@@ -245,19 +248,19 @@ def _migrated(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """The value with each number that JSON cannot hold (a diverged loss) as null."""
+    """The value with None for each number that JSON cannot hold (a diverged loss)."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
+        return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
+        return [_finite(inner) for inner in value]
     return value
 
 
 def _check(evaluation: Evaluation) -> None:
     """Raises:
-    ValueError: its counts cannot be those of one test.
+    ValueError: its counts contradict each other.
     """
     confusion = evaluation.confusion
     if any(len(row) != len(confusion) for row in confusion):
@@ -270,8 +273,13 @@ def _check(evaluation: Evaluation) -> None:
 
 
 def _ended(record: Record) -> str:
-    """When the cell ended, in a form that sorts by time; the empty string where a record does not say."""
+    """When the cell ended, in a form that sorts by time; empty if the record does not say."""
     return str(record.provenance.get("ended", ""))
+
+
+def set_folder(out: Path, artefact: str) -> Path:
+    """The folder of a stored set, by the name that `SetReport.artefact` gives it."""
+    return out / "artefacts" / artefact
 
 
 class RecordStore:
@@ -282,7 +290,7 @@ class RecordStore:
         self.folder = out / "cells"
 
     def path(self, cell_id: str) -> Path:
-        """Where the record of a cell lies."""
+        """The file of a cell's record."""
         return self.folder / f"{cell_id}.json"
 
     def write(self, record: Record) -> None:
@@ -297,18 +305,20 @@ class RecordStore:
             raise BenchError(f"--out {self.out}: cannot write the record {record.id[:12]}: {error.strerror}") from error
 
     def read(self, cell_id: str) -> Record | None:
-        """The record of a cell; None if there is none or it cannot be trusted."""
+        """The record of a cell; None if there is none or it is damaged."""
         try:
             return self._load(self.path(cell_id))
         except (OSError, ValueError):
             return None
 
     def all(self, on_bad: Any = None, history: bool = True) -> Iterator[Record]:
-        """Every readable record, in file-name order; unreadable ones go to ``on_bad(path, reason)`` and are left out.
+        """Every readable record, in the order of file names.
 
-        Those of older schema versions come last. Where several of them have become one cell, the newest stands for it.
+        Records of older schema versions come last. If several of them have become one cell, only the newest is used.
 
-        ``history``: see `from_json`.
+        Args:
+            on_bad: called with the path of each unreadable record and the reason.
+            history: False leaves out the history, as in `from_json`.
         """
         older: dict[str, Record] = {}
         for path in self._files():
@@ -328,19 +338,19 @@ class RecordStore:
         return sorted(self.folder.glob("*.json"), key=lambda path: path.name) if self.folder.is_dir() else []
 
     def repair(self, tell: Callable[[str], None]) -> None:
-        """Sets damaged records aside and rewrites those of older schema versions; for a run, before it begins.
+        """Sets damaged records aside and rewrites those of older schema versions. A run does this before it begins.
 
         Files that cannot be read or written, and records of later versions, stay where they are.
 
         Args:
-            tell: called with a sentence for each file that is not as it should be.
+            tell: called with a sentence about each such file.
         """
         if not self.folder.is_dir():
             return
-        for left in self.folder.glob(".*.json.*"):  # half written by a process that was killed
+        for unfinished in self.folder.glob(".*.json.*"):  # its process was killed while writing
             with contextlib.suppress(OSError):
-                if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
-                    left.unlink()
+                if time.time() - unfinished.stat().st_mtime > _ABANDONED_SECONDS:
+                    unfinished.unlink()
         older: list[tuple[Path, Record]] = []
         for path in self._files():
             try:
@@ -358,7 +368,7 @@ class RecordStore:
                 tell(f"record {path.name} is left out: {error}")
 
     def _bring_up(self, path: Path, record: Record) -> str:
-        """Rewrites a record of an older schema version, its set with it; what was done, in a sentence.
+        """Rewrites a record of an older schema version, and renames its set; returns a sentence about it.
 
         Raises:
             OSError, BenchError: a file cannot be written.
@@ -368,21 +378,21 @@ class RecordStore:
             return f"record {path.name}: a newer record of the same cell is there; it is now {path.stem}.json.older"
         stored = json.loads(path.read_bytes())["set"]
         if stored is not None and record.set is not None and record.set.artefact not in (None, stored["artefact"]):
-            folder = self.out / "artefacts" / str(stored["artefact"])
-            with contextlib.suppress(OSError):  # the set may be gone, or brought up with another record
+            folder = set_folder(self.out, str(stored["artefact"]))
+            with contextlib.suppress(OSError):  # the set may be gone, or renamed already for another record
                 folder.replace(folder.with_name(str(record.set.artefact)))
         self.write(record)
         path.unlink()
         return f"record {path.name}: brought to schema {SCHEMA}, now {record.id}.json"
 
     def _load(self, path: Path, history: bool = True) -> Record:
-        """The record in a file that is named after it.
+        """Reads a record from a file that is named after its id.
 
         Raises:
-            OSError, ValueError: it cannot be read, or not trusted.
+            OSError, ValueError: the file cannot be read, or is damaged.
         """
-        written, record = _parsed(path.read_bytes(), history)
-        if written != path.stem:
+        written_id, record = _parsed(path.read_bytes(), history)
+        if written_id != path.stem:
             raise ValueError("its file is not named after its id")
         return record
 
@@ -391,9 +401,9 @@ Resume = Literal["missing", "failed", "always", "never"]
 
 
 def to_run(status: Status | None, resume: Resume) -> bool:
-    """Whether a cell with this recorded status (None: no record) is run.
+    """Whether to run a cell with this recorded status (None: no record).
 
-    ``missing``: cells without a finished record. ``failed``: these and the failed ones. ``always``: all. ``never``: none.
+    ``missing`` runs cells without a finished record, ``failed`` these and the failed ones, ``always`` all, ``never`` none.
     """
     if resume == "always":
         return True

@@ -1,4 +1,4 @@
-"""Which clips an evaluation tested, in order: kept once beside the records, named by its digest, which each record holds."""
+"""The clips that an evaluation tested, in order. Each list is stored once, in a file named by the digest that records hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def digest(keys: Sequence[str]) -> str:
 
 
 def keep(out: Path, keys: Sequence[str]) -> str:
-    """Writes the keys into ``out`` unless they are there and whole; returns their digest."""
+    """Writes the keys to ``out``, unless an intact file is there already; returns their digest."""
     name = digest(keys)
     if read(out, name) is None:
         write_atomic(path(out, name), (json.dumps(list(keys), indent=0, ensure_ascii=False) + "\n").encode())
@@ -24,7 +24,7 @@ def keep(out: Path, keys: Sequence[str]) -> str:
 
 
 def read(out: Path, name: str) -> tuple[str, ...] | None:
-    """The keys of that digest; None if they are not there or not the ones."""
+    """The keys with that digest; None if their file is missing or damaged."""
     try:
         keys = json.loads(path(out, name).read_text(encoding="utf-8"))
         return tuple(keys) if digest(keys) == name else None
@@ -33,5 +33,5 @@ def read(out: Path, name: str) -> tuple[str, ...] | None:
 
 
 def path(out: Path, name: str) -> Path:
-    """Where the keys of that digest lie."""
+    """The file of the keys with that digest."""
     return out / "test-clips" / f"{name}.json"

@@ -1,4 +1,4 @@
-"""Grids under way: what each run means to do, in ``OUT/grids``, so that anyone who sees the folder knows what is waiting."""
+"""Grids under way. Each run writes its cells to ``OUT/grids``, so that ``status`` can say what is still waiting."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.results.claims import Owner, me
 
 @dataclass(frozen=True)
 class Listed:
-    """A cell of a grid: its id, what it is in a line, and the seconds that it may take."""
+    """A cell of a grid: its id, its description in one line, and the seconds it may take."""
 
     cell_id: str
     title: str
@@ -26,11 +26,11 @@ class Listed:
 
 @dataclass(frozen=True)
 class Grid:
-    """A grid under way or broken off.
+    """A grid that is running or was interrupted.
 
     Attributes:
-        driver: the process that started it last.
-        cells: all, also those that are finished.
+        driver: the process that last started it.
+        cells: all its cells, including finished ones.
     """
 
     driver: Owner
@@ -38,25 +38,25 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class _Written:
-    """A grid as its file has it: of each cell the id, title and seconds."""
+class _GridFile:
+    """A grid as its file holds it: the id, title and seconds of each cell."""
 
     driver: Owner
     cells: list[tuple[str, str, float]]
 
 
 def name_of(cell_ids: Iterable[str]) -> str:
-    """The name of a grid: the same command has the same."""
+    """The name of a grid. The same command always has the same name."""
     return hashlib.sha256("\n".join(sorted(cell_ids)).encode()).hexdigest()[:16]
 
 
 def path(out: Path, name: str) -> Path:
-    """Where a grid is written down."""
+    """The file of a grid."""
     return out / "grids" / f"{name}.json"
 
 
 def announce(out: Path, name: str, cells: Sequence[Listed]) -> None:
-    """Writes a grid down, or again.
+    """Writes a grid to its file.
 
     Raises:
         BenchError: the folder cannot be written to.
@@ -69,20 +69,20 @@ def announce(out: Path, name: str, cells: Sequence[Listed]) -> None:
 
 
 def withdraw(out: Path, name: str) -> None:
-    """Removes a grid that is done."""
-    with contextlib.suppress(OSError):  # another driver was faster, or others are there
+    """Removes the file of a grid that is done."""
+    with contextlib.suppress(OSError):  # another driver was faster, or other grids are there
         path(out, name).unlink(missing_ok=True)
         (out / "grids").rmdir()
 
 
 def read_all(out: Path) -> list[Grid]:
-    """Every grid that is written down; what cannot be read is left out."""
+    """Every grid that has a file; leaves out those that cannot be read."""
     import msgspec
 
     grids = []
     for file in sorted((out / "grids").glob("*.json")):
         with contextlib.suppress(OSError, ValueError, TypeError, RecursionError, msgspec.MsgspecError):
-            written = msgspec.convert(json.loads(file.read_text(encoding="utf-8")), _Written)
-            if all(math.isfinite(seconds) for *_, seconds in written.cells):
-                grids.append(Grid(written.driver, tuple(Listed(*cell) for cell in written.cells)))
+            grid = msgspec.convert(json.loads(file.read_text(encoding="utf-8")), _GridFile)
+            if all(math.isfinite(seconds) for *_, seconds in grid.cells):
+                grids.append(Grid(grid.driver, tuple(Listed(*cell) for cell in grid.cells)))
     return grids

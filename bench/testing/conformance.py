@@ -1,4 +1,4 @@
-"""The conformance suite: what every method must hold to, as checks that each teach one clause of the contract.
+"""The conformance suite. Each check tests one clause of the contract that every method must keep, and explains it.
 
 ``python -m bench check NAME|FILE.py`` runs them all. In a plugin's own tests::
 
@@ -40,6 +40,7 @@ from bench.core.errors import BenchError, DoesNotFit, OutOfTime
 from bench.core.files import canonical_json
 from bench.core.reporter import Reporter
 from bench.core.rng import generator
+from bench.core.text import first_paragraph
 from bench.data.clip_table import ClipTable
 from bench.results.artefacts import TENSORS, load_set, save_set
 from bench.running.cell.checks import check_budget, check_set
@@ -81,15 +82,15 @@ __all__ = [
 Status = Literal["passed", "failed", "skipped"]
 
 TOLERANCE = 12.0
-"""Points of accuracy that a method may lie below `random`: what two networks and few steps leave to chance."""
+"""How many points of accuracy a method may be below `random`. With two networks and few steps, chance can do this much."""
 
 
 class Violation(AssertionError):
-    """A method breaks the contract; the message says which clause, what was found, and what to do."""
+    """A method breaks the contract. The message says which clause, what was observed, and what to do."""
 
 
 class NotApplicable(unittest.SkipTest):
-    """A check does not concern a method; the message says why. Under pytest the test is skipped."""
+    """A check does not apply to a method. The message says why. Under pytest, the test is skipped."""
 
 
 @final
@@ -98,8 +99,8 @@ class Check:
     """One clause of the contract.
 
     Attributes:
-        name: how users meet it.
-        holds: the clause, in a line.
+        name: the name that users see.
+        holds: the clause, in one line.
         function: raises `Violation` or `NotApplicable`.
     """
 
@@ -111,14 +112,14 @@ class Check:
         return self.name
 
     def __call__(self, rehearsal: Rehearsal) -> None:
-        """Carries the check out.
+        """Runs the check.
 
         Raises:
-            Violation: the method fails it, or something that it raised itself.
-            NotApplicable: it does not concern the method.
+            Violation: the method fails the check, or raises an error of its own.
+            NotApplicable: the check does not apply to the method.
         """
         try:
-            with global_generators(None):  # what a plugin does to them ends here
+            with global_generators(None):  # undoes what a plugin does to them
                 self.function(rehearsal)
         except (Violation, NotApplicable):
             raise
@@ -128,7 +129,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """How a check ended; ``text`` is the clause where it passed, else what is wrong or why it was skipped."""
+    """How a check ended. ``text`` is the clause if it passed, else what is wrong or why the check was skipped."""
 
     check: str
     status: Status
@@ -136,7 +137,7 @@ class Result:
 
 
 def results(rehearsal: Rehearsal, checks: Sequence[Check] | None = None) -> Iterator[Result]:
-    """The result of each check, as it ends. Where the method makes no set at all, the others are skipped."""
+    """Yields the result of each check when it ends. If the method makes no set at all, the other checks are skipped."""
     broken = False
     for check in CHECKS if checks is None else checks:
         if broken:
@@ -163,47 +164,47 @@ def check_method(
     Args:
         target: the name of a method, or a plugin file that defines exactly one.
         plugin: further plugin files.
-        values: hyper-parameters in the place of the small ones that are chosen for it.
-        checks: which; all if None.
+        values: hyper-parameters that replace the small ones chosen for the method.
+        checks: the checks to run; all if None.
 
     Returns:
-        The results, none of which failed.
+        The results. None of them failed.
 
     Raises:
-        Violation: with a line for every check that failed.
+        Violation: some checks failed. The message has a line for each.
         BenchError: there is no such method.
     """
     with rehearse(target, plugin, values) as rehearsal:
-        found = list(results(rehearsal, checks))
-    failed = [f"{result.check}: {result.text}" for result in found if result.status == "failed"]
+        all_results = list(results(rehearsal, checks))
+    failed = [f"{result.check}: {result.text}" for result in all_results if result.status == "failed"]
     if failed:
         raise Violation("\n".join(failed))
-    return found
+    return all_results
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What the lists and the plan read
+# What lists and plans read
 
 
 def _described_method(rehearsal: Rehearsal) -> None:
     kind = rehearsal.kind
-    summary = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
-    if not summary.endswith("."):
-        raise Violation("the class needs a docstring whose first sentence says what it stores: `bench list` shows it")
+    if not first_paragraph(kind.__doc__).endswith("."):
+        raise Violation("the class needs a docstring whose first sentence says what it stores; `bench list` shows it")
     if not (dataclasses.is_dataclass(kind.Config) and kind.Config.__dataclass_params__.frozen):  # type: ignore[attr-defined]
         raise Violation(
-            "Config must be a frozen dataclass (@dataclass(frozen=True)): hyper-parameters are a cell's identity"
+            "Config must be a frozen dataclass (@dataclass(frozen=True)), because it is part of a cell's identity"
         )
     defaults = config.as_dict(kind.Config())
     for name in kind.tuned:
         value = defaults.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
             raise Violation(
-                f"tuned names '{name}', which must be a positive float (or int, in decibels) field of Config: --tune scales it"
+                f"tuned names '{name}', which must be a field of Config with a positive float (or int, in decibels), "
+                "because --tune scales it"
             )
     for preset in kind.presets:
         if not preset.source:
-            raise Violation("a preset has no source: say which paper, script or experiment its values come from")
+            raise Violation("a preset has no source; say which paper, script or experiment its values come from")
         try:
             resolve_config(kind, PROFILE, "tiny", 1, "dense", dict(preset.values))
         except BenchError as error:
@@ -216,18 +217,18 @@ def _plan(rehearsal: Rehearsal) -> None:
     large = Workload(6, 30, 2, shape_of(rehearsal.store), temporal.dense(4))
     declined = method.declines(small)
     if declined is not None:
-        raise Violation(f"declines() refuses whole clips at IPC 1 ({declined}): this setting every method must support")
+        raise Violation(f"declines() refuses whole clips at IPC 1 ({declined}); every method must support this setting")
     stored = [method.stored_bytes(work) for work in (small, large)]
     passes = [method.clip_passes(work) for work in (small, large)]
     if not all(isinstance(number, int) for number in stored) or not 0 < stored[0] < stored[1]:
         raise Violation(
             f"stored_bytes() gives {stored[0]} for 3 classes at IPC 1 and {stored[1]} for 6 classes at IPC 2; "
-            "it must be a whole number above 0 that grows with the work: the plan and --budget rely on it"
+            "it must be a whole number above 0 that grows with the work, because the plan and --budget rely on it"
         )
     if not 0 <= passes[0] <= passes[1] < math.inf:
         raise Violation(
             f"clip_passes() gives {passes[0]} for 3 classes at IPC 1 and {passes[1]} for 6 classes at IPC 2; "
-            "it must be at least 0 and not fall as the work grows: the time estimate relies on it"
+            "it must be at least 0 and never fall as the work grows, because the time estimate relies on it"
         )
 
 
@@ -263,7 +264,9 @@ def _shapes(rehearsal: Rehearsal) -> None:
             "(B, C, T, H, W) float32, in the shape of task.clip"
         )
     if not same([synthetic.render(index, generator("render"))], [clips]):
-        raise Violation("render() gives other clips from the same generator; all that it draws must come from its rng")
+        raise Violation(
+            "render() gives different clips for the same generator; everything it draws must come from its rng"
+        )
 
 
 def _finite(rehearsal: Rehearsal) -> None:
@@ -272,23 +275,23 @@ def _finite(rehearsal: Rehearsal) -> None:
         if tensor.is_floating_point() and not tensor.is_meta and not bool(torch.isfinite(tensor).all()):
             bad = int((~torch.isfinite(tensor)).sum())
             raise Violation(
-                f"'{name}' holds {bad} numbers that are NaN or infinite; look for a division by zero, the root of zero, "
-                "or a learning rate that diverges"
+                f"'{name}' holds {bad} numbers that are NaN or infinite; look for a division by zero, the gradient of the root "
+                "of zero, or a learning rate that diverges"
             )
     if not bool(torch.isfinite(synthetic.render(torch.arange(len(synthetic)), generator("render"))).all()):
-        raise Violation("render() gives NaN or infinite pixels although what is stored is finite")
+        raise Violation("render() gives NaN or infinite pixels although everything stored is finite")
 
 
 def _require_finite(rehearsal: Rehearsal) -> None:
-    """What is not a number is like anything else that is not, and tells nothing of seeds and clips."""
+    """Skips the check if the set is not finite: any two such sets look the same, whatever the seed and the clips."""
     try:
         _finite(rehearsal)
     except Violation as violation:
-        raise NotApplicable("what is stored or rendered is not finite: see `finite`") from violation
+        raise NotApplicable("what is stored or rendered is not finite; see `finite`") from violation
 
 
 def _labels(rehearsal: Rehearsal) -> None:
-    counts = torch.bincount(_hard(rehearsal.plain.labels), minlength=len(CLASSES)).tolist()
+    counts = torch.bincount(rehearsal.plain.hard_labels(), minlength=len(CLASSES)).tolist()
     if len(counts) > len(CLASSES):
         raise Violation(f"labels reach up to {len(counts) - 1}; valid are 0 to {len(CLASSES) - 1}, as task.classes")
     wanted = [IPC] * len(CLASSES) if rehearsal.kind.uses_ipc else list(TRAIN)
@@ -297,7 +300,7 @@ def _labels(rehearsal: Rehearsal) -> None:
     if counts != wanted:
         raise Violation(
             f"the classes have {_listed(counts)} clips; at IPC {IPC} each must have {_listed(wanted)}: "
-            "a class with fewer clips is judged on less, one with more takes room that others lack"
+            "a class with fewer clips is at a disadvantage, and one with more takes room that the others lack"
         )
 
 
@@ -306,13 +309,13 @@ def _ipc(rehearsal: Rehearsal) -> None:
         raise NotApplicable("uses_ipc = False: one set serves every budget")
     for ipc in (1, 3, max(TRAIN) + 1):
         synthetic = rehearsal.distill(ipc=ipc)
-        counts = torch.bincount(_hard(synthetic.labels), minlength=len(CLASSES)).tolist()
-        least = min(ipc, *TRAIN)  # a coreset has no more than there are
+        counts = torch.bincount(synthetic.hard_labels(), minlength=len(CLASSES)).tolist()
+        least = min(ipc, *TRAIN)  # a coreset cannot have more clips than there are real ones
         if any(not least <= count <= ipc for count in counts):
             raise Violation(
                 f"at IPC {ipc} the classes have {_listed(counts)} clips; task.ipc says how many to store "
-                f"(fewer only where a class has fewer real ones: here {_listed(TRAIN)}). "
-                "A method whose set does not depend on it says uses_ipc = False"
+                f"(fewer only if a class has fewer real ones: here {_listed(TRAIN)}). "
+                "If the set does not depend on IPC, set uses_ipc = False"
             )
 
 
@@ -327,7 +330,7 @@ def _bytes(rehearsal: Rehearsal) -> None:
     if not rehearsal.kind.fills_budget and stored != planned:
         raise Violation(
             f"stored_bytes() says {planned:,} bytes, the set stores {stored:,}; the two must be equal to the byte: "
-            "count every tensor at its own type, decoder weights, learned labels and rates too"
+            "count every tensor at its own dtype, including decoder weights, learned labels and rates"
         )
     if not synthetic.archived:
         return
@@ -336,25 +339,25 @@ def _bytes(rehearsal: Rehearsal) -> None:
     if on_disk != stored:
         raise Violation(f"the file on disk holds {on_disk:,} bytes of tensors, tensors() counts {stored:,}")
     try:
-        again, _ = load_set(folder, rehearsal.registries)
-        found = content(again)
+        restored, _ = load_set(folder, rehearsal.registries)
+        restored_content = content(restored)
     except (Exception, SystemExit) as error:
         raise Violation(
-            f"restore() cannot make the set again from the file on disk: {_described(error)}; "
-            "all that render() needs must be in tensors() or options()"
+            f"restore() cannot rebuild the set from the file on disk: {_described(error)}; "
+            "everything that render() needs must be in tensors() or options()"
         ) from error
-    if not same(found, content(synthetic)) or again.label_loss != synthetic.label_loss:
+    if not same(restored_content, content(synthetic)) or restored.label_loss != synthetic.label_loss:
         raise Violation(
-            "the set read again from the file on disk renders other clips than the one that was stored: "
-            "render() uses something that tensors() does not hold, and so does not count"
+            "read back from the file on disk, the set renders other clips than before: "
+            "render() uses something that tensors() does not hold, and that is therefore not counted"
         )
-    if count_set(again, None) != count_set(synthetic, None):
-        raise Violation("the set read again from the file on disk counts other bytes than the one that was stored")
+    if count_set(restored, None) != count_set(synthetic, None):
+        raise Violation("read back from the file on disk, the set counts other bytes than before")
 
 
 def _budget(rehearsal: Rehearsal) -> None:
     if not rehearsal.kind.uses_ipc:
-        raise NotApplicable("uses_ipc = False: it is a reference without a budget")
+        raise NotApplicable("uses_ipc = False: the method is a reference without a budget")
     if rehearsal.kind.fills_budget:
         ipc, budget = max(TRAIN), 3 * len(CLASSES) * shape_of(rehearsal.store).values() // 2
     else:
@@ -367,8 +370,8 @@ def _budget(rehearsal: Rehearsal) -> None:
         check_budget(synthetic, budget)
     except BenchError as error:
         raise Violation(
-            f"asked to keep to a budget in bytes (run --budget), {error}: store less, or raise bench.core.errors.DoesNotFit; "
-            "a cell that takes one byte more fails"
+            f"with a budget in bytes (run --budget), {error}: store less, or raise bench.core.errors.DoesNotFit; "
+            "a cell fails if its set takes a single byte more"
         ) from error
 
 
@@ -380,35 +383,37 @@ def _archive(rehearsal: Rehearsal) -> Path:
 
 
 def _bytes_on_disk(path: Path) -> int:
-    """Tensor bytes of a safetensors file without integer labels, by its header alone."""
+    """The tensor bytes in a safetensors file, without integer labels. Reads only its header."""
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     return sum(
-        entry["data_offsets"][1] - entry["data_offsets"][0]
-        for name, entry in header.items()
-        if name != "__metadata__" and not (name == "labels" and entry["dtype"].startswith("I"))
+        tensor["data_offsets"][1] - tensor["data_offsets"][0]
+        for name, tensor in header.items()
+        if name != "__metadata__" and not (name == "labels" and tensor["dtype"].startswith("I"))
     )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Randomness
 
+_NOT_REPEATABLE = "even the same seed gives another set each time; see `seeds`"
+
 
 def _seeds(rehearsal: Rehearsal) -> None:
     if not rehearsal.repeats:
         raise Violation(
-            "the same seed gives another set each time; draw from task.rng(...) alone, and from no clock, "
-            "no os.urandom, no order of a Python set of strings, nothing left over from an earlier call"
+            "the same seed gives another set each time; draw from task.rng(...) alone, and do not use a clock, "
+            "os.urandom, the order of a Python set of strings, or anything left over from an earlier call"
         )
     _require_finite(rehearsal)
     first = rehearsal.content(0, ipc=1)
     differ = any(not same(rehearsal.content(0, seed=seed, ipc=1), first) for seed in (1, 2, 3))
     if differ and not rehearsal.kind.uses_seed:
-        raise Violation("uses_seed = False, but other seeds give other sets; leave uses_seed at True")
+        raise Violation("uses_seed = False, but other seeds give other sets; leave uses_seed as True")
     if not differ and rehearsal.kind.uses_seed:
         raise Violation(
             "four seeds give the same set; draw from task.rng(...), whose numbers depend on the seed, "
-            "or say uses_seed = False: one cell then serves every seed, and no interval pretends to be over seeds"
+            "or say uses_seed = False; one cell then serves every seed, and no interval claims to be over seeds"
         )
 
 
@@ -420,18 +425,18 @@ def _touches(rehearsal: Rehearsal) -> None:
     if moved:
         raise Violation(
             f"distill() or render() moves the global generator of {', '.join(moved)}: it seeds it or draws from it. "
-            "Hand a generator of your own to every draw, such as torch.randn(..., generator=task.rng('start'))"
+            "Pass a generator of your own to every draw, such as torch.randn(..., generator=task.rng('start'))"
         )
 
 
 def _reads(rehearsal: Rehearsal) -> None:
     if not rehearsal.repeats:
-        raise NotApplicable("no two sets of one seed are alike anyhow")
+        raise NotApplicable(_NOT_REPEATABLE)
     if not same(rehearsal.seeded, rehearsal.content(2)):
         raise Violation(
             "the set depends on the global generators: after another torch.manual_seed, random.seed or numpy.random.seed "
-            "the same task gives another set. Draw from task.rng(...); build networks with task.network(rng), "
-            "as modules of torch.nn draw their own weights from the global generator"
+            "the same task gives another set. Draw from task.rng(...), and build networks with task.network(rng), "
+            "because modules of torch.nn draw their weights from the global generator"
         )
 
 
@@ -443,7 +448,7 @@ def _test_clips(rehearsal: Rehearsal) -> None:
     store, guard = guarded(rehearsal.store)
     sentence = (
         "distill() reads test clips; a method sees the training clips that task.clips, task.pixels and task.real give, "
-        "and nothing else: whatever it chooses, it chooses on a part of train"
+        "and nothing else. Whatever it chooses, it chooses on a part of train"
     )
     try:
         rehearsal.distill(store=store)
@@ -469,13 +474,13 @@ def _training_clips(rehearsal: Rehearsal) -> None:
     other = dataclasses.replace(rehearsal.store, clips=255 - rehearsal.store.clips)
     if same(rehearsal.content(1, store=other), rehearsal.seeded):
         raise Violation(
-            "the set is the same whatever the training clips show (their negatives were tried); "
-            "a distilled set is made from task.real(...), task.clips(...) or task.pixels(...)"
+            "the set is the same whatever the training clips show (the check tried their negatives); "
+            "make it from task.real(...), task.clips(...) or task.pixels(...)"
         )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Learning, and going on
+# Learning and resuming
 
 
 def _gradient(rehearsal: Rehearsal) -> None:
@@ -486,26 +491,26 @@ def _gradient(rehearsal: Rehearsal) -> None:
     inner = [name for name, tensor in learnable.items() if not tensor.is_leaf]
     if inner:
         raise Violation(
-            f"{_listed(inner)} still hang on the graph that computed them; store them detached: tensor.detach()"
+            f"{_listed(inner)} still belong to the graph that computed them; store them detached: tensor.detach()"
         )
     for tensor in learnable.values():
         tensor.requires_grad_(True)
     everything = torch.arange(len(synthetic))
     try:
         clips = [synthetic.render(everything, generator("gradient", number)) for number in range(8)]
-        if not any(found.requires_grad for found in clips):
-            reached: tuple[torch.Tensor | None, ...] = (None,) * len(learnable)
+        if not any(rendered.requires_grad for rendered in clips):
+            gradients: tuple[torch.Tensor | None, ...] = (None,) * len(learnable)
         else:
-            loss = torch.stack([found.square().mean() for found in clips]).sum()
-            reached = torch.autograd.grad(loss, list(learnable.values()), allow_unused=True)
+            loss = torch.stack([rendered.square().mean() for rendered in clips]).sum()
+            gradients = torch.autograd.grad(loss, list(learnable.values()), allow_unused=True)
     finally:
         for tensor in learnable.values():
             tensor.requires_grad_(False)
-    missed = [name for name, found in zip(learnable, reached, strict=True) if found is None or not bool(found.any())]
+    missed = [name for name, grad in zip(learnable, gradients, strict=True) if grad is None or not bool(grad.any())]
     if missed:
         raise Violation(
-            f"no gradient reaches {_listed(missed)} through render(): it must be differentiable in every float tensor of "
-            "tensors(), so without detach(), .data, numpy or rounding, and use each of them; tensors() must give "
+            f"no gradient reaches {_listed(missed)} through render(): it must use every float tensor of tensors() and be "
+            "differentiable in each, so write it without detach(), .data, numpy or rounding; tensors() must return "
             "the stored tensors themselves, not copies"
         )
     if rehearsal.is_stepwise():
@@ -513,7 +518,7 @@ def _gradient(rehearsal: Rehearsal) -> None:
 
 
 def _moves(rehearsal: Rehearsal) -> None:
-    """Something that is stored must change while it is learned; what stays may be meant to."""
+    """Checks that learning changes at least one stored tensor. Others may be meant to stay as they are."""
     try:
         untouched = rehearsal.method(values={"steps": 0})
     except BenchError:  # Config does not allow it
@@ -523,46 +528,46 @@ def _moves(rehearsal: Rehearsal) -> None:
     floats = [name for name in end if end[name].is_floating_point() and name in start]
     if floats and all(torch.equal(start[name].detach(), end[name].detach()) for name in floats):
         raise Violation(
-            f"after {rehearsal.method().config.steps} steps {_listed(floats)} are what they were after none: nothing is learned; "
-            "see that the loss depends on render() and that the optimiser holds the very tensors that are stored"
+            f"after {rehearsal.method().config.steps} steps, {_listed(floats)} are the same as after none: nothing is learned; "
+            "make sure that the loss depends on render() and that the optimiser has the stored tensors themselves"
         )
 
 
 def _progress(rehearsal: Rehearsal) -> None:
-    seen, _ = rehearsal.reported
-    if not seen:
+    reports, _ = rehearsal.reported
+    if not reports:
         if rehearsal.is_stepwise():
             raise Violation(
-                "Config has steps, but task.progress(step, total, loss=...) is never called: users see no progress"
+                "Config has steps, but task.progress(step, total, loss=...) is never called, so users see no progress"
             )
-        raise NotApplicable("reports no steps: nothing is learned step by step")
-    steps = [step for step, _, _ in seen]
-    total = seen[-1][1]
-    if steps != list(range(1, total + 1)) or any(entry[1] != total for entry in seen):
+        raise NotApplicable("the method reports no steps: it does not learn step by step")
+    steps = [step for step, _, _ in reports]
+    total = reports[-1][1]
+    if steps != list(range(1, total + 1)) or any(other != total for _, other, _ in reports):
         raise Violation(
             f"task.progress is called with steps {_listed(steps[:6])} of {total}; call it once after each step, "
             "from 1 to the total"
         )
-    bad = [step for step, _, loss in seen if loss is not None and not math.isfinite(loss)]
+    bad = [step for step, _, loss in reports if loss is not None and not math.isfinite(loss)]
     if bad:
-        raise Violation(f"the loss is NaN or infinite at step {bad[0]}; a learning rate that is too high diverges")
+        raise Violation(f"the loss is NaN or infinite at step {bad[0]}; perhaps the learning rate is too high")
 
 
 def _resume(rehearsal: Rehearsal) -> None:
     if not rehearsal.repeats:
-        raise NotApplicable("no two sets of one seed are alike anyhow")
-    seen, unbroken = rehearsal.reported
-    if not seen:
-        raise NotApplicable("reports no steps: it is quick, and starts again")
-    total = seen[-1][1]
-    expected = content(unbroken)
+        raise NotApplicable(_NOT_REPEATABLE)
+    reports, uninterrupted = rehearsal.reported
+    if not reports:
+        raise NotApplicable("the method reports no steps: it is quick and simply starts again")
+    total = reports[-1][1]
+    expected = content(uninterrupted)
     for stop in sorted({1, total - 1} - {0}):
         path = rehearsal.folder / f"stopped-{stop}" / "state.safetensors"
         reporter = Reporter(lambda *_: None, lambda _: None)
 
         def step(phase: str, done: int, *_: object, stop: int = stop, reporter: Reporter = reporter) -> None:
             if phase == "distil" and done == stop:
-                reporter.deadline = 0.0  # the next checkpoint is kept, and ends the run
+                reporter.deadline = 0.0  # the next checkpoint is saved and ends the run
 
         reporter.step = step
         stopped = rehearsal.task(path=path, reporter=reporter)
@@ -571,24 +576,25 @@ def _resume(rehearsal: Rehearsal) -> None:
         except OutOfTime:
             pass
         else:
-            if not any(tensor.is_floating_point() for tensor in unbroken.stored().values()):
-                raise NotApplicable("keeps no checkpoints, and learns nothing that would be lost")
+            if not any(tensor.is_floating_point() for tensor in uninterrupted.stored().values()):
+                raise NotApplicable("the method saves no checkpoints, but learns nothing that could be lost")
             if total > 1:
                 raise Violation(
-                    "task.checkpoint(step, state) is never called between steps; a run that is stopped loses all of them. "
-                    "Call it after task.progress, with a function that gives every tensor the next step needs"
+                    "task.checkpoint(step, state) is never called between steps, so a run that is stopped loses all of them. "
+                    "Call it after task.progress, with a function that returns every tensor the next step needs"
                 )
-        again, resumed = rehearsal.report(path)
-        first = again[0][0] if again else total
-        if again and first != stop + 1:
+        later_reports, resumed = rehearsal.report(path)
+        first = later_reports[0][0] if later_reports else total
+        if later_reports and first != stop + 1:
             raise Violation(
-                f"stopped after step {stop} and started again, it goes on with step {first}; ask task.resume() for the last "
-                "kept (step, state) before the loop, and start from that step"
+                f"stopped after step {stop} and started again, it continues with step {first}; ask task.resume() for the last "
+                "saved (step, state) before the loop, and start from that step"
             )
         if not same(content(resumed), expected):
             raise Violation(
-                f"stopped after step {stop} and resumed, it ends with another set than without a stop; keep all that the next step "
-                "needs in the checkpoint (momentum, too), and draw from task.rng(name, step), not from a generator made before the loop"
+                f"stopped after step {stop} and resumed, it ends with another set than without a stop; put everything that the "
+                "next step needs in the checkpoint (momentum, too), and draw from task.rng(name, step), not from a generator "
+                "made before the loop"
             )
 
 
@@ -600,14 +606,14 @@ def _settings(rehearsal: Rehearsal) -> None:
     frames = shape_of(rehearsal.store).frames
     for name, setting in temporal.presets(frames).items():
         if setting.is_dense(frames):
-            continue  # what the other checks are about
+            continue  # the other checks use this setting
         work = rehearsal.work(name)
         declined = rehearsal.method(name).declines(work)
         if declined is not None:
             if not isinstance(declined, str) or len(declined) <= 10 or "\n" in declined:
                 raise Violation(
-                    f"declines() answers {declined!r} for {name}; a setting is declined in one sentence that says why "
-                    "(it becomes the table's footnote), or supported: None"
+                    f"declines() answers {declined!r} for {name}; return one sentence that says why the method declines "
+                    "(tables show it as a footnote), or None if it supports the setting"
                 )
             continue
         try:
@@ -615,14 +621,14 @@ def _settings(rehearsal: Rehearsal) -> None:
             check_set(synthetic, len(CLASSES), shape_of(rehearsal.store), rehearsal.ipc_counted())
         except (Exception, SystemExit) as error:
             raise Violation(
-                f"declines() accepts {name}, but then: {_described(error)}; support it (bench.distill.segments.learn_in_time, "
-                "bench.distill.real_start.coreset do), or decline it with a reason"
+                f"declines() accepts {name}, but then: {_described(error)}; support it (a subclass of "
+                "bench.distill.matching.Matching or bench.distill.coresets.Coreset does), or decline it with a reason"
             ) from error
         _check_planned(rehearsal, name, synthetic)
 
 
 def _check_planned(rehearsal: Rehearsal, setting: str, synthetic: SyntheticSet) -> None:
-    """What the plan says to the byte, or at most that where learning places frames."""
+    """Checks that the set takes exactly the planned bytes, or at most these if learning decides which frames are stored."""
     if rehearsal.kind.fills_budget or not rehearsal.kind.uses_ipc:
         return
     stored = count_set(synthetic, None).storage_bytes
@@ -641,38 +647,38 @@ def _workers(rehearsal: Rehearsal) -> None:
         canonical_json(values)
     except (TypeError, ValueError) as error:
         raise Violation(
-            f"Config does not fit into a record ({error}); its fields must be plain values: bool, int, float, str or None"
+            f"Config cannot be written to a record ({error}); its fields must be plain values: bool, int, float, str or None"
         ) from error
     try:
         pickle.dumps(method)
     except Exception as error:
         raise Violation(
-            f"the method cannot be handed to a worker process: {_described(error)}; keep lambdas, open files and networks "
+            f"the method cannot be passed to a worker process: {_described(error)}; keep lambdas, open files and networks "
             "out of __init__ and Config, and define classes at the top level of the file"
         ) from error
     if config.build(rehearsal.kind.Config, values, rehearsal.name) != method.config:
-        raise Violation("Config made again from its own fields is another one; it must hold nothing but its fields")
+        raise Violation("a Config rebuilt from its own fields is not equal to it; it must hold nothing but its fields")
     archive = _archive(rehearsal) if rehearsal.plain.archived else None
     try:
         made, read = rehearsal.distill_elsewhere(archive)
     except (Exception, SystemExit) as error:
-        raise Violation(f"a worker process that loads the plugin anew fails: {_described(error)}") from error
+        raise Violation(f"a worker process that loads the plugin fails: {_described(error)}") from error
     expected = content(rehearsal.plain)
     if archive is not None and not alike(read, expected):
         raise Violation(
             "another process reads other clips from the stored set: render() or restore() uses something "
-            "that is only in this process's memory, and so is not counted in bytes"
+            "that exists only in this process's memory, and is therefore not counted in bytes"
         )
     if not alike(made, expected):
         raise Violation(
-            "a worker process (`run --jobs 2`) makes another set of the same seed; "
+            "a worker process (`run --jobs 2`) makes another set for the same seed; "
             "look for what differs between processes: the order of a set of strings, hash(), a clock, the process id"
         )
 
 
 def _cuda(rehearsal: Rehearsal) -> None:
     if not torch.cuda.is_available():
-        raise NotApplicable("no CUDA device here")
+        raise NotApplicable("there is no CUDA device")
     synthetic = rehearsal.distill(device="cuda")
     check_set(synthetic, len(CLASSES), shape_of(rehearsal.store), rehearsal.ipc_counted())
     if len(synthetic) != len(rehearsal.plain):
@@ -682,23 +688,19 @@ def _cuda(rehearsal: Rehearsal) -> None:
 
 def _beats_random(rehearsal: Rehearsal) -> None:
     if rehearsal.name == "random":
-        raise NotApplicable("is `random`")
+        raise NotApplicable("the method is `random` itself")
     own, floor = (100 * statistics.fmean(rehearsal.accuracies(name)) for name in (None, "random"))
     if own < floor - TOLERANCE:
         chance = 100 / len(appearance_store().classes)
         raise Violation(
-            f"on small shapes-appearance clips, IPC {JUDGED_IPC}, networks trained on the set reach {own:.1f} %, on that of `random` "
-            f"{floor:.1f} % (chance {chance:.1f} %, tolerance {TOLERANCE:.0f} points). See that labels stand beside their own clips and "
-            "that clips are in network units; if it only needs more steps, give them with --set steps=N"
+            f"on small shapes-appearance clips at IPC {JUDGED_IPC}, networks trained on the set reach {own:.1f} %, and {floor:.1f} % on "
+            f"that of `random` (chance {chance:.1f} %, tolerance {TOLERANCE:.0f} points). Make sure that labels match their clips and "
+            "that clips are in network units. If the method only needs more steps, use --set steps=N"
         )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Wording
-
-
-def _hard(labels: torch.Tensor) -> torch.Tensor:
-    return labels if labels.dim() == 1 else labels.argmax(dim=1)
 
 
 def _type(tensor: torch.Tensor) -> str:
@@ -710,7 +712,7 @@ def _listed(values: Sequence[object]) -> str:
 
 
 def _described(error: BaseException) -> str:
-    """An error in a line, with the place it comes from unless its message is complete."""
+    """An error on one line. Unless it is a BenchError, the line also says where the error comes from."""
     text = " ".join(str(error).split())
     if isinstance(error, BenchError):
         return text
@@ -721,27 +723,25 @@ def _described(error: BaseException) -> str:
 
 CHECKS = (
     Check("distils", "distill() returns a set of a registered kind", _distils),
-    Check("described", "docstring, Config, presets and what is tuned are in order", _described_method),
-    Check("plan", "bytes and passes are known before a run, and grow with it", _plan),
+    Check("described", "docstring, Config, presets and tuned fields are in order", _described_method),
+    Check("plan", "bytes and passes are known before a run, and grow with the work", _plan),
     Check("shapes", "labels (N,), clips (B, C, T, H, W) float32, drawn from rng alone", _shapes),
-    Check("finite", "what is stored and rendered is finite", _finite),
+    Check("finite", "everything stored and rendered is finite", _finite),
     Check("labels", "every class has its share of clips", _labels),
-    Check("ipc", "it stores as many clips a class as task.ipc says", _ipc),
+    Check("ipc", "the set has as many clips per class as task.ipc says", _ipc),
     Check("bytes", "planned, counted and stored bytes are equal; the file gives the same set", _bytes),
-    Check("budget", "it keeps to a budget in bytes", _budget),
-    Check("seeds", "a seed gives one set; other seeds give others, or none is used", _seeds),
-    Check("global state", "the generators of random, numpy and torch stand where they stood", _touches),
+    Check("budget", "the set stays within a budget in bytes", _budget),
+    Check("seeds", "one seed gives one set; other seeds give other sets, or no seed is used", _seeds),
+    Check("global state", "the generators of random, numpy and torch are left alone", _touches),
     Check("global seed", "the set does not depend on how these generators are seeded", _reads),
-    Check("test clips", "no test clip is read, nothing depends on one", _test_clips),
+    Check("test clips", "no test clip is read, and nothing depends on one", _test_clips),
     Check("training clips", "the set depends on the training clips", _training_clips),
-    Check("gradient", "it reaches every stored float tensor, and learning moves them", _gradient),
+    Check("gradient", "gradients reach every stored float tensor, and learning changes some", _gradient),
     Check("progress", "every step is reported, with a finite loss", _progress),
-    Check("resume", "stopped and started again, it ends with the same set", _resume),
-    Check("settings", "each temporal setting is carried out, or declined with a reason", _settings),
-    Check("workers", "a worker process makes the same set, and reads the stored one", _workers),
-    Check("cuda", "it runs on a GPU", _cuda),
-    Check(
-        "accuracy", f"at least that of `random` minus {TOLERANCE:.0f} points, on small shapes-appearance", _beats_random
-    ),
+    Check("resume", "a stopped and resumed run ends with the same set", _resume),
+    Check("settings", "each temporal setting is supported, or declined with a reason", _settings),
+    Check("workers", "a worker process makes the same set and can read the stored one", _workers),
+    Check("cuda", "the method runs on a GPU", _cuda),
+    Check("accuracy", f"at most {TOLERANCE:.0f} points below `random` on small shapes-appearance clips", _beats_random),
 )
-"""All checks, cheap ones first."""
+"""All checks, the cheapest first."""

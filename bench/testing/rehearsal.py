@@ -1,4 +1,4 @@
-"""A rehearsal: one method distilled again and again on tiny clips in memory, each time with an empty cache."""
+"""A rehearsal distils one method again and again on tiny clips in memory, each time with an empty cache."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ from bench.running.plan.presets import resolve_config
 IPC = 2
 CLASSES = ("amber", "blue", "coral")
 TRAIN = (4, 5, 6)
-"""Training clips of each class: never alike, so that nothing is counted on."""
+"""Training clips of each class. The counts differ, so that methods cannot rely on equal ones."""
 
 PROFILE = "quick"
 _NETWORK, _FRAME_NETWORK = "convnet3d-small", "cnn-mean-small"
 _FRAMES, _SIZE, _VIEWS, _TEST = 4, 16, 2, 2
 
 _STEPS = 4
-_JUDGED_STEPS = 60  # where accuracy is compared
+_JUDGED_STEPS = 60  # for comparing accuracy
 
-# The most that another whole-number field of a config may be, by its name; the first pattern that is found in it counts.
+# Upper limits for other integer fields of a config. The first pattern found in the field's name applies.
 _CAPS = (
     (r"batch", 4),
     (r"updates", 3),
@@ -70,12 +70,12 @@ _CAPS = (
 )
 
 JUDGED_IPC = 10
-"""Clips a class where accuracy is compared."""
+"""Clips per class for comparing accuracy."""
 
 
 @final
 class RehearsalProtocol(FinalEpoch):
-    """Two networks, few updates: enough to tell a class from another, not for figures."""
+    """Two networks and few updates: enough to tell classes apart, but not for figures."""
 
     name: ClassVar[str] = "rehearsal"
     version: ClassVar[int] = 1
@@ -86,7 +86,7 @@ class RehearsalProtocol(FinalEpoch):
 
 @final
 class BriefProtocol(FinalEpoch):
-    """So few updates that a network trained by it (`task.trained_network`) takes no time."""
+    """So few updates that `task.trained_network` takes almost no time."""
 
     name: ClassVar[str] = "brief"
     version: ClassVar[int] = 1
@@ -97,14 +97,14 @@ class BriefProtocol(FinalEpoch):
 
 @final
 class Rehearsal:
-    """Distils one method on three classes of a few clips of noise with a tint, 4 frames of 16x16, in milliseconds.
+    """Distils one method in milliseconds, on three classes of a few clips of tinted noise, 4 frames of 16x16.
 
     Args:
         name: the method.
         registries: all parts.
-        folder: for caches and checkpoints, a new one of each run.
-        plugin_files: where a worker process finds the method, beside what is installed.
-        values: hyper-parameters in the place of the small ones that a rehearsal chooses.
+        folder: for caches and checkpoints; each run gets its own subfolder.
+        plugin_files: files from which a worker process loads the method, if it is not installed.
+        values: hyper-parameters that replace the small ones a rehearsal chooses.
     """
 
     def __init__(
@@ -125,24 +125,24 @@ class Rehearsal:
         self._runs = 0
 
     def small(self, steps: int = _STEPS, ipc: int = IPC) -> dict[str, Value]:
-        """The hyper-parameters that make the method quick: those of its presets for the profile, cut down."""
-        given = resolve_config(self.kind, PROFILE, "tiny", ipc, "dense", {})
-        cut: dict[str, Value] = {}
+        """Hyper-parameters that make the method quick: those of its presets for the profile, with upper limits."""
+        preset = resolve_config(self.kind, PROFILE, "tiny", ipc, "dense", {})
+        limited: dict[str, Value] = {}
         for name, kind in typing.get_type_hints(self.kind.Config).items():
-            value = getattr(given, name)
+            value = getattr(preset, name)
             cap = next((cap for pattern, cap in _CAPS if re.search(pattern, name)), None)
             cap = steps if name == "steps" else cap
-            whole = kind is int or int in typing.get_args(kind)
-            if cap is not None and whole and (value is None or value > cap):  # None: as many as something else asks for
-                cut[name] = cap
-        return cut | self.values
+            is_integer = kind is int or int in typing.get_args(kind)
+            if cap is not None and is_integer and (value is None or value > cap):  # None: another field decides
+                limited[name] = cap
+        return limited | self.values
 
     def is_stepwise(self) -> bool:
-        """Whether it says how many steps it takes: a method that learns."""
+        """Whether Config has ``steps``, which means that the method learns."""
         return any(field.name == "steps" for field in dataclasses.fields(self.kind.Config))
 
     def method(self, setting: str = "dense", ipc: int = IPC, values: Mapping[str, Value] | None = None) -> Method[Any]:
-        """The method with a small budget.
+        """The method with `small` hyper-parameters.
 
         Raises:
             BenchError: its Config refuses the values.
@@ -163,7 +163,7 @@ class Rehearsal:
         device: str = "cpu",
         protocol: Protocol | None = None,
     ) -> CellTask:
-        """A task over the tiny clips (or others); a path makes it go on from the checkpoint there."""
+        """A task over the tiny clips (or others). With a path, it resumes from the checkpoint there."""
         self._runs += 1
         own = self.folder / f"run-{self._runs}"
         path = path or own / "state.safetensors"
@@ -180,23 +180,23 @@ class Rehearsal:
             load_journal(path, cell.id()),
         )  # fmt: skip
 
-    def distill(self, setting: str = "dense", ipc: int = IPC, **rest: Any) -> SyntheticSet:
-        """A set; arguments as of `task`."""
-        return self.method(setting, ipc).distill(self.task(setting=setting, ipc=ipc, **rest))
+    def distill(self, setting: str = "dense", ipc: int = IPC, **task_options: Any) -> SyntheticSet:
+        """Distils a set. Takes the arguments of `task`."""
+        return self.method(setting, ipc).distill(self.task(setting=setting, ipc=ipc, **task_options))
 
     @functools.cached_property
     def plain(self) -> SyntheticSet:
-        """The set of seed 0, whole clips, IPC 2; made once."""
+        """The set of seed 0, whole clips and IPC 2. Made only once."""
         return self.distill()
 
-    def content(self, global_seed: int, **task: Any) -> list[torch.Tensor]:
-        """What a new set holds (see `content`), with the generators that everybody shares seeded; arguments of `task`."""
+    def content(self, global_seed: int, **task_options: Any) -> list[torch.Tensor]:
+        """The `content` of a new set, made after seeding the global generators. Takes the arguments of `task`."""
         with global_generators(global_seed):
-            return content(self.distill(**task))
+            return content(self.distill(**task_options))
 
     @functools.cached_property
     def seeded(self) -> list[torch.Tensor]:
-        """What the set holds where the global seed is 1; made once."""
+        """The content of the set for global seed 1. Made only once."""
         return self.content(1)
 
     @functools.cached_property
@@ -205,65 +205,63 @@ class Rehearsal:
         return same(self.content(1), self.seeded)
 
     def report(self, path: Path | None = None) -> tuple[list[tuple[int, int, float | None]], SyntheticSet]:
-        """(step, total, loss) of each report of distilling, and the set."""
-        seen: list[tuple[int, int, float | None]] = []
+        """(step, total, loss) of each progress report of a distillation, and the set."""
+        reports: list[tuple[int, int, float | None]] = []
 
         def step(phase: str, done: int, total: int, loss: float | None) -> None:
             if phase == "distil":
-                seen.append((done, total, loss))
+                reports.append((done, total, loss))
 
         task = self.task(path=path, reporter=Reporter(step, lambda _: None))
         with global_generators(1):
-            return seen, self.method().distill(task)
+            return reports, self.method().distill(task)
 
     @functools.cached_property
     def reported(self) -> tuple[list[tuple[int, int, float | None]], SyntheticSet]:
-        """What `report` gives where nothing stops it; made once."""
+        """The result of `report` without a checkpoint to resume from. Made only once."""
         return self.report()
 
     def work(self, setting: str = "dense", ipc: int = IPC) -> Workload:
-        """The size of a task, as the plan tells it to the method."""
+        """The sizes of a task, as the plan passes them to the method."""
         return Workload(
             len(CLASSES), sum(TRAIN), ipc, shape_of(self.store), temporal.parse(setting, _FRAMES), _VIEWS
         )  # fmt: skip
 
     def ipc_counted(self, ipc: int = IPC) -> int | None:
-        """Clips a class that the set may have, None where it does not depend on IPC."""
+        """Clips per class that the set may have; None if it does not depend on IPC."""
         return ipc if self.kind.uses_ipc else None
 
     def distill_elsewhere(self, archive: Path | None) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """The same set made by a worker process, and what that process reads from an archived set.
+        """Makes the same set in a worker process, which also reads an archived set.
 
         Args:
             archive: a folder that `save_set` wrote, or None.
 
         Returns:
-            Contents as of `content`, the second one empty without an archive.
+            The `content` of both sets; the second is empty if there is no archive.
         """
         to = self.folder / "elsewhere"
         job = (self.name, self.plugin_files, self.values, archive, to, torch.get_num_threads())
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             pool.submit(_work, *job).result()
-        found = [load_tensors(to / name) for name in ("distilled", "archived")]
-        made, read = ([] if entry is None else [entry[0][key] for key in sorted(entry[0])] for entry in found)
-        return made, read
+        return _written_content(to / "distilled"), _written_content(to / "archived")
 
     def accuracies(self, name: str | None = None) -> list[float]:
-        """Test accuracy of each network trained on a set of small ``shapes-appearance`` clips, 10 a class.
+        """Test accuracy of each network trained on a set of small ``shapes-appearance`` clips, 10 per class.
 
         Args:
-            name: of another method that is judged in the same way.
+            name: another method to judge in the same way, instead of this one.
         """
         judged = Rehearsal(name, self.registries, self.folder / name, self.plugin_files) if name else self
         store = appearance_store()
         synthetic = judged.method(ipc=JUDGED_IPC, values=judged.small(_JUDGED_STEPS, JUDGED_IPC)).distill(
             judged.task(ipc=JUDGED_IPC, store=store, protocol=RehearsalProtocol())
         )
-        found = evaluate_set(
+        evaluations = evaluate_set(
             synthetic, SplitClips(store, "test", torch.device("cpu")), store.classes, shape_of(store),
             self.registries.networks.get(_NETWORK)(), RehearsalProtocol(), Builder(torch.device("cpu"), FULL), silent(),
         )  # fmt: skip
-        return [entry.accuracy() for entry in found]
+        return [evaluation.accuracy() for evaluation in evaluations]
 
 
 @contextlib.contextmanager
@@ -275,7 +273,7 @@ def rehearse(
     Args:
         target: the name of a method, or a plugin file that defines exactly one.
         plugin: further plugin files.
-        values: hyper-parameters in the place of the small ones.
+        values: hyper-parameters that replace the small ones.
 
     Raises:
         BenchError: there is no such method, or the file defines none or several.
@@ -305,12 +303,12 @@ def find(target: str | Path, plugin: tuple[str, ...] = ()) -> tuple[tuple[str, .
     where = text if package is None else f"{package}.{Path(text).stem}"
     files = tuple(plugin) if package is not None else tuple(dict.fromkeys((*plugin, text)))
     registries = plugins.load(files)
-    broken = [entry for entry in registries.methods.unavailable() if entry.where == where]
+    broken = [plugin_file for plugin_file in registries.methods.unavailable() if plugin_file.where == where]
     if broken:
         raise BenchError(f"{text}: {broken[0].reason}")
     names = tuple(name for name in registries.methods.names() if registries.methods.origin(name).where == where)
     if not names:
-        raise BenchError(f"{text} defines no method, which is a final subclass of bench.api.Method with a name")
+        raise BenchError(f"{text} defines no method: a final subclass of bench.api.Method with a name")
     return names, files
 
 
@@ -319,7 +317,7 @@ def find(target: str | Path, plugin: tuple[str, ...] = ()) -> tuple[tuple[str, .
 
 
 def tiny_store() -> ClipStore:
-    """Clips of noise with a tint that is the class: 4, 5 and 6 training clips, two test clips each, two windows."""
+    """Clips of noise whose tint is the class: 4, 5 and 6 training clips, two test clips per class, two windows per clip."""
     rng = np.random.default_rng(0)
     rows = [("train", label, number) for label, count in enumerate(TRAIN) for number in range(count)]
     rows += [("test", label, number) for label in range(len(CLASSES)) for number in range(_TEST)]
@@ -341,7 +339,7 @@ def tiny_store() -> ClipStore:
 
 @functools.cache
 def appearance_store() -> ClipStore:
-    """``shapes-appearance``, small: 4 frames of 16x16, 40 training and 25 test clips of each of eight looks."""
+    """Small ``shapes-appearance`` clips: 4 frames of 16x16, with 40 training and 25 test clips in each of eight classes."""
     dataset = ShapesAppearance(ShapesOptions(frames=_FRAMES, size=_SIZE, train=40, test=25), "")
     geometry = dataset.geometry(Geometry(_FRAMES, 1, _SIZE, _SIZE))
     index = dataset.index(geometry)
@@ -361,17 +359,17 @@ def shape_of(store: ClipStore) -> ClipShape:
 
 
 class TestClipsRead(Exception):
-    """Somebody read a test clip."""
+    """A test clip was read."""
 
     __test__ = False  # not a pytest class
 
 
 @final
 class GuardedClips:
-    """The clips of a store, of which the test clips cannot be read.
+    """The clips of a store. Reading a test clip raises `TestClipsRead`.
 
     Attributes:
-        caught: True once somebody tried, whatever became of the error.
+        caught: True once somebody tried, even if the error was caught.
     """
 
     def __init__(self, store: ClipStore) -> None:
@@ -390,12 +388,12 @@ class GuardedClips:
         return self._clips[index]
 
     def read(self, positions: Any) -> None:
-        """Refuses test clips."""
+        """Raises `TestClipsRead` if one of the positions is that of a test clip."""
         if self._test & set(np.atleast_1d(positions).ravel().tolist()):
             self._refuse()
 
     def reshape(self, *shape: int) -> Any:
-        """The same clips as rows, several a clip, of which `numpy.take` may take some."""
+        """The same clips as rows, several per clip, from which `numpy.take` may take some."""
         return GuardedRows(self, self._clips.reshape(*shape))
 
     def __array__(self, *_: Any, **__: Any) -> Any:
@@ -405,7 +403,7 @@ class GuardedClips:
         return (self[position] for position in range(len(self)))
 
     def copy(self) -> Any:
-        """All of them: refused."""
+        """Refuses, because this would read all clips."""
         return self._refuse()
 
     def _refuse(self) -> Any:
@@ -415,24 +413,24 @@ class GuardedClips:
 
 @final
 class GuardedRows:
-    """Rows of guarded clips; nothing but `numpy.take` reads them."""
+    """Rows of guarded clips. Only `numpy.take` can read them."""
 
     def __init__(self, clips: GuardedClips, rows: Any) -> None:
         self._clips = clips
         self._rows = rows
 
-    def __array_function__(self, function: Any, _: Any, given: Any, options: Any) -> Any:
+    def __array_function__(self, function: Any, _: Any, arguments: Any, options: Any) -> Any:
         if function is not np.take:
-            return np.asarray(self._clips)  # refused
-        _, index, *more = given
+            return np.asarray(self._clips)  # raises TestClipsRead
+        _, index, *more = arguments
         self._clips.read(np.asarray(index) // (len(self._rows) // len(self._clips)))
         return np.take(self._rows, index, *more, **options)
 
 
 def guarded(store: ClipStore) -> tuple[ClipStore, GuardedClips]:
-    """The store with its test clips out of reach, and the guard that tells whether somebody tried."""
+    """The store with its test clips guarded, and the guard, which knows whether somebody tried to read one."""
     guard = GuardedClips(store)
-    return dataclasses.replace(store, clips=guard), guard  # type: ignore[arg-type]  # it is all that a task uses
+    return dataclasses.replace(store, clips=guard), guard  # type: ignore[arg-type]  # it has all that a task uses
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -440,14 +438,14 @@ def guarded(store: ClipStore) -> tuple[ClipStore, GuardedClips]:
 
 
 def content(synthetic: SyntheticSet) -> list[torch.Tensor]:
-    """What a set stores and renders. Sets that refer to data kept elsewhere are known by what they render."""
+    """Everything a set stores and renders. A set that refers to data stored elsewhere gives only what it renders."""
     stored = [tensor for tensor in synthetic.stored().values() if not tensor.is_meta]
     rendered = synthetic.render(torch.arange(len(synthetic)), generator("content"))
     return [tensor.detach().cpu() for tensor in (synthetic.labels, rendered, *stored)]
 
 
 def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
-    """Bit for bit, types and shapes included."""
+    """Whether two contents are equal bit for bit, including dtypes and shapes."""
     return len(one) == len(other) and all(
         a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.isnan(), b.isnan()) and torch.equal(*_numbers(a, b))
         for a, b in zip(one, other, strict=True)
@@ -455,12 +453,12 @@ def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
 
 
 def _numbers(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The tensors with 0 for what is not a number, and so is not equal to itself."""
+    """The tensors with 0 instead of NaN, because NaN does not equal itself."""
     return tuple(tensor.nan_to_num() if tensor.is_floating_point() else tensor for tensor in tensors)
 
 
 def alike(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
-    """Up to roundings, as between processes."""
+    """Whether two contents are equal up to rounding, which may differ between processes."""
     return len(one) == len(other) and all(
         a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-3, atol=1e-4, equal_nan=True)
         for a, b in zip(one, other, strict=True)
@@ -468,13 +466,13 @@ def alike(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
 
 
 def silent() -> Reporter:
-    """A reporter that nobody listens to."""
+    """A reporter that ignores everything."""
     return Reporter(lambda phase, step, total, loss: None, lambda line: None)
 
 
 @contextlib.contextmanager
 def global_generators(seed: int | None) -> Iterator[None]:
-    """The generators of Python, NumPy and PyTorch that everybody shares: seeded inside (None: as they are), put back after."""
+    """Seeds the global generators of Python, NumPy and PyTorch (unless ``seed`` is None), and restores them afterwards."""
     before = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
     try:
         if seed is not None:
@@ -489,12 +487,18 @@ def global_generators(seed: int | None) -> Iterator[None]:
 
 
 def generator_states() -> dict[str, bytes]:
-    """Where these generators stand, by name."""
+    """The states of the global generators, by name."""
     return {
         "random": repr(random.getstate()).encode(),
         "numpy.random": np.random.get_state()[1].tobytes() + repr(np.random.get_state()[2:]).encode(),  # type: ignore[index]
         "torch": torch.random.get_rng_state().numpy().tobytes(),
     }
+
+
+def _written_content(path: Path) -> list[torch.Tensor]:
+    """A content that `_work` wrote; empty if there is none."""
+    loaded = load_tensors(path)
+    return [] if loaded is None else [loaded[0][key] for key in sorted(loaded[0])]
 
 
 def _work(
@@ -505,12 +509,12 @@ def _work(
     to: Path,
     threads: int,
 ) -> None:
-    """Runs in a worker process: loads all parts anew, distils, reads the archive, and writes the contents of both."""
+    """Runs in a worker process: loads all parts, distils, reads the archive, and writes the contents of both."""
     torch.set_num_threads(threads)
     registries = plugins.load(plugin_files)
     rehearsal = Rehearsal(name, registries, to / "work", plugin_files, values)
     contents = {}
-    if archive is not None:  # first: distilling might bring back what the file does not hold
+    if archive is not None:  # before distilling, which might restore what the file does not hold
         contents["archived"] = content(load_set(archive, registries)[0])
     contents["distilled"] = content(rehearsal.distill())
     for kind, tensors in contents.items():

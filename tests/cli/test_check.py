@@ -66,7 +66,7 @@ def test_where_no_set_is_made_the_rest_is_skipped(bench_main, few):
 
 
 def test_hyper_parameters_can_be_given(bench_main, few):
-    assert "are what they were after none" in " ".join(
+    assert "are the same as after none" in " ".join(
         bench_main("check", BROKEN / "learns_nothing.py", "--set", "broken-learns-nothing.steps=3").out.split()
     )
     outcome = bench_main("check", "random", "--set", "steps=3")
@@ -80,7 +80,7 @@ def test_hyper_parameters_can_be_given(bench_main, few):
         (["randm"], "unknown method 'randm'; did you mean random"),
         (["nothing.py"], "no file 'nothing.py'"),
         ([__file__], "defines no final subclass of Method, Dataset, Network, Protocol or SyntheticSet"),
-        (["data.py"], "data.py defines no method, which is a final subclass of bench.api.Method with a name"),
+        (["data.py"], "data.py defines no method: a final subclass of bench.api.Method with a name"),
         (["syntax.py"], "syntax.py: SyntaxError"),
         ([], "the following arguments are required: NAME|FILE.py"),
     ],

@@ -128,7 +128,7 @@ def test_check_of_files_named_but_absent(tmp_path, capsys):
 def test_check_of_procedural_clips(capsys):
     code, lines = bench(capsys, "check", "shapes-motion[train=3,test=2]")
     assert code == 0
-    assert lines[-1] == "40 of 40 clips present, nothing to look for, clips are made when read"
+    assert lines[-1] == "40 of 40 clips present, nothing to look for: clips are drawn when they are read"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_another_protocol_network_and_other_clips_may_be_named(bench_main, artef
     other = bench_main(*common, "--datasets", "tiny[test=4]")
     assert other.code == 0
     assert "12 test clips" in other.out
-    assert "note: the real clips are not the ones that the set was made from" in other.err
+    assert "note: these are not the real clips that the set was made from" in other.err
 
 
 def test_a_set_made_from_stand_ins_can_be_judged_again(bench_main, tiny_plugin, tmp_path):

@@ -121,7 +121,7 @@ def test_a_set_of_an_earlier_version_without_a_record_goes(bench_main, out):
     ("words", "sentence"),
     [
         (("--set", "dm.lr"), "--set: 'dm.lr' is not METHOD.FIELD=VALUE, such as dm.lr=30"),
-        (("--out", "nowhere"), "--out nowhere: no folder of results: it has no 'cells'"),
+        (("--out", "nowhere"), "--out nowhere: not a folder of results: it has no 'cells'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(bench_main, out, words, sentence):

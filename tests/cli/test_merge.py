@@ -124,7 +124,7 @@ def test_a_record_that_cannot_be_read_is_left_out_and_told(bench_main, halves, t
 
 def test_what_is_no_folder_of_results_is_refused(bench_main, halves, tmp_path):
     outcome = bench_main("merge", halves[0], tmp_path, "--out", tmp_path / "all")
-    assert (outcome.code, outcome.err) == (2, f"error: {tmp_path}: no folder of results: it has no 'cells'\n")
+    assert (outcome.code, outcome.err) == (2, f"error: {tmp_path}: not a folder of results: it has no 'cells'\n")
     file = tmp_path / "file"
     file.write_text("")
     assert bench_main("merge", halves[0], "--out", file).err == f"error: --out {file}: not a folder\n"

@@ -70,7 +70,7 @@ def test_nothing_is_overwritten(bench_main, here):
     outcome = bench_main("new-method", "mine")
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
-        "error: new-method: test_mine.py exists, and is not overwritten; choose another name or --into DIR\n"
+        "error: new-method: test_mine.py exists and would be overwritten; choose another name or --into DIR\n"
     )
     assert [path.name for path in here.iterdir()] == ["test_mine.py"]
     assert (here / "test_mine.py").read_text() == "mine"
@@ -79,12 +79,12 @@ def test_nothing_is_overwritten(bench_main, here):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("Mine", "'Mine' is no name for a method; valid: small letters and digits"),
-        ("my method", "'my method' is no name for a method"),
-        ("../mine", "'../mine' is no name for a method"),
-        ("mine-", "'mine-' is no name for a method"),
-        ("2d", "'2d' is no name for a method"),
-        ("", "'' is no name for a method"),
+        ("Mine", "'Mine' is not a valid name; use words of lower-case letters and digits"),
+        ("my method", "'my method' is not a valid name"),
+        ("../mine", "'../mine' is not a valid name"),
+        ("mine-", "'mine-' is not a valid name"),
+        ("2d", "'2d' is not a valid name"),
+        ("", "'' is not a valid name"),
         ("all", "'all' is taken by the command line (--methods all)"),
         ("dm", "a method 'dm' exists, in methods.dm; choose another name"),
         ("json", "json.py would hide the Python module 'json'"),

@@ -76,7 +76,7 @@ def test_show_writes_moving_pictures(bench_main, learned, tiny_plugin, tmp_path,
     outcome = bench_main("show", learned, "--plugin", tiny_plugin, "--to", file, "--most", "2")
     assert outcome.code == 0, outcome.err
     assert "2 of 3 clips, 4 frames of 16x16" in outcome.out
-    assert "% of the numbers lie outside the range of pixels" in outcome.out
+    assert "% of the values lie outside the range of pixels" in outcome.out
     with av.open(str(file)) as container:
         assert sum(1 for _ in container.decode(video=0)) == frames
 

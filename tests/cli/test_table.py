@@ -74,7 +74,7 @@ def test_it_writes_what_a_reader_and_a_program_need(out, capsys):
 
 
 def test_the_picture_is_printed_written_and_checked_once_there_are_bytes(out, capsys):
-    with pytest.raises(BenchError, match="--format svg: the picture is of --by bytes"):
+    with pytest.raises(BenchError, match="--format svg: only --by bytes has a picture"):
         call("--out", out, "--format", "svg")
     stored = dataclasses.replace(RECORDS[0], set=SetReport("dense", 2, 4096, 4096, {}, None))
     RecordStore(out).write(stored)
@@ -88,7 +88,7 @@ def test_the_picture_is_printed_written_and_checked_once_there_are_bytes(out, ca
     path.write_text(expected.replace("4,096 bytes", "1 byte"), encoding="utf-8")
     capsys.readouterr()
     assert call("--out", out, "--check") == 1
-    assert "bytes.svg is not what the records say" in capsys.readouterr().out
+    assert "bytes.svg does not match the records" in capsys.readouterr().out
 
 
 def test_probes_are_written_and_checked_once_there_are_any(out, capsys):
@@ -110,7 +110,7 @@ def test_check_accepts_what_write_wrote(out, capsys):
     call("--out", out, "--write")
     capsys.readouterr()
     assert call("--out", out, "--check") == 0
-    assert capsys.readouterr().out == "the tables are what the records say\n"
+    assert capsys.readouterr().out == "the tables match the records\n"
 
 
 def test_check_shows_what_changed(out, capsys):
@@ -120,7 +120,7 @@ def test_check_shows_what_changed(out, capsys):
     capsys.readouterr()
     assert call("--out", out, "--check") == 1
     printed = capsys.readouterr().out
-    assert "leaderboard.md is not what the records say" in printed
+    assert "leaderboard.md does not match the records" in printed
     assert "leaderboard.csv" not in printed
     removed, added = (next(line for line in printed.splitlines() if line.startswith(sign)) for sign in "-+")
     assert "99.9" in removed
@@ -142,7 +142,7 @@ def test_check_notices_a_new_record(out, capsys):
     RecordStore(out).write(record("mtt", 45))
     capsys.readouterr()
     assert call("--out", out, "--check") == 1
-    assert capsys.readouterr().out.count("is not what the records say") == 3
+    assert capsys.readouterr().out.count("does not match the records") == 3
 
 
 def test_check_without_tables_says_how_to_write_them(out, capsys):

@@ -124,4 +124,4 @@ def test_a_file_is_refused_that_is_no_list_of_leaks(tmp_path, bench_main):
         leaks.read_csv(tmp_path / "missing.csv")
     done = bench_main("data", "check", "shapes-mixed", "--to", "x.csv")
     assert done.code == 2
-    assert "--to: it is where the list of --leaks goes" in done.err
+    assert "--to: this is the file for the list of --leaks" in done.err

@@ -119,7 +119,7 @@ def test_a_run_keeps_what_the_table_needs(finished, bench_main, tmp_path):
 def test_the_list_is_found_by_the_datasets_name(judged, tmp_path, bench_main):
     RecordStore(tmp_path).write(judged)
     no_keys = bench_main("table", "--out", tmp_path, "--without-leaks")
-    assert (no_keys.code, "says which test clips were right" in no_keys.err) == (2, True)
+    assert (no_keys.code, "says which test clips were classified correctly" in no_keys.err) == (2, True)
     assert tested.keep(tmp_path, KEYS) == DIGEST
     none = bench_main("table", "--out", tmp_path, "--without-leaks")
     assert (none.code, "leaks/shapes-mixed.csv" in none.err) == (2, True)

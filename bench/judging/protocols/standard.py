@@ -1,4 +1,4 @@
-"""The protocols: how a set is judged. Each is a few numbers; what they mean is `bench.judging.training`."""
+"""The suite's own protocols. Each is a few numbers; `bench.judging.training` does the training they describe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.judging.final_epoch import FinalEpoch
 
 @final
 class Standard(FinalEpoch):
-    """500 epochs of SGD from shared network seeds, fixed normalisation, fixed test windows, the final epoch."""
+    """500 epochs of SGD from shared network seeds, with fixed normalisation and fixed test windows; tests the final epoch."""
 
     name = "standard"
     version = 1
@@ -21,7 +21,7 @@ class Standard(FinalEpoch):
 
 @final
 class Quick(FinalEpoch):
-    """`standard` for a CPU in minutes: lr 0.03, at most 200 epochs or 600 updates of 64 clips."""
+    """`standard`, cut down to minutes on a CPU: lr 0.03, at most 200 epochs or 600 updates of 64 clips."""
 
     name = "quick"
     version = 1

@@ -1,7 +1,8 @@
-"""The evaluation of the published code (github.com/yuz1wan/video_distillation), so that published figures have a neighbour.
+"""The evaluation of the published code (github.com/yuz1wan/video_distillation), to compare with published figures.
 
-Its test is random (windows and flips are drawn) and depends on the batch (each is standardised by its own mean and standard
-deviation); what is the same here and what is not stands in docs/protocols.md. Figures of it and of `standard` never mix.
+Its test is random, because windows and flips are drawn. It also depends on the batch, because each batch is standardised by
+its own mean and standard deviation. docs/protocols.md says what is the same here and what is not. Figures of this protocol and
+of `standard` are never mixed.
 """
 
 from __future__ import annotations
@@ -20,27 +21,27 @@ if TYPE_CHECKING:
     from bench.judging.training import Course, TestResult
 
 PASSES = 3
-"""Times that all test clips are classified, each time in newly drawn windows; the counts are pooled."""
+"""How often all test clips are classified, each time in newly drawn windows. The counts are pooled."""
 
 TEST_BATCH = 64
 """Test clips that are standardised together."""
 
 CHECKPOINTS = 10
-"""Evenly spaced points of the training at which the network is tested, the last at its end."""
+"""How often the network is tested during training, at evenly spaced points. The last is at the end."""
 
 EPOCHS, CUT = 501, 252
-"""Epochs for sets with class labels, and how many of them have the full learning rate."""
+"""For sets with class labels: how many epochs there are, and how many of them have the full learning rate."""
 
 SQUARED_EPOCHS, SQUARED_LR, SQUARED_WARMUP = 1001, 1e-4, 100
-"""For sets whose labels are targets of a squared error (FRePo): epochs, learning rate of AdamW, epochs of its linear rise."""
+"""For sets whose labels are targets of a squared error (FRePo): epochs, AdamW's learning rate, and the epochs it rises for."""
 
 
 @final
 class Wang2024(Protocol):
-    """SGD for 501 epochs on standardised batches, a tenth of the rate after 252; tested in random windows, three passes pooled.
+    """501 epochs of SGD on standardised batches, a tenth of the rate after 252; tests three passes in random windows, pooled.
 
-    A set with a learned rate is trained at it; a set whose labels are targets is trained by AdamW on the mean squared error
-    for 1,001 epochs, and its batches are not standardised.
+    If the set has a learned rate, networks are trained with it. If its labels are targets, they are trained with AdamW on the
+    mean squared error for 1,001 epochs, and batches are not standardised.
     """
 
     name = "wang2024"
@@ -62,7 +63,7 @@ class Wang2024(Protocol):
         probes: Mapping[str, Clips] | None = None,
         saved: Checkpoints | None = None,
     ) -> Evaluation:
-        """Confusion, top-5 and probes count each test clip three times."""
+        """Trains and tests a network. Confusion, top-5 and probes count each test clip three times."""
         from bench.core.rng import generator
         from bench.judging import training
 
@@ -80,7 +81,7 @@ class Wang2024(Protocol):
 
         checkpoints = _tested_before(saved)
         course = (_squared if squared else _sgd)(built, train, self.recipe)
-        for done, last in training.updates(built, train, course, order, rendering, _beside(saved, checkpoints)):
+        for done, last in training.updates(built, train, course, order, rendering, _with_tests(saved, checkpoints)):
             if done * epochs % updates == 0 and (epoch := done * epochs // updates) in due:
                 classifier.eval()
                 result, loss = tested(test, epoch), float(last)
@@ -103,7 +104,7 @@ class Wang2024(Protocol):
 
 
 def standardising(network: Classifier) -> Classifier:
-    """The network with each batch's own mean and standard deviation (over all of its numbers) taken out before it."""
+    """A network that first standardises each batch by its own mean and standard deviation over all its values."""
     from bench.core.classifier import Classifier
 
     class Standardising(Classifier):
@@ -133,7 +134,7 @@ def _standardised(clips: torch.Tensor) -> torch.Tensor:
 
 
 def _sgd(network: Classifier, data: SyntheticSet, recipe: Recipe) -> Course:
-    """SGD on the cross-entropy of standardised batches. After the cut, a tenth of the rate, and no momentum from before it."""
+    """SGD on the cross-entropy of standardised batches. After the cut, the rate is a tenth and momentum starts again."""
     from bench.judging.training import Course
 
     rate = recipe.lr if data.rate is None else float(data.rate)
@@ -141,7 +142,7 @@ def _sgd(network: Classifier, data: SyntheticSet, recipe: Recipe) -> Course:
     epoch = -(-len(data) // recipe.batch)
 
     def before(update: int) -> None:
-        if update == CUT * epoch:  # the published code makes a new optimiser there
+        if update == CUT * epoch:  # the published code makes a new optimiser here
             optimiser.state.clear()
         optimiser.param_groups[0]["lr"] = rate if update < CUT * epoch else rate * recipe.decay
 
@@ -150,7 +151,7 @@ def _sgd(network: Classifier, data: SyntheticSet, recipe: Recipe) -> Course:
 
 
 def _squared(network: Classifier, data: SyntheticSet, recipe: Recipe) -> Course:
-    """AdamW on the mean squared error, the rate rising, then falling along a cosine."""
+    """AdamW on the mean squared error. The rate rises, then falls along a cosine."""
     from bench.judging.training import Course
 
     optimiser = torch.optim.AdamW(network.parameters(), SQUARED_LR, weight_decay=recipe.weight_decay)
@@ -164,7 +165,7 @@ def _squared(network: Classifier, data: SyntheticSet, recipe: Recipe) -> Course:
 
 
 def _squared_rates() -> list[float]:
-    """The rate of each epoch: known before training, so that a training that goes on need not count them again."""
+    """The rate of each epoch. They are computed before training, so that a resumed training has them at once."""
     optimiser = torch.optim.SGD([torch.zeros(1)], SQUARED_LR)
     rise = torch.optim.lr_scheduler.LinearLR(optimiser, start_factor=0.01, total_iters=SQUARED_WARMUP)
     fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, SQUARED_EPOCHS, eta_min=0.01 * SQUARED_LR)
@@ -181,13 +182,13 @@ _TESTED = "tested"
 
 
 def _tested_before(saved: Checkpoints | None) -> list[int]:
-    """The correct counts that an interrupted training has had so far."""
+    """The correct counts so far of an interrupted training."""
     checkpoint = None if saved is None else saved.resume()
     tested: list[int] = [] if checkpoint is None else checkpoint[1][_TESTED].tolist()
     return tested
 
 
-def _beside(saved: Checkpoints | None, tested: list[int]) -> Checkpoints | None:
+def _with_tests(saved: Checkpoints | None, tested: list[int]) -> Checkpoints | None:
     """Checkpoints that also hold the correct counts so far."""
     return None if saved is None else _WithTests(saved, tested)
 
@@ -214,7 +215,7 @@ class _WithTests(Checkpoints):
 
 
 def pooled_test(network: Classifier, clips: Clips, classes: int, rng: torch.Generator) -> TestResult:
-    """Classifies every clip once a pass, in a window and with or without a flip drawn from ``rng``; all counts added up."""
+    """Classifies every clip once per pass, in a window and with or without a flip drawn from ``rng``. Adds up the counts."""
     from bench.core import bitstrings
     from bench.judging import training
 
@@ -227,7 +228,7 @@ def pooled_test(network: Classifier, clips: Clips, classes: int, rng: torch.Gene
 
 @final
 class DrawnClips(Clips):
-    """Each clip in one of its stored windows, mirrored or not, both drawn once, with equal chances."""
+    """Each clip in one of its stored windows, mirrored or not. Both are drawn once, with equal chances."""
 
     def __init__(self, clips: Clips, rng: torch.Generator) -> None:
         self.clips = clips

@@ -14,6 +14,7 @@ from bench.core.reporter import Reporter
 from bench.nets.builder import Builder
 from bench.plugins import Registries
 from bench.results.cells import Cell
+from bench.results.records import set_folder
 from bench.running.cell.context import Context
 from bench.running.plan.plan import PlannedCell
 
@@ -60,7 +61,7 @@ class Attempt:
     @property
     def archive(self) -> Path:
         """The folder of the set."""
-        return self.context.out / "artefacts" / self.cell.distillation().id()
+        return set_folder(self.context.out, self.cell.distillation().id())
 
     def protocol(self) -> Protocol:
         """How the set is judged."""

@@ -27,8 +27,7 @@ def check_set(synthetic: SyntheticSet, classes: int, clip: ClipShape, ipc: int |
     Raises:
         BenchError: wrong labels, more clips than the budget, numbers that are not finite, or clips of the wrong shape.
     """
-    labels = synthetic.labels
-    hard = labels if labels.dim() == 1 else labels.argmax(dim=1)
+    labels, hard = synthetic.labels, synthetic.hard_labels()
     if len(synthetic) == 0:
         raise BenchError("the method returned an empty set")
     if labels.dim() == 1 and labels.dtype != torch.int64:

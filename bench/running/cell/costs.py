@@ -1,4 +1,4 @@
-"""What things cost: bytes of a set, seconds and peak memory of a phase."""
+"""Measures costs: the bytes of a set, and the seconds and peak memory of a phase."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.results.records import PhaseCost, SetReport, StoredTensor
 
 
 def count_set(synthetic: SyntheticSet, artefact: str | None) -> SetReport:
-    """Counts what a set stores. Integer labels are free (their order says them), learned or soft ones are not."""
+    """Counts what a set stores. Integer labels are free, because the clips' order implies them; learned or soft ones are not."""
     counted = synthetic.stored()
     tensors = {
         name: StoredTensor(
@@ -37,11 +37,11 @@ def count_set(synthetic: SyntheticSet, artefact: str | None) -> SetReport:
 
 @final
 class PhaseMeter:
-    """Measures one phase, as a context manager; ``cost`` afterwards.
+    """A context manager that measures one phase. Afterwards, ``cost`` has the result.
 
     Args:
-        device: whose time and memory count.
-        before: what earlier parts of the same phase took (a resumed cell).
+        device: the device whose time and memory count.
+        before: what earlier parts of the same phase took, if the cell was resumed.
     """
 
     def __init__(self, device: torch.device, before: PhaseCost | None = None) -> None:
@@ -64,7 +64,7 @@ class PhaseMeter:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Leaves out what happens inside: it is measured, and charged, elsewhere."""
+        """Does not count what happens inside, which is measured elsewhere."""
         self.before = self.so_far()
         try:
             yield
@@ -88,10 +88,10 @@ class PhaseMeter:
 
 
 def _reset_peak_host() -> None:
-    # What an earlier phase has freed, and the C library keeps (glibc), does not count for this one.
+    # glibc keeps memory that an earlier phase has freed. It must not count for this phase.
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
-    # Linux: sets the high-water mark back to the present size. Elsewhere the peak is that of the whole process so far.
+    # On Linux, this resets the peak to the present size. Elsewhere the peak is that of the process since it started.
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

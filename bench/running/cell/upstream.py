@@ -1,4 +1,4 @@
-"""Upstream artefacts in the cache: each part is one file, made under a lock of its own, that carries its key and its cost."""
+"""Upstream artefacts in the cache. Each part is one file with its key and its cost, and is made under a lock of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, final
 
 import torch
 from filelock import FileLock, Timeout
+from typing_extensions import override
 
 from bench.api import Artefact
 from bench.core.errors import BenchError
@@ -21,24 +22,24 @@ from bench.results.artefacts import load_meta, load_tensors, save_tensors
 from bench.results.records import PhaseCost, total
 
 MakePart = Callable[[int, Path], tuple[Mapping[str, torch.Tensor], PhaseCost]]
-"""Makes one part, given its number and a file for its checkpoints: its tensors and what it cost."""
+"""Makes one part. Takes its number and a file for its checkpoints; returns its tensors and what it cost."""
 
 _POLL_SECONDS = 1.0
 
 
 @final
 class StoredArtefact(Artefact):
-    """The parts of one artefact, ``000.safetensors`` and so on in one folder.
+    """The parts of one artefact: ``000.safetensors`` and so on, in one folder.
 
-    A part that has gone since, because the cache was trimmed, is made again.
+    If a part has disappeared because the cache was trimmed, it is made again.
     """
 
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
         self.folder = parts.folder
 
+    @override
     def part(self, number: int) -> dict[str, torch.Tensor]:
-        """See `Artefact`."""
         loaded = load_tensors(part_path(self.folder, number))
         if loaded is None:
             self._parts.obtain([number])
@@ -47,35 +48,35 @@ class StoredArtefact(Artefact):
             raise BenchError(f"{part_path(self.folder, number)} is missing or damaged; run the same command again")
         return loaded[0]
 
+    @override
     def rows(self, number: int, name: str, rows: slice) -> torch.Tensor:
-        """See `Artefact`."""
         from safetensors import SafetensorError, safe_open
 
         try:
             with safe_open(part_path(self.folder, number), framework="pt") as file:
-                found: torch.Tensor = file.get_slice(name)[rows]
-                return found
+                tensor_rows: torch.Tensor = file.get_slice(name)[rows]
+                return tensor_rows
         except (OSError, SafetensorError):
             return self.part(number)[name][rows]
 
 
 @final
 class PassingArtefact(Artefact):
-    """Parts too large to be kept: each is made when it is asked for, and forgotten when the next one is."""
+    """An artefact too large to be cached. Each part is made when it is asked for, and only the last one is kept."""
 
     def __init__(self, make: Callable[[int], Mapping[str, torch.Tensor]]) -> None:
         self._make = make
         self._last: tuple[int, dict[str, torch.Tensor]] | None = None
 
+    @override
     def part(self, number: int) -> dict[str, torch.Tensor]:
-        """See `Artefact`."""
         if self._last is None or self._last[0] != number:
             self._last = None  # frees its memory first
             self._last = number, dict(self._make(number))
         return self._last[1]
 
+    @override
     def rows(self, number: int, name: str, rows: slice) -> torch.Tensor:
-        """See `Artefact`."""
         return self.part(number)[name][rows]
 
 
@@ -88,36 +89,36 @@ def open_or_make(
     wait: Callable[[str], None],
     room: int | None = None,
 ) -> tuple[StoredArtefact, PhaseCost]:
-    """The artefact of that key, making what the cache lacks of it, and what making all of it cost.
+    """Opens the artefact with that key, after making the parts that the cache lacks.
 
-    Several processes may ask at the same time: they share the parts out among them, and none is made twice.
+    Several processes may ask at the same time. They divide the parts among themselves, and none is made twice.
 
     Args:
-        cache: the cache folder; artefacts lie in its folder ``upstream``.
+        cache: the cache folder; artefacts are in its folder ``upstream``.
         name: what it is, for the folder's name.
-        key: all that the content depends on.
-        parts: how many there are.
-        make: see `MakePart`.
+        key: everything that the content depends on.
+        parts: how many parts there are.
+        make: makes one part.
         wait: called about once a second, with a line for the user, while others work on the last parts; may raise.
-        room: bytes that all other artefacts may take; see `trim`.
+        room: bytes that all other artefacts may take; `trim` removes the excess.
 
     Returns:
-        The artefact, and the cost summed over its parts: ``shared`` unless this call made one of them.
+        The artefact, and the cost summed over its parts, which is ``shared`` unless this call made one of them.
     """
-    written = canonical_json(dict(key))
-    folder = upstream_root(cache) / f"{name}-{hashlib.sha256(written.encode()).hexdigest()[:24]}"
+    key_json = canonical_json(dict(key))
+    folder = upstream_root(cache) / f"{name}-{hashlib.sha256(key_json.encode()).hexdigest()[:24]}"
     folder.mkdir(parents=True, exist_ok=True)
-    os.utime(folder)  # used now: `trim` takes those first that were not for the longest time
+    os.utime(folder)  # marks it as used now: `trim` removes the longest unused first
     if room is not None:
         trim(cache, room, folder)
-    found = _Parts(folder, written, make, wait)
-    made = found.obtain(range(parts))
-    costs = [replace(found.cost(n), stored_bytes=part_path(folder, n).stat().st_size) for n in range(parts)]
-    return StoredArtefact(found), replace(total(costs), shared=not made)
+    artefact_parts = _Parts(folder, key_json, make, wait)
+    made = artefact_parts.obtain(range(parts))
+    costs = [replace(artefact_parts.cost(n), stored_bytes=part_path(folder, n).stat().st_size) for n in range(parts)]
+    return StoredArtefact(artefact_parts), replace(total(costs), shared=not made)
 
 
 def upstream_root(cache: Path) -> Path:
-    """Where artefacts lie in a cache folder."""
+    """The folder of all artefacts in a cache folder."""
     return cache / "upstream"
 
 
@@ -127,7 +128,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 def has_room(cache: Path, expected: int, limit: int) -> bool:
-    """Whether an artefact of ``expected`` bytes may be kept: within the limit, and in nine tenths of the disk's free space."""
+    """Whether an artefact of ``expected`` bytes is within the limit and fits into nine tenths of the free disk space."""
     if expected > limit:
         return False
     cache.mkdir(parents=True, exist_ok=True)
@@ -135,9 +136,9 @@ def has_room(cache: Path, expected: int, limit: int) -> bool:
 
 
 def trim(cache: Path, room: int, keep: Path) -> None:
-    """Takes artefacts but ``keep`` away, the longest unused first, until they take at most ``room`` bytes.
+    """Removes artefacts other than ``keep``, the longest unused first, until the others take at most ``room`` bytes.
 
-    Those of which a part is being made stay. Whoever still reads from one that is gone makes it again.
+    An artefact stays if a process is making a part of it. A process that still needs a removed one makes it again.
     """
     others = [path for path in upstream_root(cache).glob("*") if path.is_dir() and path != keep]
     sizes = {folder: sum(file.stat().st_size for file in folder.glob("*")) for folder in others}
@@ -151,7 +152,7 @@ def trim(cache: Path, room: int, keep: Path) -> None:
 
 
 def _busy(folder: Path) -> bool:
-    """Whether a process is making a part."""
+    """Whether a process is making a part of the artefact."""
     for path in folder.glob("*.lock"):
         try:
             with FileLock(path, timeout=0):
@@ -163,7 +164,7 @@ def _busy(folder: Path) -> bool:
 
 @final
 class _Parts:
-    """The parts of one artefact as this process may get at them."""
+    """Makes the missing parts of one artefact, together with other processes."""
 
     def __init__(self, folder: Path, key: str, make: MakePart, wait: Callable[[str], None]) -> None:
         self.folder = folder
@@ -175,15 +176,15 @@ class _Parts:
         """What making a finished part cost.
 
         Raises:
-            BenchError: it is not there, or damaged.
+            BenchError: the part is missing or damaged.
         """
-        found = self._cost(number)
-        if found is None:
+        cost = self._cost(number)
+        if cost is None:
             raise BenchError(f"{part_path(self.folder, number)} is missing or damaged; run the same command again")
-        return found
+        return cost
 
     def obtain(self, numbers: Iterable[int]) -> bool:
-        """Makes those of these parts that are missing and that nobody else makes, and waits for the rest.
+        """Makes the missing parts that no other process is making, and waits for the others.
 
         Returns:
             Whether it made any.
@@ -200,7 +201,7 @@ class _Parts:
         return made
 
     def _try(self, number: int) -> bool:
-        """Makes a part unless another process has it in hand or has just finished it."""
+        """Makes a part, unless another process is making it or has just finished it; returns whether it did."""
         path = part_path(self.folder, number)
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -208,7 +209,7 @@ class _Parts:
                 if self._cost(number) is not None:
                     return False
                 if path.exists():
-                    self._wait(f"{path} is damaged, now {set_aside(path).name}; it is made again")
+                    self._wait(f"{path} is damaged; it is now {set_aside(path).name}, and is made again")
                 checkpoint = path.with_name(f"{number:03}.partial.safetensors")
                 tensors, cost = self._make(number, checkpoint)
                 save_tensors(path, tensors, {"key": self._key, "cost": asdict(cost)})
@@ -218,7 +219,7 @@ class _Parts:
             return False
 
     def _cost(self, number: int) -> PhaseCost | None:
-        """What a finished part cost; None if it is not there, damaged, or of another key."""
+        """What a finished part cost; None if the part is missing or damaged, or has another key."""
         meta = load_meta(part_path(self.folder, number))
         if meta is None or meta.get("key") != self._key:
             return None

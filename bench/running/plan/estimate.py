@@ -1,4 +1,4 @@
-"""How long planned cells may take: arithmetic, scaled by what recorded cells took, and what cells share counted once."""
+"""Estimates how long planned cells take, from their operations and the speed of recorded cells. Counts shared work once."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ if TYPE_CHECKING:
     from bench.plugins import Registries
     from bench.running.plan.plan import PlannedCell
 
-# Nominal speed before any record exists: floating-point operations per second of a core.
+# The assumed speed before there are any records: floating-point operations per second of a core.
 FLOPS_PER_CORE = 4e10
 
 
 @final
 class Experience:
-    """What recorded cells took for each operation, as medians over like ones.
+    """How long recorded cells took per operation, as medians over similar cells.
 
-    Judging: over records of the same profile, network and method, else of the same profile and network, else of the same profile.
-    Learning: over those of the same profile and method, which also say what shared artefacts a method has; else of the same
-    profile. Without any `FLOPS_PER_CORE`, and what methods say that they share, in equal parts.
+    For judging, these are records with the same profile, network and method, or else the same profile and network, or else the
+    same profile. For learning, they have the same profile and method, and also show which artefacts the method shares; or else
+    they have the same profile. Without such records, the speed is `FLOPS_PER_CORE`, and the artefacts in ``Method.shares`` are
+    assumed to take equal parts.
 
     Args:
         registries: all parts.
-        threads: that each cell will have on a CPU. CPU time is what counts there, as other work on a machine does not change it.
+        threads: how many threads each cell has on a CPU. CPU time is what counts there, because other work on the machine
+            does not change it.
     """
 
     def __init__(self, registries: Registries, threads: int) -> None:
@@ -43,7 +45,7 @@ class Experience:
         self._known: dict[str, Work | None] = {}
 
     def learn(self, record: Record) -> None:
-        """Takes in a record; those of unfinished cells, and of parts that are not here, say nothing."""
+        """Learns from a record. Ignores unfinished cells, and cells whose parts are not loaded."""
         work = self._work(record) if record.status == "ok" else None
         if work is None:
             return
@@ -72,9 +74,9 @@ class Experience:
             note(seconds(cost), work.real, ("artefact", *own[1:], name))
 
     def seconds(self, cells: Iterable[PlannedCell]) -> dict[str, float]:
-        """Seconds that each cell may take, by id, if they run in this order.
+        """The seconds that each cell may take, by id, if they run in this order.
 
-        An artefact is made by the first cell that needs it; a later one takes for it what it needs beyond that.
+        The first cell that needs an artefact makes it. A later cell that needs more of it takes only the additional time.
         """
         made: dict[tuple[object, ...], float] = {}
         by_id: dict[str, float] = {}
@@ -102,7 +104,7 @@ class Experience:
         return by_id
 
     def _rate(self, *keys: tuple[str, ...]) -> float:
-        """Seconds an operation, by the first key that is known."""
+        """Seconds per operation, from the first key that has records."""
         for key in keys:
             if key in self._rates:
                 rates = sorted(self._rates[key])
@@ -110,7 +112,7 @@ class Experience:
         return 1 / (FLOPS_PER_CORE * self._threads)
 
     def _work(self, record: Record) -> Work | None:
-        """Operations of a recorded cell; None where its parts are not here, or have changed."""
+        """Operations of a recorded cell; None if its parts are not loaded or have changed."""
         data = record.data
         key = json.dumps([{**vars(record.cell), "seed": None}, *map(data.get, ("classes", "train", "test"))])
         if key not in self._known:
@@ -135,7 +137,7 @@ def _recorded_work(record: Record, registries: Registries) -> Work:
 
 
 def _shared_by(planned: PlannedCell) -> tuple[object, ...]:
-    """What an artefact depends on, as far as a plan knows it: data, network, seed, and how much of the real clips is seen."""
+    """What an artefact depends on, as far as a plan knows: data, network, seed, and which frames of real clips are seen."""
     cell, setting = planned.cell, planned.setting
     frames = planned.geometry.frames
     seen = None if setting.n_real >= frames else (setting.n_real, setting.segments, setting.interpolation)
@@ -145,12 +147,12 @@ def _shared_by(planned: PlannedCell) -> tuple[object, ...]:
 
 
 def threads(jobs: int | None) -> int:
-    """Threads that each cell will have on this machine's CPU, as far as that is known without torch; ``jobs`` run at a time."""
+    """How many threads each cell will probably have on this machine's CPU if ``jobs`` run at a time. Needs no torch."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
     cores = os.cpu_count() or 1
     return max(1, (min(cores, int(limit)) if limit.isdecimal() and int(limit) else cores) // (jobs or 1))
 
 
 def elapsed(seconds: Mapping[str, float], workers: int) -> float:
-    """Seconds until cells are done that take so long each, so many at a time; never less than the longest."""
+    """Seconds until all cells are done if ``workers`` run at a time; never less than the longest cell takes."""
     return max(sum(seconds.values()) / max(1, workers), max(seconds.values(), default=0.0))

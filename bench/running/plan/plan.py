@@ -1,4 +1,4 @@
-"""The plan of a run: which cells there are, what each would store and cost, and which a method declines. Pure; no torch."""
+"""The plan of a run: its cells, what each will store and cost, and which ones a method declines. Pure; needs no torch."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from bench.running.plan.work import Work, passes
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell and what is known of it before it runs.
+    """A cell, and what is known about it before it runs.
 
     Attributes:
         cell: its identity.
         dataset, index, geometry: the data it needs.
         setting: its temporal setting.
-        stored_bytes: what its set will take; with a storage codec or a budget at most that.
-        clip_passes: network passes of single clips it takes, distilling and evaluating.
-        work: floating-point operations of these.
-        declined: why its method cannot do it, or its network, or None.
+        stored_bytes: the bytes its set will take; an upper limit if there is a storage codec or a budget.
+        clip_passes: passes of single clips through networks, in distilling and evaluating.
+        work: floating-point operations of these passes.
+        declined: why its method or network cannot do it, or None.
         shared: whether other cells of the plan may have the same set (`Cell.distillation`).
     """
 
@@ -56,13 +56,13 @@ class PlannedCell:
 
     @property
     def flops(self) -> float:
-        """All of ``work``."""
+        """The sum of ``work``."""
         return self.work.total()
 
 
 @dataclass(frozen=True)
 class _Size:
-    """How much a cell may store: clips a class, or bytes, from which the clips follow; and how its floats are stored."""
+    """How much a cell may store (clips per class, or a budget in bytes that they follow from), and how floats are stored."""
 
     ipc: int
     budget: int | None = None
@@ -71,12 +71,12 @@ class _Size:
 
 @dataclass(frozen=True)
 class _Point:
-    """A point of the grid over one data set.
+    """A point of the grid over one dataset.
 
     Attributes:
-        method, config: a method's name and its hyper-parameters.
-        setting, size, seed, precision: the axes.
-        net: the network to judge with, or None for the profile's.
+        method, config: the method's name and its hyper-parameters.
+        setting, size, seed, precision: the coordinates.
+        net: the judging network, or None for the profile's.
     """
 
     method: str
@@ -89,15 +89,15 @@ class _Point:
 
 
 def plan(request: Request, registries: Registries, mistakes: Mistakes | None = None) -> list[PlannedCell]:
-    """All cells of a request, cheap ones of one dataset and budget together, each once.
+    """All cells of a request, each once, dataset by dataset.
 
     Args:
         request: what was asked for.
         registries: all parts.
-        mistakes: what is known to be wrong already, to be told with what is found here.
+        mistakes: the mistakes found so far. They are reported together with those found here.
 
     Raises:
-        BenchError: anything that was asked for does not exist or does not fit.
+        BenchError: something that was asked for does not exist or does not fit.
         MissingData: a dataset is not there.
     """
     cells: dict[str, PlannedCell] = {}
@@ -121,7 +121,7 @@ def plan(request: Request, registries: Registries, mistakes: Mistakes | None = N
 def variant(
     planned: PlannedCell, registries: Registries, values: Mapping[str, Value], seed: int | None, judged_on: JudgedOn
 ) -> PlannedCell:
-    """The cell with some hyper-parameters, the seed and the split replaced, as if it had been asked for so.
+    """The cell that would be planned with other hyper-parameters, another seed and another split.
 
     Raises:
         BenchError: its method's config refuses the values.
@@ -142,7 +142,7 @@ def variant(
 def _points(
     request: Request, registries: Registries, data: PlannedDataset, settings: list[TemporalSetting]
 ) -> Iterator[_Point]:
-    """The points over one data set, with the first of the seeds."""
+    """The points over one dataset, for the first of the seeds."""
     amounts = request.budgets or request.ipcs
     profile = data.profile
     axes = itertools.product(settings, request.nets or (profile.network,), amounts, request.storages, request.methods)
@@ -167,9 +167,9 @@ def _fitting(
     budget: int,
     storage: Storage,
 ) -> int:
-    """The most clips a class, up to all of the largest one, that a method stores in a budget; 1 where not even that fits.
+    """The most clips per class that a method can store in a budget, up to the size of the largest class; at least 1.
 
-    Hyper-parameters may depend on IPC, so those of each number are asked.
+    Hyper-parameters may depend on IPC, so each number of clips is tried with its own.
     """
     most = max(per_class(data.index.clips, "train").values(), default=1)
     if method_type.fills_budget or not method_type.uses_ipc:
@@ -187,7 +187,7 @@ def _fitting(
 
 
 def _plan_cell(registries: Registries, data: PlannedDataset, point: _Point) -> tuple[PlannedCell, PlannedCell]:
-    """The cell of a point, and the same where another cell has distilled its set."""
+    """The cell of a point, and the same cell for when another one has already distilled its set."""
     method = registries.methods.get(point.method)(point.config)
     setting, size = _as_stored(method, point, data.geometry.frames)
     network = registries.networks.get(data.profile.network)()
@@ -216,7 +216,7 @@ def _plan_cell(registries: Registries, data: PlannedDataset, point: _Point) -> t
 
 
 def _as_stored(method: Method[Any], point: _Point, frames: int) -> tuple[TemporalSetting, _Size]:
-    """The setting and size of a point without what changes nothing for its method."""
+    """The setting and size of a point, with defaults for everything that makes no difference to its method."""
     setting, size = point.setting, point.size
     if not method.uses_ipc:  # one cell serves every budget and every setting
         setting, size = temporal.dense(frames), _Size(size.ipc)
@@ -226,7 +226,7 @@ def _as_stored(method: Method[Any], point: _Point, frames: int) -> tuple[Tempora
 
 
 def _declines(method: Method[Any], work: Workload, network: Network, judge: Network) -> str | None:
-    """Why a method, the network that it distils with or the one that judges cannot do it; None if they can."""
+    """Why the method, its network or the judging network cannot do the work; None if they can."""
     declined = method.declines(work)
     if declined is None and work.setting.segments > 1:
         declined = network.declines(replace(work.clip, frames=work.clip.frames // work.setting.segments))
@@ -236,7 +236,7 @@ def _declines(method: Method[Any], work: Workload, network: Network, judge: Netw
 
 
 def _stored_bytes(method: Method[Any], work: Workload, size: _Size) -> int:
-    """What a set will take; of a method that fills its budget, all of that."""
+    """The bytes a set will take. A method that fills its budget takes all of it."""
     if method.fills_budget and size.budget is not None:
         return size.budget
     return needed_bytes(method, work, size.storage)

@@ -1,8 +1,8 @@
-"""The search for a method's learning rates, or a codec's quality, on the validation part of train: the next trial, the choice. Pure.
+"""Searches a method's learning rates, or a codec's quality, on the validation part of train: what to try next, what to choose.
 
-A search moves all hyper-parameters that a method names (``Method.tuned``) by one common factor. Each trial is an ordinary
-cell, judged on the validation part; the search itself is read off the records of its trials, so it is resumed like any
-other work. The test split has no part in it. No torch is needed.
+A search scales all hyper-parameters that a method names (``Method.tuned``) by one common factor. Each trial is an ordinary
+cell, judged on the validation part. The state of a search follows from the records of its trials, so it resumes like any
+other work. The test split plays no part. Functions are pure; no torch is needed.
 """
 
 from __future__ import annotations
@@ -22,26 +22,27 @@ from bench.running.plan.plan import PlannedCell, variant
 OPENING = (1.0, 10.0, 0.1)
 """The factors of the first trials, which depend on no score."""
 
-# Factors lie on a grid of eighths of a decade (a third apart): finer differences drown in the noise of a few networks.
+# Factors are on a grid of eighths of a decade (a third apart). Finer differences would drown in the noise of a few networks.
 _PER_DECADE = 8
 _FARTHEST = 6 * _PER_DECADE
 
 History = Sequence[tuple[float, float | None]]
-"""Tried factors, each with its score, or None for a trial that gave none (it failed, say, because it diverged)."""
+"""Tried factors with their scores. The score is None if the trial has none, because it diverged for example."""
 
 
 def next_factor(history: History, budget: int) -> float | None:
-    """The factor to be tried next: the opening, then outwards while the best lies at an end, then between.
+    """The next factor to try.
 
-    Outwards goes by a decade. Between halves, on the logarithmic scale, the wider gap beside the best; of two equal ones
-    the one on the side of the better neighbour. Where nothing has worked yet it goes down: what diverges needs smaller steps.
+    First come those of `OPENING`. While the best factor is the highest or lowest one so far, the next is a decade further out.
+    After that, the next halves the wider gap next to the best, on a logarithmic scale. If both gaps are equal, it takes the
+    one with the better neighbour. If no trial has a score yet, the next is smaller, because diverging needs smaller steps.
 
     Args:
         history: the trials so far; a score of None counts as the worst.
-        budget: trials in all.
+        budget: how many trials there may be in all.
 
     Returns:
-        None at the end of the budget, or when the best has been enclosed to a third.
+        None if the budget is used up, or if the neighbours of the best factor are both within a third of it.
     """
     if len(history) >= budget:
         return None
@@ -64,7 +65,7 @@ def next_factor(history: History, budget: int) -> float | None:
 
 
 def best_factor(history: History) -> float:
-    """The factor with the best score; of equal ones the nearest to 1, then the smaller."""
+    """The factor with the best score. If scores are equal, it is the one nearest to 1, then the smaller one."""
 
     def rank(trial: tuple[float, float | None]) -> tuple[float, int, int]:
         place = _position(trial[0])
@@ -86,16 +87,16 @@ def _worth(score: float | None) -> float:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# Searches, and how far they are
+# Searches and their progress
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is tuned together: one method, dataset, budget and temporal setting.
+    """The cells that are tuned together: one method, dataset, budget and temporal setting.
 
     Attributes:
-        cells: the planned cells that will take the chosen values, one for each distillation seed and network to judge with.
-        fields: the hyper-parameters that are moved.
+        cells: the planned cells that will get the chosen values, one for each distillation seed and judging network.
+        fields: the hyper-parameters to scale.
         seed: the distillation seed of all trials.
     """
 
@@ -104,15 +105,15 @@ class Search:
     seed: int
 
     def title(self) -> str:
-        """What is tuned, in a line."""
+        """Says in one line what is tuned."""
         return replace(self.cells[0].cell.distillation(), seed=None).title()
 
     def values(self, factor: float) -> dict[str, float]:
-        """The hyper-parameters at a factor; at 1 exactly the given ones, else rounded to six digits, or to whole decibels."""
-        return {name: _moved(self.cells[0].cell.config[name], factor) for name in self.fields}
+        """The scaled hyper-parameters, rounded to six digits or whole decibels. Factor 1 leaves them exactly as they are."""
+        return {name: _scaled(self.cells[0].cell.config[name], factor) for name in self.fields}
 
     def written(self, factor: float) -> str:
-        """The hyper-parameters at a factor as text: ``lr=30``."""
+        """The scaled hyper-parameters as text: ``lr=30``."""
         return ", ".join(f"{name}={value:g}" for name, value in self.values(factor).items())
 
     def trial(self, factor: float, registries: Registries) -> PlannedCell:
@@ -127,11 +128,11 @@ class Search:
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial that is over.
+    """A finished trial.
 
     Attributes:
         factor, values: what was tried.
-        planned, record: its cell; None if the method's config refused the values.
+        planned, record: the cell; None if the method's config refused the values.
         reason: why there is no score, or "".
     """
 
@@ -142,26 +143,26 @@ class Trial:
     reason: str
 
     def score(self) -> float | None:
-        """Mean validation accuracy over the protocol's networks, or None if the trial gave none."""
+        """The mean validation accuracy over the protocol's networks; None if the trial did not succeed."""
         if self.record is None or self.record.status != "ok" or not self.record.evaluations:
             return None
         return sum(evaluation.accuracy() for evaluation in self.record.evaluations) / len(self.record.evaluations)
 
     def seconds(self) -> float:
-        """Wall seconds of all its phases, without what other cells made for it."""
+        """Wall-clock seconds of all its phases, except for what other cells made and it reused."""
         costs = self.record.costs.values() if self.record is not None else ()
         return sum(cost.wall_seconds for cost in costs if not cost.shared)
 
 
 @dataclass(frozen=True)
 class State:
-    """How far a search is.
+    """The progress of a search.
 
     Attributes:
-        search, budget: what it is and how many trials it may have.
-        trials: those that are over, in their order.
-        coming: those to be run now; none once the search is over.
-        further: how many may follow them.
+        search, budget: the search, and how many trials it may have.
+        trials: the finished trials, in order.
+        coming: the trials to run now; empty once the search is over.
+        further: how many more may follow.
     """
 
     search: Search
@@ -171,11 +172,11 @@ class State:
     further: int
 
     def factor(self) -> float:
-        """The best factor so far; 1 if nothing gave a score."""
+        """The best factor so far; 1 if no trial has a score."""
         return best_factor([(trial.factor, trial.score()) for trial in self.trials])
 
     def tuned_cells(self, registries: Registries) -> dict[str, PlannedCell]:
-        """The cells with the best values so far, by the ids that they had with the given ones."""
+        """The cells with the best values so far, by the ids of the cells with the original values."""
         values = self.search.values(self.factor())
         return {
             planned.cell.id(): variant(planned, registries, values, planned.cell.seed, planned.cell.judged_on)
@@ -183,7 +184,7 @@ class State:
         }
 
     def report(self) -> dict[str, Any]:
-        """For the record: every trial, and what was chosen. Plain JSON."""
+        """Every trial and the choice, as plain JSON for the record."""
         return {
             "fields": list(self.search.fields),
             "judged_on": "validation",
@@ -205,22 +206,23 @@ class State:
         }
 
     def cost(self) -> PhaseCost:
-        """What all trials took together, ``shared`` if several cells use the choice."""
+        """The cost of all trials together. It is ``shared`` if several cells use the chosen values."""
         records = [trial.record for trial in self.trials if trial.record is not None]
         return replace(charged([record.costs for record in records]), shared=len(self.search.cells) > 1)
 
 
-def _moved(value: Value, factor: float) -> float:
+def _scaled(value: Value, factor: float) -> float:
     if isinstance(value, int):  # decibels
         return value + round(20 * math.log10(factor))
-    given = float(value or 0.0)
-    return given if factor == 1 else float(f"{given * factor:.6g}")
+    original = float(value or 0.0)
+    return original if factor == 1 else float(f"{original * factor:.6g}")
 
 
 def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) -> list[Search]:
-    """The searches of a plan: one for all seeds and networks of each cell whose method can be tuned and does not decline.
+    """The searches of a plan. Cells that differ only in seed and judging network share one.
 
-    The network of the profile, which distils, is also the one that judges trials.
+    There are none for methods that cannot be tuned, or that decline. The profile's network, which distils, also judges the
+    trials.
 
     Args:
         cells: the plan.
@@ -228,7 +230,7 @@ def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) ->
         seed: the distillation seed of the trials.
 
     Raises:
-        BenchError: nothing in the plan can be tuned, or a value to be scaled is no positive number.
+        BenchError: nothing in the plan can be tuned, or a value to scale is not a positive number.
     """
     together: defaultdict[str, list[PlannedCell]] = defaultdict(list)
     for planned in cells:
@@ -252,12 +254,12 @@ def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) ->
 
 
 def replay(search: Search, budget: int, registries: Registries, read: Callable[[str], Record | None]) -> State:
-    """How far a search is, read off the records of its trials.
+    """The progress of a search, worked out from the records of its trials.
 
     Args:
-        search, budget: what is tuned, and the trials that it may have.
+        search, budget: the search, and how many trials it may have.
         registries: all parts.
-        read: the record of a trial by its cell's id; None if the trial is still to be run.
+        read: returns the record of a trial by its cell's id, or None if the trial has not run yet.
     """
     trials: list[Trial] = []
     coming: list[tuple[float, PlannedCell]] = []
@@ -282,17 +284,18 @@ def replay(search: Search, budget: int, registries: Registries, read: Callable[[
 
 
 def attached(record: Record, state: State) -> Record:
-    """The record with what its tuning chose and took."""
+    """The record with the report and cost of its tuning."""
     return replace(record, costs={**record.costs, "tune": state.cost()}, tuning=state.report())
 
 
 def charged(costs: Sequence[Mapping[str, PhaseCost]]) -> PhaseCost:
-    """Several cells' phases as one cost (`total`), not shared.
+    """Combines the costs of several cells into one (`total`), which is not shared.
 
-    What came from the cache is charged once, at its dearest, unless one of the cells made it.
+    If all cells took a phase's result from the cache, its highest cost is charged, once. If some cells made it themselves, only
+    their costs are.
 
     Args:
-        costs: by phase, of each cell.
+        costs: the costs of each cell, by phase.
     """
     by_phase: defaultdict[str, list[PhaseCost]] = defaultdict(list)
     for phases in costs:

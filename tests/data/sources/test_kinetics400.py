@@ -146,7 +146,7 @@ def test_fetch_goes_on_where_it_stopped(tmp_path, capsys, web):
     root = tmp_path / "root"
     root.mkdir()
     breaks.append("train/part_100.tar.gz")
-    with pytest.raises(BenchError, match=r"part_100.tar.gz: the connection broke; wanted beside it: .* and 139 more"):
+    with pytest.raises(BenchError, match=r"part_100.tar.gz: the connection broke; also needed: .* and 139 more"):
         command._fetch(kinetics(root))
     before = len(asked)
     assert before == 2 + 20 + 101

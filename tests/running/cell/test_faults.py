@@ -200,7 +200,7 @@ def test_a_damaged_artefact_of_upstream_is_named_and_made_again(plan, registries
     lines = []
     record = run_cell(planned, registries, context, Reporter(lambda *_: None, lines.append))
     assert record.evaluations == expected.evaluations
-    assert f"{part} is damaged, now 000.safetensors.damaged; it is made again" in lines
+    assert f"{part} is damaged; it is now 000.safetensors.damaged, and is made again" in lines
     assert not record.costs["upstream"].shared
 
 

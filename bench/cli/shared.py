@@ -1,0 +1,41 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.core.errors import BenchError
+from bench.core.text import printable
+from bench.results.records import Record, RecordStore
+
+
+def add_plugin(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--plugin``."""
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
+    )
+
+
+def read_records(out: Path, history: bool) -> list[Record]:
+    """The readable records of a folder of results. Names the others on stderr.
+
+    Args:
+        out: the folder of results.
+        history: whether to read the histories, which take most of the memory.
+
+    Raises:
+        BenchError: there are no readable records.
+    """
+    bad: list[str] = []
+    store = RecordStore(out)
+    records = list(store.all(lambda path, reason: bad.append(f"{path.name}: {reason}"), history=history))
+    for line in bad:
+        print(f"warning: record left out: {printable(line)}", file=sys.stderr)
+    if not records:
+        what = "no readable records" if bad else "no records"
+        raise BenchError(
+            f"{what} in {store.folder}; run `python -m bench run --out {out}` first, or name another --out"
+        )
+    return records
