@@ -58,24 +58,28 @@ def _digest(module: ModuleType, reading: Callable[[bytes], bytes]) -> str:
 def meaning(source: bytes) -> bytes:
     """The source without comments, docstrings and layout. A source that is not Python is returned as it is."""
     try:
-        tree = _WithoutDocstrings().visit(ast.parse(source))
+        return _spelled(ast.parse(source)).encode()
     except (SyntaxError, ValueError):
         return source
-    return ast.unparse(tree).encode()
 
 
-class _WithoutDocstrings(ast.NodeTransformer):
-    """Removes every statement that is only a string."""
+def _spelled(part: object) -> str:
+    """A part of a syntax tree as text, the same in every version of Python.
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if is_text else node
+    What is empty is left out, as later versions add fields. So is every statement that is only a string, and ``pass``: a body of
+    nothing but its docstring means as much as an empty one.
+    """
+    if isinstance(part, ast.AST):
+        fields = [(name, value) for name, value in ast.iter_fields(part) if name != "kind" and value not in (None, [])]
+        return f"{type(part).__name__}({', '.join(f'{name}={_spelled(value)}' for name, value in fields)})"
+    if isinstance(part, list):
+        return f"[{', '.join(_spelled(each) for each in part if not _means_nothing(each))}]"
+    return repr(part)
 
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        if getattr(node, "body", None) == [] and not isinstance(node, ast.Module):
-            node.body = [ast.Pass()]  # type: ignore[attr-defined]
-        return node
+
+def _means_nothing(part: object) -> bool:
+    is_text = isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)
+    return is_text or isinstance(part, ast.Pass)
 
 
 def sources(module: ModuleType) -> dict[str, bytes]:

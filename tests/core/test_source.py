@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 import textwrap
@@ -101,3 +102,21 @@ def test_the_source_of_a_coreset_follows_the_features_it_shares(monkeypatch):
     monkeypatch.setattr(baselines._features, "__file__", baselines.herding.__file__)
     assert source.source_digest(baselines.herding) != before
     assert source.source_digest(importlib.import_module("baselines.random")) == untouched
+
+
+EVERY_KIND = b"""
+from __future__ import annotations
+import numpy as np
+class A(B, metaclass=C):
+    x: int = 1
+    @property
+    async def f(self, a, /, b=2, *c, d=3.0, **e): return f"{a!r:>{b}} 'quoted' \\"twice\\"" + u"text"
+with open("x") as y, z: pass
+value = [i for i in range(3) if i] or {1: None, **g} or (lambda: ...)
+"""
+
+
+def test_a_meaning_is_the_same_in_every_version_of_python():
+    """Or a plugin's cells would run again after an upgrade."""
+    digest = hashlib.sha256(source.meaning(EVERY_KIND)).hexdigest()
+    assert digest == "8f5d14db7f27879e51ec6695a9175eb2b684b45adff8055ba6f9f28f8b9ad6d2"
