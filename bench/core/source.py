@@ -69,12 +69,17 @@ def _spelled(part: object) -> str:
     What is empty is left out, as later versions add fields. So is every statement that is only a string, and ``pass``: a body of
     nothing but its docstring means as much as an empty one.
     """
+    if isinstance(part, ast.JoinedStr):  # Python 3.12 has empty pieces in some
+        return f"JoinedStr({', '.join(_spelled(piece) for piece in part.values if _spelled(piece) != _EMPTY)})"
     if isinstance(part, ast.AST):
         fields = [(name, value) for name, value in ast.iter_fields(part) if name != "kind" and value not in (None, [])]
         return f"{type(part).__name__}({', '.join(f'{name}={_spelled(value)}' for name, value in fields)})"
     if isinstance(part, list):
         return f"[{', '.join(_spelled(each) for each in part if not _means_nothing(each))}]"
     return repr(part)
+
+
+_EMPTY = "Constant(value='')"
 
 
 def _means_nothing(part: object) -> bool:
