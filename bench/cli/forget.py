@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     registries = plugins.load(args.plugin)
     removal = forget.look(out, _reason(args, registries, out), registries)
     _show(removal)
+    _name_unknown(out, registries)
     if not removal.records and not removal.sets:
         return 0
     if not args.yes:
@@ -86,6 +87,16 @@ def _show(removal: Removal) -> None:
     size = sum(map(forget.size, removal.folders()))
     parts = [_counted(count, name) for name, count in counts.items()]
     print(f"{parts[0]}, {parts[1]} and {parts[2]}, {size / 2**20:.2f} MiB of sets and checkpoints")
+
+
+def _name_unknown(out: Path, registries: Registries) -> None:
+    """Says which methods are not loaded, as nothing is known of their sources."""
+    known = registries.methods.names()
+    methods = sorted({record.cell.method for record in RecordStore(out).all(history=False)} - set(known))
+    if methods:
+        print(
+            printable(f"not looked at, as no such method is loaded: {', '.join(methods)}; name its file with --plugin")
+        )
 
 
 def _counted(count: int, name: str) -> str:

@@ -32,4 +32,4 @@ class NewMethod(Coreset[NoOptions]):
 
     @override
     def clip_passes(self, work: Workload) -> float:
-        return float(work.train)  # a forward pass of every training clip; upstream is counted by itself
+        return float(work.train)  # a forward pass of every training clip; training the network is not counted

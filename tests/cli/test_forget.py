@@ -108,6 +108,14 @@ def test_trials_of_a_finished_search_go_when_asked_for(bench_main, out):
     assert [record.cell for record in RecordStore(folder).all()] == [CELL]
 
 
+def test_methods_that_are_not_loaded_are_named(bench_main, out):
+    mine = dataclasses.replace(CELL, method="mine", plugins={"method": "a" * 64})
+    folder = out(CELL, mine)
+    outcome = bench_main("forget", "--out", folder, "--yes")
+    assert "not looked at, as no such method is loaded: mine; name its file with --plugin" in outcome.out
+    assert left(folder)[0] == [("dm", 1), ("mine", 1)]
+
+
 def test_a_set_of_an_earlier_version_without_a_record_goes(bench_main, out):
     folder = out(CELL)
     lost = folder / "artefacts" / ("0" * 64)
