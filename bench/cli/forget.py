@@ -11,6 +11,7 @@ To find what a plugin left behind, load the plugin with --plugin.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
     if not (out / "cells").is_dir():
         raise BenchError(f"--out {out}: not a folder of results: it has no 'cells'")
     registries = plugins.load(args.plugin)
-    removal = forget.look(out, _reason(args, registries, out), registries)
+    if args.yes:  # records of earlier schemas take their names of today first
+        RecordStore(out).repair(lambda line: print(f"warning: {printable(line)}", file=sys.stderr))
+    removal = forget.look(out, _reason(args, registries, out), registries, split_list(args.methods or ""))
     _show(removal)
     _name_unknown(out, registries)
     if not removal.records and not removal.sets:

@@ -59,7 +59,7 @@ def meaning(source: bytes) -> bytes:
     """The source without comments, docstrings and layout. A source that is not Python is returned as it is."""
     try:
         return _spelled(ast.parse(source)).encode()
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return source
 
 
@@ -93,61 +93,106 @@ def sources(module: ModuleType) -> dict[str, bytes]:
     Helpers are the other modules of its package. For a module outside any package, they are the modules beside it and below.
     Modules of ``methods`` and ``baselines`` that it uses count too. Nothing else of the suite does: its parts have versions.
     """
-    own, home = module.__name__.partition(".")[0], _home(module)
+    own, homes = module.__name__.partition(".")[0], _homes(module)
     by_name: dict[str, bytes] = {}
     pending = [module.__name__]
     while pending:
         name = pending.pop()
-        path = None if name in by_name else _file_of(name)
-        if path is None or not path.is_file():
+        path = None if name in by_name else _file_of(name, own, homes)
+        if path is None or not path.is_file() or not (name == module.__name__ or _is_helper(name, path, own, homes)):
             continue
         by_name[name] = path.read_bytes().replace(b"\r\n", b"\n")
         if path.suffix == ".py" and own != SUITE:
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-            pending += [other for other in _imported(by_name[name], package) if _is_helper(other, own, home)]
+            pending += _imported(by_name[name], package)
     return by_name
 
 
-def _home(module: ModuleType) -> Path | None:
-    """The folder of a module outside any package; None for other modules, and for one directly in ``site-packages``."""
-    path = _file_of(module.__name__)
+def _homes(module: ModuleType) -> tuple[Path, ...]:
+    """The folders whose files are a module's own, if it is outside any package; none for one directly in ``site-packages``.
+
+    Two for a link: where it lies, and where the file is.
+    """
+    path = _known_file(module)
     in_package = "." in module.__name__ or hasattr(module, "__path__")
-    if path is None or in_package or path.parent.name in ("site-packages", "dist-packages"):
-        return None
-    return path.parent
+    if path is None or in_package or path.parent.name in _INSTALLED:
+        return ()
+    return tuple(dict.fromkeys((path.parent, path.resolve().parent)))
 
 
-def _is_helper(name: str, own: str, home: Path | None) -> bool:
-    """Whether a module of that name is a helper. Imports nothing, so torch stays unloaded."""
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+def _is_helper(name: str, path: Path, own: str, homes: tuple[Path, ...]) -> bool:
+    """Whether a module is looked into: one of the own package, of the suite's methods, or of the own folder."""
     top = name.partition(".")[0]
-    if top == SUITE:
-        return False
-    beside = home is not None and ((home / f"{top}.py").is_file() or (home / top).is_dir())
-    return top in METHOD_PACKAGES or top == own or beside
+    return top != SUITE and (top in METHOD_PACKAGES or top == own or _is_inside(path, homes))
 
 
-def _file_of(name: str) -> Path | None:
-    """The file of a module, imported or not; None if there is no such module or it has no file."""
+def _is_inside(path: Path, homes: tuple[Path, ...]) -> bool:
+    inside = (path.relative_to(home).parts for home in homes if path.is_relative_to(home))
+    return any(not set(_INSTALLED) & set(parts) for parts in inside)
+
+
+def _file_of(name: str, own: str, homes: tuple[Path, ...]) -> Path | None:
+    """The file of a module, imported or not; None if there is no such module, it has no file, or it cannot be a helper."""
     if name in sys.modules:
-        path = getattr(sys.modules[name], "__file__", None)
-    else:
-        try:
-            spec = importlib.util.find_spec(name)
-        except (ImportError, AttributeError, ValueError):  # the last part of the name is a class or function
-            return None
-        path = None if spec is None or not spec.has_location else spec.origin
+        return _known_file(sys.modules[name])
+    top = name.partition(".")[0]
+    if top == SUITE or not (top == own or top in METHOD_PACKAGES or _lies_inside(top, homes)):
+        return None  # to look for a part of a library would import the library
+    try:
+        spec = importlib.util.find_spec(name)
+    except Exception:  # the last part is a class or function, or the package around it does not import
+        return None
+    return None if spec is None or not spec.has_location or spec.origin is None else Path(spec.origin)
+
+
+def _known_file(module: ModuleType) -> Path | None:
+    """The file of an imported module, without loading one whose import is deferred."""
+    path = vars(module).get("__file__")
     return None if path is None else Path(path)
+
+
+def _lies_inside(top: str, homes: tuple[Path, ...]) -> bool:
+    """Whether a module that is not imported yet would come from the own folder. Imports nothing."""
+    try:
+        spec = importlib.util.find_spec(top) if homes and top not in sys.modules else None
+    except (ImportError, ValueError):
+        return False
+    if spec is None:
+        return top in sys.modules and any(_is_inside(path, homes) for path in _folders(sys.modules[top]))
+    places = [spec.origin] if spec.has_location and spec.origin else list(spec.submodule_search_locations or ())
+    return any(_is_inside(Path(place), homes) for place in places)
+
+
+def _folders(module: ModuleType) -> list[Path]:
+    """Where the parts of a package lie."""
+    return [Path(place) for place in vars(module).get("__path__", ())]
 
 
 @functools.cache
 def _imported(source: bytes, package: str) -> tuple[str, ...]:
-    """The names in all ``import`` statements of a source, including nested ones."""
+    """The modules that all ``import`` statements of a source may name, nested ones and packages around them included."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError):  # newer syntax, behind a guard; it was not imported here
+        return ()
+    for node in nodes:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             relative = "." * node.level + (node.module or "")
-            base = importlib.util.resolve_name(relative, package) if node.level else relative
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return tuple(names)
+            try:
+                base = importlib.util.resolve_name(relative, package) if node.level else relative
+            except ImportError:  # beyond the top, in a function that nobody calls
+                continue
+            everything = vars(sys.modules[base]).get("__all__", ()) if base in sys.modules else ()
+            parts = [alias.name for alias in node.names]
+            names += [base, *(f"{base}.{part}" for part in ([*map(str, everything)] if parts == ["*"] else parts))]
+    packages = [name.rpartition(".")[0] for name in names]
+    while any(packages):
+        names += packages
+        packages = [name.rpartition(".")[0] for name in packages]
+    return tuple(name for name in dict.fromkeys(names) if name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from bench.core.registry import Registry
 from bench.plugins import Registries
 from bench.results.artefacts import MANIFEST
 from bench.results.cells import Cell, read_cell
+from bench.results.claims import Claims
 from bench.results.migrations import current_cell
 from bench.results.records import Record, RecordStore
 
@@ -118,37 +119,46 @@ def trials(records: Iterable[Record]) -> frozenset[str]:
     )
 
 
-def look(out: Path, why: Reason, registries: Registries) -> Removal:
+def look(out: Path, why: Reason, registries: Registries, methods: Collection[str] = ()) -> Removal:
     """What to remove: the unwanted records, and the sets and checkpoints that only they need.
+
+    A cell that is under way is left alone.
 
     Args:
         out: the folder of results.
         why: says for each record whether it is unwanted.
         registries: all parts. Sets of earlier versions without a record are removed too.
+        methods: only the sets of these methods; all if empty.
     """
     unwanted: list[Unwanted] = []
     used: set[str] = set()
+    under_way = {claim.cell_id for claim in Claims(out).all() if claim.owner.lives() is not False}
     for record in RecordStore(out).all(history=False):
-        reason = why(record)
+        reason = None if record.id in under_way else why(record)
         if reason is not None:
             unwanted.append(Unwanted(record, reason))
         elif record.set is not None and record.set.artefact is not None:
             used.add(record.set.artefact)
+
+    def is_old(folder: Path) -> bool:
+        cell = None if folder.name in under_way else _cell_of(folder)
+        return cell is not None and (not methods or cell.method in methods) and superseded(cell, registries) is not None
+
     removed = [unwanted_record.record for unwanted_record in unwanted]
     cells = {record.id for record in removed} | {record.cell.distillation().id() for record in removed}
     folders = sorted(path for path in (out / "artefacts").glob("*") if path.is_dir() and not path.name.startswith("."))
-    sets = [path for path in folders if path.name not in used and (path.name in cells or _is_old(path, registries))]
+    sets = [path for path in folders if path.name not in used and (path.name in cells or is_old(path))]
     checkpoints = [out / "checkpoints" / cell_id for cell_id in sorted(cells - used)]
     return Removal(tuple(unwanted), tuple(sets), tuple(path for path in checkpoints if path.is_dir()))
 
 
-def _is_old(folder: Path, registries: Registries) -> bool:
-    """Whether an earlier version made a stored set."""
+def _cell_of(folder: Path) -> Cell | None:
+    """The cell that a stored set is named after; None if that cannot be read."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return superseded(read_cell(current_cell(dict(manifest["cell"]))), registries) is not None
+        return read_cell(current_cell(dict(manifest["cell"])))
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 def size(folder: Path) -> int:

@@ -272,9 +272,9 @@ def _check(evaluation: Evaluation) -> None:
         raise ValueError("not a record: its test clips are not the ones that its confusion matrix counts")
 
 
-def _ended(record: Record) -> str:
-    """When the cell ended, in a form that sorts by time; empty if the record does not say."""
-    return str(record.provenance.get("ended", ""))
+def _worth(record: Record) -> tuple[bool, str]:
+    """Which of several records of a cell stands for it: a finished one before others, then the one that ended last."""
+    return record.status == "ok", str(record.provenance.get("ended", ""))
 
 
 def set_folder(out: Path, artefact: str) -> Path:
@@ -314,7 +314,7 @@ class RecordStore:
     def all(self, on_bad: Any = None, history: bool = True) -> Iterator[Record]:
         """Every readable record, in the order of file names.
 
-        Records of older schema versions come last. If several of them have become one cell, only the newest is used.
+        Records of older schema versions come last. If several of them have become one cell, only the newest finished one is used.
 
         Args:
             on_bad: called with the path of each unreadable record and the reason.
@@ -330,9 +330,14 @@ class RecordStore:
                 continue
             if path.stem == record.id:
                 yield record
-            elif record.id not in older or _ended(record) > _ended(older[record.id]):
+            elif record.id not in older or _worth(record) > _worth(older[record.id]):
                 older[record.id] = record
         yield from (record for cell_id, record in older.items() if not self.path(cell_id).exists())
+
+    def older(self) -> dict[str, Record]:
+        """The records of older schema versions by the ids that they have today, for looking without changing the folder."""
+        paths = {path.stem for path in self._files()}
+        return {record.id: record for record in self.all(history=False) if record.id not in paths}
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.json"), key=lambda path: path.name) if self.folder.is_dir() else []
@@ -361,7 +366,7 @@ class RecordStore:
                 tell(f"record {path.name} is left out: {error}")
             except ValueError as error:
                 tell(f"record {path.name} cannot be trusted ({error}); it is now {set_aside(path).name}")
-        for path, record in sorted(older, key=lambda pair: _ended(pair[1]), reverse=True):
+        for path, record in sorted(older, key=lambda pair: _worth(pair[1]), reverse=True):
             try:
                 tell(self._bring_up(path, record))
             except (OSError, BenchError) as error:

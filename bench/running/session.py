@@ -63,7 +63,10 @@ class Session:
         self.cells = plan(request, self._registries, mistakes)
         self._searches = tuning.searches(self.cells, self._registries, request.seeds[0]) if options.tune else []
         self._store = RecordStore(options.out)
-        if not options.dry_run and options.resume != "never":
+        self._older: dict[str, Record] = {}
+        if options.dry_run or options.resume == "never":  # the folder stays as it is
+            self._older = self._store.older()
+        else:
             self._store.repair(warn)
         self._experience = Experience(self._registries, threads(options.jobs))
         for record in self._store.all(history=False):
@@ -76,9 +79,7 @@ class Session:
     def agenda(self) -> Agenda:
         """What there is to do at this moment."""
         budget = self.options.tune_budget or TUNE_BUDGET
-        return look(
-            self.cells, self._searches, budget, self._registries, self.options.resume, self._tried, self._store.read
-        )
+        return look(self.cells, self._searches, budget, self._registries, self.options.resume, self._tried, self._read)
 
     def estimates(self, agenda: Agenda) -> dict[str, float]:
         """Seconds that each cell of an agenda may take, by id."""
@@ -154,7 +155,7 @@ class Session:
 
     def records(self, agenda: Agenda) -> list[Record]:
         """The records of the cells whose values stand."""
-        records = [self._store.read(planned.cell.id()) for planned in agenda.decided()]
+        records = [self._read(planned.cell.id()) for planned in agenda.decided()]
         return [record for record in records if record is not None]
 
     def finish(self, end: Agenda) -> bool:
@@ -170,8 +171,11 @@ class Session:
         claims.sweep(self._store.out, lambda cell_id: not self._is_open(cell_id))
         return done
 
+    def _read(self, cell_id: str) -> Record | None:
+        return self._store.read(cell_id) or self._older.get(cell_id)
+
     def _is_open(self, cell_id: str) -> bool:
-        record = self._store.read(cell_id)
+        record = self._read(cell_id)
         return to_run(None if record is None else record.status, "missing")
 
     def _shared(self) -> Run:

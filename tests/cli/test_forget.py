@@ -8,6 +8,7 @@ import json
 import pytest
 
 from bench.results.cells import Cell
+from bench.results.claims import Claims
 from bench.results.records import Record, RecordStore, SetReport
 
 PLUGIN = """
@@ -106,6 +107,25 @@ def test_trials_of_a_finished_search_go_when_asked_for(bench_main, out):
     assert "0 records" in bench_main("forget", "--out", folder).out
     assert "a trial of a finished search" in bench_main("forget", "--out", folder, "--trials", "--yes").out
     assert [record.cell for record in RecordStore(folder).all()] == [CELL]
+
+
+def test_a_cell_that_is_under_way_is_left_alone(bench_main, out):
+    old = dataclasses.replace(CELL, version=0)
+    folder = out(old)
+    claim = Claims(folder).take(old.id(), "old")
+    assert claim is not None
+    assert "0 records, 0 stored sets" in bench_main("forget", "--out", folder, "--yes").out
+    assert left(folder) == ([("dm", 0)], 1, 1)
+
+
+def test_other_methods_sets_stay_where_methods_are_named(bench_main, out):
+    folder = out(CELL)
+    lost = folder / "artefacts" / ("0" * 64)
+    lost.mkdir()
+    old = dataclasses.replace(CELL, method="dc", version=0)
+    (lost / "manifest.json").write_text(json.dumps({"cell": dataclasses.asdict(old)}))
+    bench_main("forget", "--out", folder, "--methods", "dm", "--yes")
+    assert lost.exists()
 
 
 def test_methods_that_are_not_loaded_are_named(bench_main, out):

@@ -120,3 +120,74 @@ def test_a_meaning_is_the_same_in_every_version_of_python():
     """Or a plugin's cells would run again after an upgrade."""
     digest = hashlib.sha256(source.meaning(EVERY_KIND)).hexdigest()
     assert digest == "472b556d8552fce4bc4cd86fc273a6a58dff59ff64c5292c113b4d88136b43a9"
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Helpers of a file that is in no package
+
+
+@pytest.fixture
+def lone(write, tmp_path, monkeypatch):
+    """Imports ``lone_plugin`` of this text, from a folder on the path; returns the names of the modules that count."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+
+    def names(text):
+        write(text, "lone_plugin.py")
+        importlib.invalidate_caches()
+        sys.modules.pop("lone_plugin", None)
+        return set(source.sources(importlib.import_module("lone_plugin"))) - {"lone_plugin"}
+
+    yield names
+    for name in set(sys.modules) - before:
+        if name.startswith(("lone_", "deferred_")):
+            del sys.modules[name]
+
+
+def test_the_packages_around_a_helper_count_too(write, lone):
+    write("RATE = 1\n", "lone_package/__init__.py")
+    write("X = 1\n", "lone_package/deep.py")
+    assert lone("from lone_package.deep import X\n") == {"lone_package", "lone_package.deep"}
+
+
+def test_a_star_brings_in_what_a_package_says_is_everything(write, lone):
+    write("__all__ = ['deep']\n", "lone_package/__init__.py")
+    write("X = 1\n", "lone_package/deep.py")
+    assert lone("from lone_package import *\n") == {"lone_package", "lone_package.deep"}
+
+
+def test_a_helper_in_a_folder_that_the_plugin_puts_on_the_path_counts(write, lone, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    write("X = 1\n", "lib/lone_helper.py")
+    assert lone("import lone_helper\n") == {"lone_helper"}
+    assert lone("def late():\n    import lone_helper\n") == {"lone_helper"}
+
+
+def test_a_link_has_the_helpers_beside_its_file(write, lone, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path / "real")
+    write("X = 1\n", "real/lone_helper.py")
+    write("import lone_helper\n", "real/plugin.py")
+    (tmp_path / "lone_linked.py").symlink_to(tmp_path / "real" / "plugin.py")
+    importlib.invalidate_caches()
+    assert set(source.sources(importlib.import_module("lone_linked"))) == {"lone_linked", "lone_helper"}
+
+
+def test_a_folder_named_like_a_library_brings_no_library_in(write, lone):
+    write("notes", "json/notes.txt")
+    write("notes", "scipy/notes.txt")
+    assert lone("import json, scipy.special\nfrom json import decoder\n") == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "try:\n    import lone_newer\nexcept SyntaxError:\n    pass\n",
+        "def never():\n    from ....far import away\n",
+        f"A = {'+'.join(['1'] * 900)}\n",
+    ],
+    ids=["a helper that does not parse", "an import beyond the top", "a very long sum"],
+)
+def test_what_python_bears_is_no_error(write, lone, text):
+    write("def broken(:\n", "lone_newer.py")
+    assert lone(text) <= {"lone_newer"}
+    assert source.meaning(text.encode())

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -17,6 +19,7 @@ from bench.api import Protocol, SyntheticSet
 from bench.core.precision import FULL
 from bench.core.rng import generator
 from bench.data.pixels import SplitClips
+from bench.judging.protocols import wang2024
 from bench.nets.builder import Builder
 from bench.plugins import Registries
 from bench.sets.adaptive import AdaptiveSet
@@ -117,6 +120,19 @@ class Enough(Exception):
     """The first updates have been seen."""
 
 
+def _tested(kind: type[Protocol], train: SyntheticSet, build: Any) -> list[float]:
+    """Scores of networks that hardly train: what the windows, flips and passes of a protocol's test make of real clips."""
+    protocol = kind()
+    clips = SplitClips(tiny_store(), "train", torch.device("cpu"))
+    protocol.recipe = replace(protocol.recipe, epochs=2)  # type: ignore[misc]  # of this instance
+    counts: list[float] = []
+    with mock.patch.multiple(wang2024, EPOCHS=2, CUT=1):
+        for network in range(4):
+            evaluation = protocol.evaluate(train, clips, len(CLASSES), build, network, lambda *_: None)
+            counts += [float(count) for row in evaluation.confusion for count in row]
+    return counts
+
+
 def of_a_protocol(kind: type[Protocol], registries: Registries) -> Numbers:
     """The first losses of training by a protocol, its figures and its recipe."""
     protocol, store = kind(), tiny_store()
@@ -138,10 +154,12 @@ def of_a_protocol(kind: type[Protocol], registries: Registries) -> Numbers:
     test = SplitClips(store, "test", torch.device("cpu"))
     with contextlib.suppress(Enough):
         protocol.evaluate(train, test, len(CLASSES), build, 1, progress)
+    tested = _tested(kind, train, build)
     recipe = protocol.recipe
     settings = [recipe.epochs, recipe.batch, recipe.lr, recipe.momentum, recipe.weight_decay, recipe.decay]
     return {
         "losses of the first updates": losses,
+        "tested after two epochs": tested,
         "recipe": [*map(float, settings), *recipe.milestones, float(recipe.max_updates or 0)],
         "networks": [float(protocol.networks), protocol.fit_threshold, float(protocol.frozen_training)],
     }

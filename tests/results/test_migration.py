@@ -85,6 +85,27 @@ def test_a_run_rewrites_older_records_and_their_sets_under_their_new_id(tmp_path
     assert repaired(store) == []
 
 
+def test_a_finished_older_record_stands_before_one_that_failed_later(tmp_path):
+    store = RecordStore(tmp_path)
+    store.folder.mkdir()
+    for day, source, status in ((1, "c", "ok"), (2, "d", "failed")):
+        text, _ = first_layout(f"2026-01-0{day}T00:00:00+00:00", source=source * 64)
+        body = json.loads(text) | {"status": status}
+        store.path(body["id"]).write_text(json.dumps(body))
+    assert [record.status for record in store.all()] == ["ok"]
+    repaired(store)
+    assert [record.status for record in store.all()] == ["ok"]
+
+
+def test_a_look_finds_older_records_by_the_ids_of_today_and_changes_nothing(tmp_path):
+    store = RecordStore(tmp_path)
+    store.folder.mkdir()
+    text, old = first_layout()
+    store.path(old).write_text(text)
+    assert list(store.older()) == [OF_THE_SUITE.id()]
+    assert [path.name for path in store.folder.iterdir()] == [f"{old}.json"]
+
+
 def test_of_several_older_records_that_become_one_cell_the_newest_stands(tmp_path):
     """Before versions, each edit of a method's source made another cell."""
     store = RecordStore(tmp_path)
