@@ -18,6 +18,7 @@ from pathlib import Path
 from bench import plugins
 from bench.cli.shared import add_plugin
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 from bench.core.text import printable, split_list
 from bench.plugins import Registries
 from bench.results import forget
@@ -38,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", action="store_true", help="also what finished searches (run --tune) tried")
     parser.add_argument("--yes", action="store_true", help="remove it; without --yes it is only shown")
     add_plugin(parser)
-    parser.add_argument("--out", default="results", metavar="DIR", help="the folder of results (default: results)")
+    parser.add_argument(
+        "--out", type=possible, default="results", metavar="DIR", help="the folder of results (default: results)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

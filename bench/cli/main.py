@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from bench.core.text import printable
 
         if isinstance(error, SeveralMistakes):
-            print(f"error: {len(error.sentences)} mistakes:", file=sys.stderr)
+            print(f"error: {error.count:,} mistakes:", file=sys.stderr)
             for sentence in error.sentences:
                 print(f"  - {printable(sentence)}", file=sys.stderr)
         else:

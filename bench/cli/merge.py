@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 from bench.core.text import printable
 from bench.results import merge
 
@@ -23,8 +24,10 @@ _MOST_SHOWN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``merge``."""
-    parser.add_argument("sources", nargs="+", metavar="DIR", help="folders of results")
-    parser.add_argument("--out", default="results", metavar="DIR", help="folder to merge them into (default: results)")
+    parser.add_argument("sources", type=possible, nargs="+", metavar="DIR", help="folders of results")
+    parser.add_argument(
+        "--out", type=possible, default="results", metavar="DIR", help="folder to merge them into (default: results)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bench import plugins
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 
 SUMMARY = "write a working plugin file for a new method, and its test"
 
@@ -39,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="matching",
         help="; ".join(f"{kind}: {text}" for kind, text in KINDS.items()) + " (default: matching)",
     )
-    parser.add_argument("--into", default=".", metavar="DIR", help="the folder to write to (default: the current one)")
+    parser.add_argument(
+        "--into", type=possible, default=".", metavar="DIR", help="the folder to write to (default: the current one)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

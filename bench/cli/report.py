@@ -19,6 +19,7 @@ from bench.cli.table import find_leaks
 from bench.core import paths
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
+from bench.core.paths import possible
 from bench.core.text import printable
 from bench.results.records import Record
 from bench.tables.leaks import Leaks
@@ -28,8 +29,10 @@ SUMMARY = "write one HTML file with every table, plot and clip"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``report``."""
-    parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
-    parser.add_argument("--to", metavar="FILE", help="the file to write (default: DIR/report.html)")
+    parser.add_argument(
+        "--out", type=possible, default="results", metavar="DIR", help="folder of the records (default: results)"
+    )
+    parser.add_argument("--to", type=possible, metavar="FILE", help="the file to write (default: DIR/report.html)")
     parser.add_argument(
         "--clips", type=int, default=4, metavar="N", help="how many classes to show clips of (default: 4)"
     )
@@ -38,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where real clips are, for comparison; may be repeated. They are shown if the cache has them decoded",
     )  # fmt: skip
     parser.add_argument(
-        "--root", metavar="DIR", help="the folder of these datasets (default: data/NAME, or BENCH_DATA/NAME)"
+        "--root",
+        type=possible,
+        metavar="DIR",
+        help="the folder of these datasets (default: data/NAME, or BENCH_DATA/NAME)",
     )
     add_plugin(parser)
 

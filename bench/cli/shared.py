@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 from bench.core.text import printable
 from bench.results.records import Record, RecordStore
 
@@ -14,7 +15,7 @@ from bench.results.records import Record, RecordStore
 def add_plugin(parser: argparse.ArgumentParser) -> None:
     """Adds ``--plugin``."""
     parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
+        "--plugin", type=possible, action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bench import plugins
 from bench.cli.shared import add_plugin
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 from bench.core.text import printable
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ _SUFFIXES = (".png", ".gif", ".mp4")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``show``."""
-    parser.add_argument("path", metavar="PATH", help="folder of a stored set")
+    parser.add_argument("path", type=possible, metavar="PATH", help="folder of a stored set")
     parser.add_argument(
         "--to",
+        type=possible,
         metavar="FILE",
         help="what to write: .png (frames side by side), .gif or .mp4 (default: <PATH's name>.png)",
     )

@@ -24,6 +24,7 @@ from pathlib import Path
 from bench.cli.shared import read_records
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
+from bench.core.paths import possible
 from bench.core.text import printable
 from bench.data.leaks import file_name, read_csv
 from bench.results import test_clips
@@ -46,7 +47,9 @@ _PICTURE = "svg"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``table``."""
-    parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
+    parser.add_argument(
+        "--out", type=possible, default="results", metavar="DIR", help="folder of the records (default: results)"
+    )
     parser.add_argument(
         "--format",
         type=_format,
@@ -66,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how to compute intervals; with few seeds, those of the bootstrap are too narrow (default: student)",
     )  # fmt: skip
     parser.add_argument(
-        "--without-leaks", nargs="?", const="", metavar="FILE.csv",
+        "--without-leaks", type=possible, nargs="?", const="", metavar="FILE.csv",
         help="also show the accuracy without the test clips in FILE, which `data check --leaks --to` writes "
         "(default: DIR/leaks/DATASET.csv)",
     )  # fmt: skip

@@ -15,7 +15,7 @@ import torch
 
 from bench.api import Dataset, LabelLoss, SyntheticSet
 from bench.core.errors import BenchError
-from bench.core.files import canonical_json, write_atomic
+from bench.core.files import canonical_json, parse_json, write_atomic
 from bench.data.spec import parse_dataset
 from bench.data.standin import stand_in
 from bench.plugins import Registries
@@ -47,7 +47,7 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] |
 
     try:
         with safe_open(path, framework="pt") as file:
-            meta = json.loads((file.metadata() or {}).get("meta", "{}"))
+            meta = parse_json((file.metadata() or {}).get("meta", "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 (not a mapping)
     except (OSError, SafetensorError, ValueError):
         return None
@@ -59,7 +59,7 @@ def load_meta(path: Path) -> dict[str, Any] | None:
 
     try:
         with safe_open(path, framework="pt") as file:
-            meta: dict[str, Any] = json.loads((file.metadata() or {}).get("meta", "{}"))
+            meta: dict[str, Any] = parse_json((file.metadata() or {}).get("meta", "{}"))
             return meta
     except (OSError, SafetensorError, ValueError):
         return None
@@ -106,7 +106,7 @@ def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[s
         BenchError: there is no set in the folder, it is damaged, or its kind is unknown.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
         kind, options = str(manifest["kind"]), dict(manifest["options"])
         label_loss = manifest.get("label_loss", "cross-entropy")
         if label_loss not in get_args(LabelLoss):

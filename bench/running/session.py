@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, final
@@ -55,6 +56,7 @@ class Session:
 
     def __init__(self, options: RunOptions, mistakes: Mistakes, warn: Callable[[str], None]) -> None:
         self.options = options
+        mistakes.attempt(paths.check_environment)
         mistakes.attempt(choice.check, options)
         self._registries = plugins.load(options.plugin)
         for plugin in self._registries.methods.unavailable():
@@ -94,9 +96,7 @@ class Session:
         out = self.options.out
         try:
             out.mkdir(parents=True, exist_ok=True)
-            probe = out / ".writable"
-            probe.touch()
-            probe.unlink()
+            tempfile.TemporaryFile(dir=out).close()
         except OSError as error:
             raise BenchError(f"--out {out}: cannot write there ({error.strerror})") from error
 

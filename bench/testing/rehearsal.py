@@ -151,6 +151,15 @@ class Rehearsal:
             resolve_config(self.kind, PROFILE, "tiny", ipc, setting, {**self.small(ipc=ipc), **(values or {})})
         )
 
+    def unlearned(self, setting: str = "dense") -> Method[Any]:
+        """The same method with no steps, which users cannot ask for: it gives the start.
+
+        Raises:
+            ValueError: Config refuses it.
+        """
+        method = self.method(setting)
+        return self.kind(dataclasses.replace(method.config, steps=0))
+
     def task(
         self,
         seed: int = 0,

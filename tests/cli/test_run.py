@@ -68,7 +68,7 @@ def statuses(out):
         ("--ipc 1.5", "--ipc: '1.5' is not a whole number of at least 1"),
         ("--ipc=-1", "--ipc: '-1' is not a whole number"),
         ("--ipc x", "--ipc: 'x' is not a whole number"),
-        ("--ipc ,", "--ipc: ',' must hold whole numbers"),
+        ("--ipc ,", "--ipc: none given (such as 1,5)"),
         ("--ipc 1-", "--ipc: '1-' is not a whole number"),
         ("--ipc 1,5-3", "--ipc: '5-3'"),
         ("--seeds=-1", "--seeds: '-1' is not a whole number"),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
-from bench.api import ClipIndex, ClipRef, Dataset, Geometry
+from bench.api import ClipIndex, ClipRef, CountOrZero, Dataset, Geometry
 from bench.core.errors import BenchError, MissingData
 from bench.core.text import first_few
 from bench.data.sources.video_files import SUFFIXES, Listed, Listing, fingerprint, group_of, read_file
@@ -47,7 +47,7 @@ class FolderOptions:
         split_seed: of the split that is drawn where none is given.
     """
 
-    split_seed: int = 0
+    split_seed: CountOrZero = 0
 
 
 @dataclass(frozen=True)

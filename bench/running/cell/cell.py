@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from bench.core.errors import BenchError, DoesNotFit, OutOfTime
-from bench.core.files import write_atomic
+from bench.core.files import parse_json, write_atomic
 from bench.core.precision import computing
 from bench.core.reporter import Reporter
 from bench.nets.builder import Builder
@@ -178,7 +178,7 @@ def _read_retry(context: Context, planned: PlannedCell) -> dict[str, Any] | None
     """What an earlier part of the cell has kept so; None if there is nothing."""
     try:
         path = checkpoint_folder(context.out, planned.cell) / _RETRIED
-        retried = json.loads(path.read_text(encoding="utf-8"))
+        retried = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return retried if isinstance(retried, dict) else None

@@ -10,7 +10,7 @@ from typing import Any, final
 import torch
 
 from bench.api import Checkpoints, Evaluation
-from bench.core.files import set_aside, write_atomic
+from bench.core.files import parse_json, set_aside, write_atomic
 from bench.results.artefacts import load_meta
 from bench.results.records import PhaseCost
 from bench.running.cell import checkpoints
@@ -65,7 +65,7 @@ class Trainings:
     def _read(self) -> tuple[list[Evaluation], PhaseCost | None]:
         """The finished evaluations and what they cost; a damaged file is set aside, and said so."""
         try:
-            body = json.loads(self._path.read_text(encoding="utf-8"))
+            body = parse_json(self._path.read_text(encoding="utf-8"))
             return [_evaluation(fields) for fields in body["evaluations"]], PhaseCost(**body["cost"])
         except FileNotFoundError:
             pass
