@@ -22,7 +22,7 @@ from typing import Any
 
 from bench import plugins
 from bench.api import ClipRef, Dataset, Geometry
-from bench.cli.shared import add_plugin
+from bench.cli.shared import add_plugin, positive
 from bench.core import paths
 from bench.core.errors import BenchError, MissingData, UnreadableClip
 from bench.core.paths import possible
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write the list of --leaks to this file, for `table --without-leaks`",
     )
     check.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one per core)"
+        "--workers", type=positive, default=os.cpu_count() or 1, metavar="N", help="processes (default: one per core)"
     )
 
 
@@ -83,8 +83,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(dataset: Dataset[Any], geometry: Geometry, args: argparse.Namespace) -> int:
-    if args.workers < 1:
-        raise BenchError(f"--workers: {args.workers} is not at least 1")
     if args.to is not None and not args.leaks:
         raise BenchError("--to: this is the file for the list of --leaks; give --leaks too")
     if isinstance(dataset, Listed):

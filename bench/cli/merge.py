@@ -40,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
     if out.exists() and not out.is_dir():
         raise BenchError(f"--out {out}: not a folder")
     sources = [source for source in sources if source.resolve() != out.resolve()]
+    for source in sources:
+        if out.resolve().is_relative_to(source.resolve()):
+            raise BenchError(f"--out {out}: lies inside {source}, which is to be merged; name another folder")
     plan, conflicts, bad = merge.look(sources, out)
     for path, reason in bad:
         print(f"left out {printable(str(path))}: {printable(reason)}", file=sys.stderr)

@@ -28,6 +28,7 @@ KINDS = {
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-+][a-z0-9]+)*", re.ASCII)
+_LONGEST = 60
 _RESERVED = ("all", "everything", "new-method")
 
 
@@ -80,10 +81,10 @@ def _check(name: str, stem: str, folder: Path, files: tuple[Path, ...]) -> None:
     Raises:
         BenchError: one of these fails. The message says what would be valid.
     """
-    if _NAME.fullmatch(name) is None:
+    if _NAME.fullmatch(name) is None or len(name) > _LONGEST:
         raise BenchError(
             f"new-method: '{name}' is not a valid name; use words of lower-case letters and digits, joined by - or +, "
-            "starting with a letter, such as mine or dm+mine"
+            f"starting with a letter, such as mine or dm+mine, of at most {_LONGEST} characters"
         )
     if name in _RESERVED:
         raise BenchError(f"new-method: '{name}' is taken by the command line (--methods {name}); choose another name")

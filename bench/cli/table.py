@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import gc
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ from bench.results import test_clips
 from bench.results.records import Record
 from bench.tables.bytes_svg import has_picture, picture
 from bench.tables.columns import EXTRAS
-from bench.tables.formats import FORMATS, render_boards
+from bench.tables.formats import COMMAND, FORMATS, render_boards
 from bench.tables.intervals import INTERVALS, estimator_of
 from bench.tables.layouts import BY, LAYOUTS
 from bench.tables.leaderboard import leaderboards
@@ -43,12 +44,13 @@ SUMMARY = "print the leaderboards, computed from the records"
 
 _DIFF_LINES = 20
 _PICTURE = "svg"
+_OUT = "results"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``table``."""
     parser.add_argument(
-        "--out", type=possible, default="results", metavar="DIR", help="folder of the records (default: results)"
+        "--out", type=possible, default=_OUT, metavar="DIR", help="folder of the records (default: results)"
     )
     parser.add_argument(
         "--format",
@@ -59,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--by", choices=BY, default="ipc",
-        help=f"a table for each: {'; '.join(layout.help for layout in LAYOUTS.values())}",
+        help=f"what each table is for: {'; '.join(f'{name}: {layout.help}' for name, layout in LAYOUTS.items())} (default: ipc)",
     )  # fmt: skip
     parser.add_argument(
         "--columns", action="append", choices=EXTRAS, default=[], help="more columns: HLR, IOR, LRS of DD-Ranking"
@@ -123,7 +125,7 @@ def _run(args: argparse.Namespace) -> int:
         text = (
             picture(boards)
             if args.format == _PICTURE
-            else render_boards(boards, args.format, args.by, args.columns, args.interval)
+            else render_boards(boards, args.format, args.by, args.columns, args.interval, _command(out))
         )
         print(text, end="")
     if not (args.check or args.write):
@@ -175,13 +177,18 @@ def find_leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
     return Leaks(lists, keys_of)
 
 
+def _command(out: Path) -> str:
+    """What writes the tables of a folder."""
+    return COMMAND if out == Path(_OUT) else f"{COMMAND} --out {shlex.quote(str(out))}"
+
+
 def _files(out: Path, boards: Sequence[Leaderboard]) -> dict[Path, str]:
     """The text of each file that ``--write`` writes, by path."""
     folder = out / "tables"
     files: dict[Path, str] = {}
     for layout in LAYOUTS.values():
         if layout.file and layout.worth_a_file(boards):
-            files[folder / f"{layout.file}.md"] = render_boards(boards, "md", layout.name)
+            files[folder / f"{layout.file}.md"] = render_boards(boards, "md", layout.name, command=_command(out))
         if layout.name == "ipc":
             files[folder / f"{layout.file}.csv"] = render_boards(boards, "csv", layout.name)
         if layout.name == "bytes" and has_picture(boards):

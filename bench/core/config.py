@@ -45,19 +45,19 @@ def build(config_type: type[C], values: Mapping[str, Value], where: str) -> C:
         BenchError: names every unknown field and every value of the wrong type or out of bounds in one message, and lists
             the fields.
     """
-    fields = _fields(config_type)  # type: ignore[arg-type]  # a class is hashable
+    kinds = fields(config_type)  # type: ignore[arg-type]  # a class is hashable
     mistakes: list[str] = []
     read: dict[str, Value] = {}
     for name, value in values.items():
-        if name not in fields:
+        if name not in kinds:
             mistakes.append(f"no field '{name}'")
             continue
         try:
-            read[name] = _read(value, fields[name])
+            read[name] = _read(value, kinds[name])
         except _OutOfBounds as error:
             mistakes.append(f"{name}={shown(value)} is not {error}")
         except ValueError:
-            mistakes.append(f"{name}={shown(value)} is not {describe(fields[name])}")
+            mistakes.append(f"{name}={shown(value)} is not {describe(kinds[name])}")
         except TypeError as error:  # bounds that the type cannot have
             mistakes.append(f"{name}: {error}")
     if not mistakes:
@@ -65,13 +65,13 @@ def build(config_type: type[C], values: Mapping[str, Value], where: str) -> C:
             return config_type(**read)
         except (TypeError, ValueError) as error:  # the config's own __post_init__
             mistakes.append(str(error))
-    valid = ", ".join(f"{name} ({describe(kind)})" for name, kind in fields.items()) or "none"
+    valid = ", ".join(f"{name} ({describe(kind)})" for name, kind in kinds.items()) or "none"
     raise BenchError(f"{where}: {'; '.join(mistakes)}; fields: {valid}")
 
 
 @functools.cache
-def _fields(config_type: type) -> Mapping[str, Any]:
-    """Field name to type; cached, because reading annotations is slow and a plan of thousands of cells needs them often."""
+def fields(config_type: type) -> Mapping[str, Any]:
+    """Field name to type with bounds; cached, because reading annotations is slow and a plan of thousands of cells needs them often."""
     hints = typing.get_type_hints(config_type, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
 
@@ -85,7 +85,7 @@ def unbounded(config_type: type) -> list[str]:
     """The fields that hold a number and have no bounds."""
     return [
         name
-        for name, kind in _fields(config_type).items()
+        for name, kind in fields(config_type).items()
         if any(part in (int, float) for part in (typing.get_args(kind) or (kind,))) and not _bounds(kind)
     ]
 

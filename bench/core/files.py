@@ -142,8 +142,17 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 def _write_stream(path: Path, data: bytes) -> None:
     sys.stdout.flush()
-    with path.open("ab") as stream:  # behind what was printed, where standard output is a file
+    ours = next((number for number in (1, 2) if _is_open_as(path, number)), None)
+    with path.open("ab") if ours is None else os.fdopen(os.dup(ours), "wb") as stream:
         stream.write(data)
+
+
+def _is_open_as(path: Path, descriptor: int) -> bool:
+    """Whether this process has a path open under that number; where it is a file, writing goes on behind what was printed."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def sweep(path: Path) -> None:

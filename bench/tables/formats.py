@@ -20,6 +20,9 @@ from bench.tables.rows import Leaderboard
 Format = Literal["terminal", "md", "latex", "csv", "json", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
+COMMAND = "python -m bench table --write"
+"""What writes the tables of the usual folder."""
+
 
 def render(
     records: Iterable[Record],
@@ -51,8 +54,12 @@ def render_boards(
     by: str = "ipc",
     extra: Sequence[Extra] = (),
     intervals: Intervals = "student",
+    command: str = COMMAND,
 ) -> str:
-    """`render` of leaderboards that are made already, with the same kind of intervals."""
+    """`render` of leaderboards that are made already, with the same kind of intervals.
+
+    ``command`` is what writes these tables again; Markdown names it.
+    """
     layout, options = LAYOUTS[by], Options(tuple(extra), intervals)
     if fmt == "csv":
         return raw.as_csv(layout.lines(boards, options))
@@ -61,7 +68,7 @@ def render_boards(
     tables = layout.tables(boards, options)
     legend = " ".join(layout.legend(boards, options)) if tables else layout.nothing
     if fmt in ("md", "markdown"):
-        made = "Made from the records by `python -m bench table --write`.\n"
+        made = f"Made from the records by `{command}`.\n"
         return "\n".join([f"# {layout.heading}\n", made, text_table.markdown(tables, legend)])
     if not tables:
         return f"{legend}\n"

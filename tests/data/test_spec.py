@@ -18,6 +18,10 @@ from bench.data.spec import parse_dataset
         ("a[x=1,y=2]", ["a[x=1,y=2]"]),
         ("folder:x/y z,a", ["folder:x/y z", "a"]),
         ("", []),
+        ("a[x=1,b", ["a[x=1,b"]),
+        ("a]],b", ["a]]", "b"]),
+        ("[" * 50_000, ["[" * 50_000]),
+        ("a," * 50_000, ["a"] * 50_000),
     ],
 )
 def test_lists_are_split_outside_brackets(text, parts):
