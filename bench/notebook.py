@@ -171,8 +171,9 @@ def table(
     for column in columns:
         _check("columns", column, EXTRAS)
     found = _records("table", records)
-    published = read(Path(records) / "published.csv") if isinstance(records, str | Path) else ()
-    given = {"by": by, "published": published, "extra": columns, "intervals": interval}
+    given: dict[str, Any] = {"by": by, "extra": columns, "intervals": interval}
+    if isinstance(records, str | Path):
+        given |= {"published": read(Path(records) / "published.csv"), "folder": Path(records)}
     return Table(found, given)
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import gc
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +31,7 @@ from bench.results import test_clips
 from bench.results.records import Record
 from bench.tables.bytes_svg import has_picture, picture
 from bench.tables.columns import EXTRAS
-from bench.tables.formats import COMMAND, FORMATS, render_boards
+from bench.tables.formats import FORMATS, MADE, RESULTS, render_boards
 from bench.tables.intervals import INTERVALS, estimator_of
 from bench.tables.layouts import BY, LAYOUTS
 from bench.tables.leaderboard import leaderboards
@@ -44,13 +43,12 @@ SUMMARY = "print the leaderboards, computed from the records"
 
 _DIFF_LINES = 20
 _PICTURE = "svg"
-_OUT = "results"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``table``."""
     parser.add_argument(
-        "--out", type=possible, default=_OUT, metavar="DIR", help="folder of the records (default: results)"
+        "--out", type=possible, default=str(RESULTS), metavar="DIR", help="folder of the records (default: results)"
     )
     parser.add_argument(
         "--format",
@@ -125,7 +123,7 @@ def _run(args: argparse.Namespace) -> int:
         text = (
             picture(boards)
             if args.format == _PICTURE
-            else render_boards(boards, args.format, args.by, args.columns, args.interval, _command(out))
+            else render_boards(boards, args.format, args.by, args.columns, args.interval, out)
         )
         print(text, end="")
     if not (args.check or args.write):
@@ -177,18 +175,13 @@ def find_leaks(out: Path, file: str, records: Sequence[Record]) -> Leaks:
     return Leaks(lists, keys_of)
 
 
-def _command(out: Path) -> str:
-    """What writes the tables of a folder."""
-    return COMMAND if out == Path(_OUT) else f"{COMMAND} --out {shlex.quote(str(out))}"
-
-
 def _files(out: Path, boards: Sequence[Leaderboard]) -> dict[Path, str]:
     """The text of each file that ``--write`` writes, by path."""
     folder = out / "tables"
     files: dict[Path, str] = {}
     for layout in LAYOUTS.values():
         if layout.file and layout.worth_a_file(boards):
-            files[folder / f"{layout.file}.md"] = render_boards(boards, "md", layout.name, command=_command(out))
+            files[folder / f"{layout.file}.md"] = render_boards(boards, "md", layout.name, folder=out)
         if layout.name == "ipc":
             files[folder / f"{layout.file}.csv"] = render_boards(boards, "csv", layout.name)
         if layout.name == "bytes" and has_picture(boards):
@@ -216,7 +209,7 @@ def _check(out: Path, files: Mapping[Path, str]) -> int:
             continue
         except OSError as error:
             raise BenchError(f"--out {out}: cannot read {path} ({error.strerror})") from error
-        if on_disk != text:
+        if _figures(on_disk) != _figures(text):
             print(f"{path} does not match the records:")
             print(_difference(on_disk, text))
             stale += 1
@@ -225,9 +218,14 @@ def _check(out: Path, files: Mapping[Path, str]) -> int:
     return min(stale, 1)
 
 
+def _figures(text: str) -> list[str]:
+    """The lines without the one that names the command: a folder has more than one name."""
+    return [line for line in text.split("\n") if not line.startswith(MADE)]
+
+
 def _difference(on_disk: str, text: str) -> str:
     """The first lines of a unified diff, and how many lines it removes and adds."""
-    diff = list(difflib.unified_diff(on_disk.splitlines(), text.splitlines(), "file", "records", n=0, lineterm=""))
+    diff = list(difflib.unified_diff(_figures(on_disk), _figures(text), "file", "records", n=0, lineterm=""))
     removed = sum(line.startswith("-") for line in diff[2:])
     added = sum(line.startswith("+") for line in diff[2:])
     shown = [printable(line) for line in diff[2 : 2 + _DIFF_LINES]]

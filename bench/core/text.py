@@ -78,11 +78,11 @@ def first_few(names: Sequence[str], count: int = 3) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as Python writes it; its type if that cannot be done, as for a number of 5,000 digits."""
+    """A value as Python writes it; its type, in brackets, if that cannot be done, as for a number of 5,000 digits."""
     try:
         return repr(value)
     except Exception:
-        return f"a {type(value).__name__}"
+        return f"<{type(value).__name__}>"
 
 
 def printable(text: str) -> str:

@@ -98,8 +98,9 @@ def _texts(name: str, argument: object) -> list[str]:
         BenchError: a part is neither text nor a whole number nor a path, or there are too many; an endless iterator is not
             read to its end.
     """
-    is_list = isinstance(argument, Iterable) and not isinstance(argument, str | bytes | Mapping)
-    parts = list(itertools.islice(argument, MOST + 1)) if is_list else [argument]  # type: ignore[arg-type]
+    parts = [argument]
+    if isinstance(argument, Iterable) and not isinstance(argument, str | bytes | Mapping):
+        parts = list(itertools.islice(argument, MOST + 1))
     if len(parts) > MOST:
         raise BenchError(f"run(): {name} holds more than {MOST:,} parts")
     return [_text(name, part) for part in parts]

@@ -136,7 +136,7 @@ def _check_size(
     points = settings * max(1, len(request.nets)) * len(request.budgets or request.ipcs) * len(request.storages)
     if runs * points > MOST_CELLS:
         raise BenchError(
-            f"the grid has {runs * points:,} cells (at most {MOST_CELLS:,} in one run); ask for fewer methods, seeds or settings"
+            f"the grid has up to {runs * points:,} cells (at most {MOST_CELLS:,} in one run); ask for fewer methods, seeds or settings"
         )
 
 
