@@ -81,6 +81,15 @@ def as_dict(config: Any) -> dict[str, Value]:
     return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
 
 
+def allows(config_type: type, name: str, value: Value) -> bool:
+    """Whether a field takes a value."""
+    try:
+        _read(value, fields(config_type)[name])
+    except ValueError:
+        return False
+    return True
+
+
 def unbounded(config_type: type) -> list[str]:
     """The fields that hold a number and have no bounds."""
     return [

@@ -58,7 +58,7 @@ def superseded(cell: Cell, registries: Registries) -> str | None:
         today = registries.methods.get(cell.method).version
         if cell.version < today:
             return f"version {cell.version} of {cell.method}, which is now {today}"
-    if protocol in registries.protocols.names() and version.isdecimal():
+    if protocol in registries.protocols.names() and version.isdecimal() and len(version) < 10:
         today = registries.protocols.get(protocol).version
         if int(version) < today:
             return f"version {version} of protocol {protocol}, which is now {today}"
