@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from bench.core import lazy
 from bench.core.errors import BenchError, SeveralMistakes
@@ -17,6 +19,18 @@ COMMANDS = (
 )  # fmt: skip
 
 DEFERRED = ("torch",)
+
+
+def command() -> NoReturn:
+    """Runs the command line of this process, and ends it."""
+    from bench.cli.output import with_guarded_output
+
+    # Worker processes, too, do not look for modules in the current folder. Python reads it from version 3.11 on.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
+    code = with_guarded_output(main)
+    if code == 130:  # interrupted: a further Ctrl-C has nothing left to stop but the tidying up
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = _parsed(parser, commands, list(sys.argv[1:] if argv is None else argv))
         code: int = args.run(args)
-        sys.stdout.flush()
         return code
     except BenchError as error:
         from bench.core.text import printable
@@ -49,9 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of a pipe (head, less) went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _parsed(

@@ -19,6 +19,7 @@ from typing import Any
 
 from typing_extensions import assert_never
 
+from bench.cli import output
 from bench.core.errors import Mistakes
 from bench.results.records import Record
 from bench.running.display import console
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plans, runs, prints the tables."""
+    output.carry_on()  # the records are worth more than the table
     options, mistakes = read_options(args)
     session = Session(options, mistakes, console.warn)
     console.announce(session)
