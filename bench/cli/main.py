@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from bench.core import lazy
@@ -19,6 +20,9 @@ COMMANDS = (
 )  # fmt: skip
 
 DEFERRED = ("torch",)
+
+CONSOLE = "vdbench"
+"""The name of the console command, which pyproject.toml gives."""
 
 
 def command() -> NoReturn:
@@ -45,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for package in DEFERRED:
         lazy.defer(package)
     parser, commands = _parser()
+    _complete(parser)
     try:
         args = _parsed(parser, commands, list(sys.argv[1:] if argv is None else argv))
         code: int = args.run(args)
@@ -64,6 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Where a shell asks how a command line may go on, answers and ends the process."""
+    if "_ARGCOMPLETE" in os.environ and importlib.util.find_spec("argcomplete") is not None:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+
+
 def _parsed(
     parser: argparse.ArgumentParser, commands: dict[str, argparse.ArgumentParser], argv: list[str]
 ) -> argparse.Namespace:
@@ -80,7 +93,7 @@ def _parsed(
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """The parser, and the parsers of the commands by name."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench",
+        prog=CONSOLE if Path(sys.argv[0]).stem == CONSOLE else "python -m bench",
         description="Distil video datasets with every method, train new networks on the stored sets, and print leaderboards.",
     )
     parser.add_argument("--version", action="version", version=f"video-distillation-bench {__version__}")

@@ -28,7 +28,7 @@ from bench.running.options.kinds import Choice, Fields, Flag, Given, Kind, Liste
 from bench.running.options.options import OPTIONS, RunOptions, joined
 from bench.running.session import Session
 from bench.tables import formats
-from bench.tables.published import read
+from bench.tables.published import figures_of
 
 SUMMARY = "run a grid of methods, datasets and budgets, then print its leaderboards"
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     console.announce(session)
     if options.dry_run:
         return 0
-    published = read(options.out / "published.csv")  # now: a line that is not valid is told before anything runs
+    published = figures_of(options.out)  # now: a line that is not valid is told before anything runs
 
     def print_tables(records: Sequence[Record]) -> None:
         print(formats.render(records, published=published), end="")
