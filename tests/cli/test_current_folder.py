@@ -46,6 +46,8 @@ def test_worker_processes_run_as_in_any_other_folder(trapped, bench_cli, tiny_pl
 def test_the_suite_s_own_methods_are_found_beside_it_and_leave_the_names_to_others(trapped):
     """PyTorch's examples, OpenAI's ``baselines`` and many a notebook have packages of these names."""
     code = "import bench.methods.dm as dm, bench.notebook, methods; print(dm.__file__, methods.mark)"
+    for name in TRAPS:
+        (trapped / f"{name}.py").unlink()
     (trapped / "methods" / "__init__.py").write_text("mark = 'their own'\n")
     done = subprocess.run([sys.executable, "-c", code], cwd=trapped, capture_output=True, text=True, check=False,
                           env={**os.environ, "PYTHONPATH": os.pathsep.join([".", str(ROOT)])})  # fmt: skip
