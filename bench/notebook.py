@@ -20,7 +20,7 @@ from bench.tables.columns import EXTRAS
 from bench.tables.formats import FORMATS, render
 from bench.tables.intervals import INTERVALS
 from bench.tables.layouts import BY
-from bench.tables.published import read
+from bench.tables.published import figures_of
 from bench.tables.rows import setting_label
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def table(
     _check("interval", interval, INTERVALS)
     for column in columns:
         _check("columns", column, EXTRAS)
-    published = () if not isinstance(records, str | Path) else read(Path(records) / "published.csv")
+    published = () if not isinstance(records, str | Path) else figures_of(Path(records))
     given = {"by": by, "published": published, "extra": columns, "intervals": interval}
     return Table(_records(records), given)
 

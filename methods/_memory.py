@@ -13,7 +13,8 @@ from typing_extensions import override
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
 from bench.distill.matching import Objective
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
-from methods._stage_one import (
+
+from ._stage_one import (
     STATIC_SHARES,
     StaticConfig,
     memory_labels,

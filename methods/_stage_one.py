@@ -13,7 +13,8 @@ from bench.api import Artefact, Task, Upstream, Workload
 from bench.core.errors import BenchError
 from bench.distill.real_start import real_initialisation
 from bench.distill.single_frames import FrameTask
-from methods.dc import DC, DCConfig, RealGradients, unchanged
+
+from .dc import DC, DCConfig, RealGradients, unchanged
 
 if TYPE_CHECKING:
     from bench.core.config import Value

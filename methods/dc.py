@@ -18,7 +18,8 @@ from bench.distill.matching import Objective, PerStep
 from bench.distill.real_start import pixel_bytes
 from bench.distill.single_frames import FrameTask
 from bench.sets.keyframes import KeyframeSet
-from methods._presets import main_job, quick
+
+from ._presets import main_job, quick
 
 if TYPE_CHECKING:
     from bench.core.classifier import Classifier

@@ -16,7 +16,8 @@ from bench.distill.functional import use_masks
 from bench.distill.learner import Descent, Learner
 from bench.distill.matching import Matching
 from bench.distill.real_start import labels_of
-from methods._presets import Values, main_job, quick
+
+from ._presets import Values, main_job, quick
 
 if TYPE_CHECKING:
     from bench.core.classifier import Classifier

@@ -17,9 +17,10 @@ from bench.api import Artefact, SyntheticSet, Task, Workload
 from bench.distill.functional import FlatNetwork
 from bench.distill.learner import Learner
 from bench.distill.matching import Matching
-from methods._experts import Experts
-from methods._presets import Values, main_job, quick, released
-from methods._unroll import BACKWARD, InnerLoss
+
+from ._experts import Experts
+from ._presets import Values, main_job, quick, released
+from ._unroll import BACKWARD, InnerLoss
 
 
 @dataclass(frozen=True)

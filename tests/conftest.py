@@ -45,6 +45,12 @@ def isolated(tmp_path_factory):
     patch.undo()
 
 
+@pytest.fixture(autouse=True)
+def search_path(monkeypatch):
+    """No test leaves the folder of its plugins where others find modules."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
 @pytest.fixture(scope="session")
 def tiny_plugin():
     """The path of the tiny plugin, as text."""

@@ -26,6 +26,13 @@ def data_root(dataset: str, root: str | None) -> Path:
     return Path(os.environ.get("BENCH_DATA") or "data") / dataset
 
 
+def shipped(name: str) -> Path:
+    """A file or folder that comes with the suite: inside an installed package, beside it in a source tree."""
+    package = Path(__file__).parent.parent
+    inside = package / name
+    return inside if inside.exists() else package.parent / name
+
+
 def cache_limit() -> int:
     """Bytes that upstream artefacts may take in all: ``BENCH_CACHE_LIMIT``, such as ``8GiB``, or `CACHE_LIMIT`."""
     text = os.environ.get("BENCH_CACHE_LIMIT")

@@ -6,6 +6,12 @@ import dataclasses
 
 import pytest
 import torch
+from bench.methods._memory import MemoryConfig, memory
+from bench.methods._stage_one import StaticConfig, static_memory
+from bench.methods.dc import DC, DCConfig
+from bench.methods.dm import dm_loss
+from bench.methods.dsa import DSA
+from bench.methods.static_dynamic import DMSD, DMDynamicOnly, DMNoHallucinator, DMSDConfig, FRePoSD, StaticOnly
 
 from bench.api import ClipShape, Method, Workload
 from bench.core import temporal
@@ -14,12 +20,6 @@ from bench.distill.real_start import real_initialisation
 from bench.distill.single_frames import FrameTask
 from bench.running.cell.costs import count_set
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
-from methods._memory import MemoryConfig, memory
-from methods._stage_one import StaticConfig, static_memory
-from methods.dc import DC, DCConfig
-from methods.dm import dm_loss
-from methods.dsa import DSA
-from methods.static_dynamic import DMSD, DMDynamicOnly, DMNoHallucinator, DMSDConfig, FRePoSD, StaticOnly
 from tests.oracle.fake_task import FakeTask
 
 QUICK = {"static_steps": 2, "static_batch": 4}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -17,7 +18,7 @@ from typing import Any
 
 from distributed import WorkerPlugin, get_worker
 
-from bench.core.source import METHOD_PACKAGES
+from bench.core.source import METHOD_PACKAGES, SUITE
 from bench.results.claims import machine
 from bench.running.engines.engine import Run, stamp
 from bench.running.engines.events import CellFinished, CellHeld, CellLog, CellProgress, Event
@@ -198,13 +199,13 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
 
 def fingerprint(run: Run) -> str:
     """A digest of all code that results depend on."""
-    root = Path(__file__).resolve().parents[3]
-    files = [path for name in ("bench", *METHOD_PACKAGES) for path in sorted((root / name).rglob("*.py"))]
-    digest = hashlib.sha256()
+    folders = [importlib.import_module(name).__path__[0] for name in (SUITE, *METHOD_PACKAGES)]
+    files = [path for folder in folders for path in Path(folder).rglob("*.py")]
+    digests = set()  # an installed suite has its methods inside, a source tree beside
     for path in [*files, *(run.folder / file for file in run.plugin_files)]:
         with contextlib.suppress(OSError):
-            digest.update(hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).digest())
-    return digest.hexdigest()
+            digests.add(hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest())
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
 
 
 def host(address: str) -> str:

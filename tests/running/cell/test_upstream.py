@@ -255,7 +255,7 @@ def test_experts_are_charged_to_every_cell_and_made_by_one(plan, registries, con
 
 
 def test_seconds_of_upstream_are_not_charged_as_distillation(plan, registries, context, monkeypatch):
-    from methods._experts import Experts
+    from bench.methods._experts import Experts
 
     make = Experts.make
     monkeypatch.setattr(Experts, "make", lambda self, task, part: (time.sleep(0.5), make(self, task, part))[1])
