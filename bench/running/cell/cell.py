@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import gc
-import json
 import shutil
 import traceback
 from collections.abc import Callable, Mapping
@@ -15,22 +14,23 @@ from typing import Any
 import torch
 
 from bench.core.errors import BenchError, DoesNotFit, OutOfTime
-from bench.core.files import write_atomic
 from bench.core.precision import computing
 from bench.core.reporter import Reporter
 from bench.nets.builder import Builder
-from bench.nets.microbatch import MICRO_BATCH
 from bench.plugins import Registries
 from bench.results.records import PhaseCost, Record, Status, total
-from bench.running.cell.attempt import Attempt, checkpoint_folder
+from bench.running.cell import retry
+from bench.running.cell.attempt import Attempt
 from bench.running.cell.checkpoints import once
 from bench.running.cell.context import Context
 from bench.running.cell.costs import count_set
 from bench.running.cell.distil import distil
 from bench.running.cell.findings import Findings, record
 from bench.running.cell.judge import judge
+from bench.running.cell.out_of_memory import says_out_of_memory
 from bench.running.cell.provenance import environment, origins
 from bench.running.cell.real_clips import describe, open_real
+from bench.running.cell.retry import MICRO_BATCH
 from bench.running.cell.shared_sets import is_archived
 from bench.running.plan.plan import PlannedCell
 
@@ -59,12 +59,13 @@ def run_cell(
         write(skipped)
         return skipped
     started = _now()
-    findings = Findings()
-    attempt = _attempt(planned, registries, context, reporter, _read_retry(context, planned))
+    findings, folder = Findings(), context.checkpoints(planned.cell.id())
+    attempt = _attempt(planned, registries, context, reporter, retry.read(folder))
     status, reason = _carry_out(attempt, findings)
     if status == "oom" and attempt.retried is None:
         reporter.log(f"{reason}; once more with at most {MICRO_BATCH} clips at a time")
-        attempt = _attempt(planned, registries, context, reporter, _note_retry(attempt, findings, reason))
+        retried = retry.note(folder, reason, MICRO_BATCH, total(list(findings.costs().values())))
+        attempt = _attempt(planned, registries, context, reporter, retried)
         findings = Findings(distils=findings.distils)
         _free(attempt.device)
         status, reason = _carry_out(attempt, findings)
@@ -106,8 +107,7 @@ def _classify(error: BaseException) -> tuple[Status, str]:
     if isinstance(error, OutOfTime):
         return "timeout", str(error)
     text = " ".join(str(error).split())
-    # PyTorch's CPU allocator raises a plain RuntimeError.
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text:
+    if says_out_of_memory(error):
         return "oom", text or "out of memory"
     if isinstance(error, DoesNotFit):
         return "skipped", text
@@ -158,33 +158,6 @@ def _peaks(costs: Mapping[str, PhaseCost], again: bool) -> str:
     in_words = [f"{size / 2**30:.2f} GiB {what}" for what, size in sizes.items() if size]
     also = f"; also with {MICRO_BATCH} clips at a time" if again else ""
     return f"{also} (at its peak {', '.join(in_words)})" if in_words else also
-
-
-def _note_retry(attempt: Attempt, findings: Findings, reason: str) -> dict[str, Any]:
-    """Keeps, and gives back, that this cell ran out of memory, so that it goes on with fewer clips at a time, also after a break."""
-    peak = total(list(findings.costs().values()))
-    retried = {
-        "reason": reason,
-        "clips_at_a_time": MICRO_BATCH,
-        "peak_device_bytes": peak.peak_device_bytes,
-        "peak_host_bytes": peak.peak_host_bytes,
-    }
-    with contextlib.suppress(OSError):  # it would run out of memory again, and be tried again
-        write_atomic(attempt.checkpoints / _RETRIED, json.dumps(retried).encode())
-    return retried
-
-
-def _read_retry(context: Context, planned: PlannedCell) -> dict[str, Any] | None:
-    """What an earlier part of the cell has kept so; None if there is nothing."""
-    try:
-        path = checkpoint_folder(context.out, planned.cell) / _RETRIED
-        retried = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return retried if isinstance(retried, dict) else None
-
-
-_RETRIED = "retried.json"
 
 
 def _free(device: torch.device) -> None:

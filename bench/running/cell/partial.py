@@ -11,6 +11,7 @@ import torch
 
 from bench.api import Checkpoints, Evaluation
 from bench.core.files import set_aside, write_atomic
+from bench.core.sealed import seal, unseal
 from bench.results.artefacts import load_meta
 from bench.results.records import PhaseCost
 from bench.running.cell import checkpoints
@@ -46,7 +47,7 @@ class Trainings:
         """Writes all finished evaluations; says so where it cannot. The state of the last training is not needed any more."""
         body = {"evaluations": [asdict(evaluation) for evaluation in done], "cost": asdict(self.meter.so_far())}
         try:
-            write_atomic(self._path, json.dumps(body).encode())
+            write_atomic(self._path, json.dumps(seal(body)).encode())
         except OSError as error:
             self._attempt.say(f"cannot keep finished networks in {self._path} ({error.strerror}); going on without")
         self._training.unlink(missing_ok=True)
@@ -65,7 +66,7 @@ class Trainings:
     def _read(self) -> tuple[list[Evaluation], PhaseCost | None]:
         """The finished evaluations and what they cost; a damaged file is set aside, and said so."""
         try:
-            body = json.loads(self._path.read_text(encoding="utf-8"))
+            body = unseal(json.loads(self._path.read_text(encoding="utf-8")))
             return [_evaluation(fields) for fields in body["evaluations"]], PhaseCost(**body["cost"])
         except FileNotFoundError:
             pass

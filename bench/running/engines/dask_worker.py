@@ -20,8 +20,10 @@ from distributed import WorkerPlugin, get_worker
 
 from bench.core.source import METHOD_PACKAGES, SUITE
 from bench.results.claims import machine
+from bench.running.cell import retry
 from bench.running.engines.engine import Run, stamp
 from bench.running.engines.events import CellFinished, CellHeld, CellLog, CellProgress, Event
+from bench.running.engines.one_cell import died
 from bench.running.engines.worker import Parcel, Worker, ended, is_worn
 
 # The pace at which a cell's progress travels.
@@ -37,11 +39,13 @@ class End:
             or ``unfit`` with what the worker lacks.
         detail: see there.
         times: processes that died.
+        of_memory: whether the system killed the last of them for memory.
     """
 
     how: str
     detail: str = ""
     times: int = 0
+    of_memory: bool = False
 
 
 def perform(name: str, cell_id: str, order: bytes, index: bytes) -> End:
@@ -121,10 +125,12 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
         """Runs a cell; if its process dies, again."""
         if self.lacks:
             return End("unfit", f"{self.dask_worker.address} {self.lacks}")
-        cause = ""
+        end = End("died")
         for number in range(self.run.attempts):
             if number:
-                self._tell(CellLog(cell_id, f"its worker process died ({cause}); trying it again"))
+                if end.of_memory:
+                    retry.note(self.run.context.checkpoints(cell_id), died(number, end.detail))
+                self._tell(CellLog(cell_id, f"its worker process died ({end.detail}); trying it again"))
             if self.stopped:
                 return End("stopped")
             if self.run.is_late():
@@ -137,8 +143,7 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
                     self.busy.discard(worker)
             if end.how != "died" or self.stopped:
                 return End("stopped") if end.how == "died" else end
-            cause = end.detail
-        return End("died", cause, self.run.attempts)
+        return replace(end, times=self.run.attempts)
 
     def _attend(self, worker: Worker, cell_id: str, parcel: Parcel) -> End:
         """Hands a cell to a process and passes on what that tells, until one of them ends."""
@@ -156,7 +161,9 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
                     self._tell(event)
             if dead:
                 worker.pipe.close()  # should it live though the server that it was forked from does not, it ends now
-                return End("hung") if worker.is_late else End("died", worker.cause())
+                if worker.is_late:
+                    return End("hung")
+                return End("died", worker.cause(), of_memory=worker.ran_out_of_memory())
 
     def _free(self) -> Worker:
         """A process that is free, or a new one; it is busy from here on."""
