@@ -62,7 +62,7 @@ def record(
     retried: dict[str, Any] | None,
     provenance: dict[str, Any],
 ) -> Record:
-    """The record of a cell.
+    """The record of a cell; of one whose figures contradict each other, a record that says so.
 
     Args:
         cell, status, reason: the cell and how it ended.
@@ -72,7 +72,7 @@ def record(
     """
     journal = findings.journal or Journal()
     upstream = {name: asdict(cost) for name, cost in journal.upstream.items()}
-    return Record(
+    made = Record(
         cell=cell,
         status=status,
         reason=reason,
@@ -86,3 +86,9 @@ def record(
         provenance=provenance,
         motion=findings.motion,
     )
+    clause = made.contradiction()
+    if clause is None:
+        return made
+    # A protocol of a plugin has counted wrongly.
+    reason = f"its figures contradict each other: {clause}"
+    return Record(cell, "failed", reason, costs=made.costs, data=findings.data, provenance=provenance)
