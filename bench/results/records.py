@@ -123,7 +123,7 @@ class Record:
             clips, ``test_keys_digest`` of the names of the test clips in order (`bench.results.test_clips`), ``left_out`` as
             ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by artefact (``costs["upstream"]`` is their sum),
             ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units).
-        provenance: commit, versions, hardware, times.
+        provenance: commit, versions, hardware, times; ``processors`` are the kinds of processor that worked on it, in order.
         motion: the motion in the set and in the real clips; None if it was not measured.
         tuning: how `bench.running.plan.tuning` chose the config, or None. It was not asked for, so it is not part of the id.
     """
@@ -261,6 +261,7 @@ class _Provenance(TypedDict, total=False):
     started: str
     ended: str
     planned_flops: float | None
+    processors: list[str]
 
 
 class _Trial(TypedDict, total=False):

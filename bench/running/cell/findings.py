@@ -26,6 +26,7 @@ class Findings:
         evaluations: of the protocol's networks.
         motion: of the set.
         judging: what the phases of judging took.
+        judges: the kinds of processor that have judged, in order.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Findings:
     evaluations: tuple[Evaluation, ...] = ()
     motion: Motion | None = None
     judging: dict[str, PhaseCost] = field(default_factory=dict)
+    judges: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
     def charged(self, phase: str, meter: PhaseMeter) -> Iterator[None]:
@@ -68,9 +70,11 @@ def record(
         cell, status, reason: the cell and how it ended.
         findings: what it has found until then.
         retried: what is known of a first attempt that ran out of memory, or None.
-        provenance: where the figures come from.
+        provenance: where the figures come from; ``processors`` of earlier parts go before this one's.
     """
     journal = findings.journal or Journal()
+    kinds = dict.fromkeys([*journal.processors, *findings.judges, *provenance.get("processors", ())])
+    provenance = {**provenance, "processors": list(kinds)}
     upstream = {name: asdict(cost) for name, cost in journal.upstream.items()}
     made = Record(
         cell=cell,

@@ -20,11 +20,17 @@ class Journal:
         history: thinned metrics of distillation.
         distil: its cost so far, without that of upstream artefacts.
         upstream: the cost of each upstream artefact that was asked for.
+        processors: the kinds of processor that have distilled, in order (`bench.running.cell.provenance.processor`).
     """
 
     history: dict[str, list[float | None]] = field(default_factory=dict)
     distil: PhaseCost = field(default_factory=lambda: PhaseCost(0.0, 0.0, 0, 0))
     upstream: dict[str, PhaseCost] = field(default_factory=dict)
+    processors: tuple[str, ...] = ()
+
+    def go_on(self, processor: str) -> None:
+        """Notes that this kind of processor distils from here on."""
+        self.processors = tuple(dict.fromkeys([*self.processors, processor]))
 
     def note(self, metrics: Mapping[str, float]) -> None:
         """Adds a step to the history: None for each metric that is not measured at it, or not finite."""
@@ -46,6 +52,7 @@ class Journal:
             history={name: [*values, *[None] * (most - len(values))] for name, values in meta["history"].items()},
             distil=PhaseCost(**meta["distil"]),
             upstream={name: PhaseCost(**cost) for name, cost in meta["upstream"].items()},
+            processors=tuple(meta.get("processors", ())),
         )
 
 
