@@ -16,7 +16,7 @@ from bench.core.errors import BenchError, SeveralMistakes
 from bench.core.version import __version__
 
 COMMANDS = (
-    "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "forget", "new-method", "check"
+    "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "compare", "forget", "new-method", "check"
 )  # fmt: skip
 
 DEFERRED = ("torch",)

@@ -55,7 +55,7 @@ class Account:
         """The same for a cell that found the set stored."""
         journal = self.journal
         upstream = {name: replace(cost, shared=True) for name, cost in journal.upstream.items()}
-        return replace(self, journal=Journal(journal.history, replace(journal.distil, shared=True), upstream))
+        return replace(self, journal=replace(journal, distil=replace(journal.distil, shared=True), upstream=upstream))
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,11 @@ def _recorded(out: Path, name: str) -> dict[str, Any] | None:
     if record is None or "distil" not in record.costs:
         return None
     upstream = record.data.get("upstream", {})
-    journal = {"history": record.history, "distil": asdict(record.costs["distil"]), "upstream": upstream}
+    journal = {
+        "history": record.history,
+        "distil": asdict(record.costs["distil"]),
+        "upstream": upstream,
+        "processors": record.provenance.get("processors", ()),
+    }
     data = {key: value for key, value in record.data.items() if key == "storage_loss"}
     return {"journal": journal, "data": data, "by": record.id}
