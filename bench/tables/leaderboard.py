@@ -178,7 +178,7 @@ def _board(group: Group, place: _Place, here: Sequence[Record], methods: set[str
 
 
 def _ranked(pairs: Sequence[tuple[Row, Candidate]]) -> tuple[list[Row], tuple[PairedTest, ...], list[str]]:
-    """The rows with their ranks, the tests that gave them, and a remark where there could be none."""
+    """The rows with their ranks, the tests that gave them, and what they could see, or why there are none."""
     rows = [row for row, _ in pairs]
     places = [place for place, (row, each) in enumerate(pairs) if each.complete and not row.reference]
     if len(places) < 2:
@@ -191,7 +191,7 @@ def _ranked(pairs: Sequence[tuple[Row, Candidate]]) -> tuple[list[Row], tuple[Pa
         if (figures := rows[place].figures) is not None:
             rows[place] = dataclasses.replace(rows[place], figures=dataclasses.replace(figures, rank=rank, tied=tied))
     tests = (PairedTest(places[t.first], places[t.second], t.difference, t.p, t.corrected) for t in ranking.tests)
-    return rows, tuple(tests), []
+    return rows, tuple(tests), remarks.about_visible(ranking.visible)
 
 
 def _with_published(

@@ -125,6 +125,15 @@ def about_comparison(what: str, with_what: str, complete: int) -> list[str]:
     return [f"no {what}: {with_what} has {has} in this table"]
 
 
+def about_visible(difference: float | None) -> list[str]:
+    """How large a difference must be for the tests of this table to find it."""
+    if difference is None:
+        return []
+    return [
+        f"two methods {100 * difference:.1f} points apart are told apart four times in five; smaller differences often are not"
+    ]
+
+
 def about_published(rows: Sequence[Row], group: Group) -> list[str]:
     """A reminder that papers measured by protocols of their own, where a figure of a paper is shown."""
     if not any(row.figures is not None and row.figures.reported is not None for row in rows):
