@@ -64,6 +64,7 @@ def run(
     tune: bool | None = None,
     tune_budget: int | None = None,
     plugin: File | Sequence[File] | None = None,
+    controls: bool | None = None,
     stand_in: bool | None = None,
     dry_run: bool | None = None,
     resume: Resume | None = None,
@@ -105,6 +106,7 @@ def run(
         tune: whether to search each method's learning rates first, on the validation part of train.
         tune_budget: the most trials of each search (default: 5).
         plugin: files with methods, datasets and other parts.
+        controls: whether each learned method's start is run beside it (default: True).
         stand_in: whether procedural clips replace a named dataset.
         dry_run: whether to print the plan and run nothing.
         resume: which cells to run: ``missing`` (default), ``failed`` (these too), ``always`` (all) or ``never``.

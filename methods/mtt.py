@@ -94,6 +94,10 @@ class MTT(Matching[MTTConfig]):
     )
 
     @override
+    def before(self) -> Values:
+        return {"rate": self.config.rate} if self.config.learn_rate else {}
+
+    @override
     def match(self, task: Task, synthetic: SyntheticSet, rates: Mapping[str, float]) -> None:  # Algorithm 1
         config, last = self.config, self.config.last_epoch()
         experts = task.upstream(Experts(config.experts, last, config.expert_lr, config.expert_batch))

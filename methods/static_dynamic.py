@@ -12,7 +12,7 @@ from typing import final
 
 from typing_extensions import override
 
-from bench.api import Method, Preset, SyntheticSet, Task, Workload
+from bench.api import Method, Preset, Start, SyntheticSet, Task, Workload
 from bench.sets.static_dynamic import StaticDynamicSet
 
 from . import frepo, mtt
@@ -142,6 +142,10 @@ class StaticOnly(Method[StaticConfig]):
     @override
     def distill(self, task: Task) -> SyntheticSet:
         return StaticDynamicSet(memory_labels(task), task.clip.frames, static=static_memory(task, self.config))
+
+    @override
+    def start(self) -> Start:
+        return Start("start-frames", {"spc": self.config.spc, "per_clip": self.config.per_clip})
 
     @override
     def stored_bytes(self, work: Workload) -> int:

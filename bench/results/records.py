@@ -122,7 +122,8 @@ class Record:
         data: ``classes``, ``train``, ``test`` counts, ``class_names`` in the order of the labels, ``digest`` of the decoded
             clips, ``test_keys_digest`` of the names of the test clips in order (`bench.results.test_clips`), ``left_out`` as
             ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by artefact (``costs["upstream"]`` is their sum),
-            ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units).
+            ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units), ``start``: the
+            method and config that make the set that a learned one starts from.
         provenance: commit, versions, hardware, times; ``processors`` are the kinds of processor that worked on it, in order.
         motion: the motion in the set and in the real clips; None if it was not measured.
         tuning: how `bench.running.plan.tuning` chose the config, or None. It was not asked for, so it is not part of the id.
@@ -240,6 +241,13 @@ _FIELDS = ("cell", "status", "reason", "set", "evaluations", "costs", "data", "p
 _ADDED_LATER = ("motion", "tuning")  # older records lack these
 
 
+class _Start(TypedDict):
+    """The method and hyper-parameters that make the set that a learned one starts from."""
+
+    method: str
+    config: dict[str, bool | int | float | str | None]
+
+
 class _Data(TypedDict, total=False):
     """The known fields of ``Record.data``; there may be more."""
 
@@ -253,6 +261,7 @@ class _Data(TypedDict, total=False):
     notes: list[str]
     upstream: dict[str, PhaseCost]
     storage_loss: dict[str, float | None]
+    start: _Start
 
 
 class _Provenance(TypedDict, total=False):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bench.results.records import Record
-from bench.tables.figures import Candidate, Design, Variant
+from bench.tables.figures import Candidate, Compared, Design, Variant
 from bench.tables.leaks import UNKNOWN, Leaks
 from bench.tables.processors import mixed
 from bench.tables.published import Reported
@@ -41,13 +41,15 @@ _ELLIPSIS = " …"
 # Footnotes to the figures of a row
 
 
-def notes_of(candidate: Candidate, figures: Figures, base: Candidate | None, leaks: Leaks) -> list[Note]:
+def notes_of(candidate: Candidate, figures: Figures, compared: Compared, leaks: Leaks) -> list[Note]:
     """The footnotes of a row with figures, in the order in which tables number them."""
     variant, holes = candidate.variant, candidate.holes
     seedless = None in candidate.accuracies
     notes = [Note("accuracy", f"no mean over a part of the trainings; missing: {'; '.join(holes)}")] if holes else []
     notes += _of_interval("accuracy", figures.accuracy, seedless)
-    notes += _of_interval("gain", figures.gain, seedless and base is not None and None in base.accuracies)
+    notes += _of_interval("gain", figures.gain, seedless and _is_seedless(compared.base))
+    notes += _of_interval("own_gain", figures.own_gain, seedless and _is_seedless(compared.start))
+    notes += [] if holes else _of_start(variant, compared.start)
     notes += _of_processors(variant)
     searched = any(record.cell.dataset in leaks.leaked for record in variant.ok().values())
     notes += [Note("without_leaks", UNKNOWN)] if searched and figures.without_leaks is None and not holes else []
@@ -107,6 +109,18 @@ def _of_processors(variant: Variant) -> list[Note]:
     return [Note("accuracy", text)]
 
 
+def _is_seedless(candidate: Candidate | None) -> bool:
+    return candidate is not None and None in candidate.accuracies
+
+
+def _of_start(variant: Variant, start: Candidate | None) -> list[Note]:
+    """Why there is no gain over the start of a learned set."""
+    named = variant.start()
+    if named is None or (start is not None and start.complete):
+        return []
+    return [Note("own_gain", f"its start ({named[0]}) has no complete row here; run the grid without --no-controls")]
+
+
 def _storage_losses(variant: Variant) -> list[str]:
     """What the storage codec of its sets lost, the worst of the seeds."""
     records = variant.ok().values()
@@ -143,6 +157,15 @@ def about_comparison(what: str, with_what: str, complete: int) -> list[str]:
         return []
     has = "no complete row" if complete == 0 else f"{complete} rows"
     return [f"no {what}: {with_what} has {has} in this table"]
+
+
+def about_visible(difference: float | None) -> list[str]:
+    """How large a difference must be for the tests of this table to find it."""
+    if difference is None:
+        return []
+    return [
+        f"two methods {100 * difference:.1f} points apart are told apart four times in five; smaller differences often are not"
+    ]
 
 
 def about_published(rows: Sequence[Row], group: Group) -> list[str]:

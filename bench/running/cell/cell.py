@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from bench.core import config
 from bench.core.errors import BenchError, DoesNotFit, OutOfTime
 from bench.core.precision import computing
 from bench.core.reporter import Reporter
@@ -32,6 +33,7 @@ from bench.running.cell.provenance import environment, origins
 from bench.running.cell.real_clips import describe, open_real
 from bench.running.cell.retry import MICRO_BATCH
 from bench.running.cell.shared_sets import is_archived
+from bench.running.plan.controls import start_of
 from bench.running.plan.plan import PlannedCell
 
 
@@ -88,7 +90,7 @@ def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
     try:
         with computing(attempt.cell.precision):
             real = open_real(attempt)
-            findings.data = describe(attempt, real)
+            findings.data = describe(attempt, real) | _start(attempt)
             stored = distil(attempt, real, findings)
             findings.journal = stored.account.journal
             findings.data |= stored.account.data
@@ -100,6 +102,14 @@ def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
         peaks = _peaks(findings.costs(), attempt.retried is not None) if status == "oom" else ""
         return status, reason + peaks
     return "ok", ""
+
+
+def _start(attempt: Attempt) -> dict[str, Any]:
+    """Which method makes the set that this one starts from, if it learns one."""
+    cell, registries = attempt.cell, attempt.registries
+    method_type = registries.methods.get(cell.method)
+    control = start_of(method_type(config.build(method_type.Config, cell.config, cell.method)), registries)
+    return {} if control is None else {"start": {"method": control[0], "config": config.as_dict(control[1])}}
 
 
 def _classify(error: BaseException) -> tuple[Status, str]:
