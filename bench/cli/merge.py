@@ -105,4 +105,4 @@ def _processors(stored: StoredRecord) -> str:
 
 
 def _ended(stored: StoredRecord) -> str:
-    return stored.record.provenance.get("ended", "not recorded")
+    return str(stored.record.provenance.get("ended", "not recorded"))

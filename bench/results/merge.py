@@ -254,10 +254,11 @@ def differing_sets(one: StoredRecord, other: StoredRecord, name: str) -> tuple[D
             filecmp.cmp(folders[0] / file, folders[1] / file, shallow=False) for file in (_TENSORS, "manifest.json")
         ):
             return ()
-    contents = [_set_facts(folder) for folder in folders]
+    contents = tuple(map(_set_facts, folders))
     if None in contents:
-        return (Difference("set", *("damaged" if content is None else "readable" for content in contents)),)
-    return tuple(differing(*contents, "set"))
+        states = ["damaged" if content is None else "readable" for content in contents]
+        return (Difference("set", states[0], states[1]),)
+    return tuple(differing(contents[0], contents[1], "set"))
 
 
 def _set_facts(folder: Path) -> dict[str, Any] | None:
@@ -266,7 +267,7 @@ def _set_facts(folder: Path) -> dict[str, Any] | None:
 
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        tensors = deserialize((folder / _TENSORS).read_bytes())
+        tensors: list[tuple[str, dict[str, Any]]] = deserialize((folder / _TENSORS).read_bytes())  # type: ignore[no-untyped-call]
         return {
             **{name: manifest.get(name) for name in _MANIFEST},
             "clips": manifest["dataset"]["digest"],

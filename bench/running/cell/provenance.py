@@ -38,7 +38,7 @@ def environment(device: str) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
         "processors": [processor(device)],
         "vector": torch.backends.cpu.get_cpu_capability(),
-        "onednn": torch.backends.mkldnn.is_available(),
+        "onednn": _has_onednn(),
         "settings": _settings(),
     }
 
@@ -52,7 +52,7 @@ def processor(device: str) -> str:
     if device.startswith("cuda"):
         major, minor = torch.cuda.get_device_capability(device)
         return f"{torch.cuda.get_device_name(device)}, compute capability {major}.{minor}"
-    onednn = [] if torch.backends.mkldnn.is_available() else ["no oneDNN"]
+    onednn = [] if _has_onednn() else ["no oneDNN"]
     by_hand = [f"{name}={value}" for name, value in _settings().items()]
     return ", ".join([_cpu_model(), torch.backends.cpu.get_cpu_capability(), *onednn, *by_hand])
 
@@ -72,6 +72,10 @@ def origins(planned: PlannedCell, registries: Registries) -> dict[str, str]:
     known = [(kind, registry.origin(name).where) for kind, registry, name in parts if name in registry.names()]
     places = {kind: Path(where).name if where.endswith(".py") else where for kind, where in known}
     return {**places, "source": registries.methods.origin(cell.method).source}
+
+
+def _has_onednn() -> bool:
+    return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 def _settings() -> dict[str, str]:
