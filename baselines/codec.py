@@ -10,9 +10,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Annotated, Literal, final
 
 import torch
+from msgspec import Meta
 from typing_extensions import override
 
 from bench.api import Method, SyntheticSet, Task, Workload
@@ -26,8 +27,8 @@ from .herding import herd
 
 Chosen = Literal["random", "herding"]
 
-_CRF: dict[Codec, tuple[int, int]] = {"h264": (0, 51), "av1": (1, 63)}
-"""The best and the coarsest quality of each."""
+_BEST: dict[Codec, int] = {"h264": 0, "av1": 1}
+"""The ``crf`` of the best quality of each."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +48,14 @@ class CodecConfig:
 class H264Config(CodecConfig):
     """Options of coding by H.264. Its ``crf`` runs from 0 (best) to 51; the encoder's default is 23."""
 
-    crf: int = 35
-
-    def __post_init__(self) -> None:
-        _check_crf(self.crf, "h264")
+    crf: Annotated[int, Meta(ge=0, le=51)] = 35
 
 
 @dataclass(frozen=True)
 class AV1Config(CodecConfig):
     """Options of coding by AV1. Its ``crf`` runs from 1 (best) to 63; the encoder's default is 35."""
 
-    crf: int = 59
-
-    def __post_init__(self) -> None:
-        _check_crf(self.crf, "av1")
+    crf: Annotated[int, Meta(ge=1, le=63)] = 59
 
 
 class CodedClips(Method[CodecConfig]):
@@ -133,7 +128,7 @@ def coded_clips(task: Task, codec: Codec, crf: int, chosen: Chosen) -> Synthetic
         count, data = _most(lambda number: file_of(number, crf), task.ipc, task.budget)
         if not count:
             raise DoesNotFit(does_not_fit(f"codec-{codec}", len(data), task.budget))
-        steps, better = _most(lambda steps: file_of(count, crf - steps), crf - _CRF[codec][0], task.budget)
+        steps, better = _most(lambda steps: file_of(count, crf - steps), crf - _BEST[codec], task.budget)
         data = better if steps else data
         task.log(f"{count} clips a class at crf {crf - steps}, {len(data):,} bytes")
     file = torch.frombuffer(bytearray(data), dtype=torch.uint8).to(task.device)
@@ -160,9 +155,3 @@ def _most(file_of: Callable[[int], bytes], most: int, budget: int) -> tuple[int,
 
     fitting = largest(most, fits)
     return fitting, files.get(fitting or 1, b"")
-
-
-def _check_crf(crf: int, codec: Codec) -> None:
-    least, most = _CRF[codec]
-    if not least <= crf <= most:
-        raise ValueError(f"crf must lie in {least}..{most}, not {crf}")

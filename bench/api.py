@@ -15,9 +15,10 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeAlias, TypeVar, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, Literal, TypeAlias, TypeVar, final
 
 import torch
+from msgspec import Meta
 
 from bench.core.config import Value
 from bench.core.temporal import TemporalSetting
@@ -373,6 +374,26 @@ class Preset:
     def specificity(self) -> int:
         """Number of conditions."""
         return sum(want is not None for want in (self.profile, self.dataset, self.ipc, self.setting))
+
+
+# What numbers a field of Config may hold. Any other bound is written the same way.
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
+"""A whole number of at least 1: steps, batch sizes, epochs."""
+
+CountOrZero: TypeAlias = Annotated[int, Meta(ge=0)]
+"""A whole number of at least 0."""
+
+Positive: TypeAlias = Annotated[float, Meta(gt=0)]
+"""A number above 0: learning rates."""
+
+PositiveOrZero: TypeAlias = Annotated[float, Meta(ge=0)]
+"""A number of at least 0: learning rates of what may also stay as it is, weights of a loss."""
+
+Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+"""A number from 0 to 1."""
+
+Momentum: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
+"""A number of at least 0 and below 1: the momentum of SGD."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, final
 
 from bench.core.config import Value
 from bench.core.errors import BenchError, Mistakes
+from bench.core.paths import possible_path
 from bench.core.precision import Precision
+from bench.core.text import shown
 from bench.results.records import Record, RecordStore, Resume
 from bench.running.display import console
 from bench.running.options import arguments
@@ -138,7 +140,7 @@ def run(
     for name in unknown:
         raise arguments.unknown(name)
     mistakes = Mistakes()
-    file = {} if experiment is None else experiment_file.read(Path(experiment), mistakes)
+    file = {} if experiment is None else experiment_file.read(_path("run", "experiment", experiment), mistakes)
     given = arguments.read(given_arguments, mistakes)
     session = Session(joined(file, given, mistakes), mistakes, console.warn)
     console.announce(session)
@@ -166,11 +168,15 @@ def table(
     """
     _check("by", by, BY)
     _check("interval", interval, INTERVALS)
+    if isinstance(columns, str) or not isinstance(columns, Sequence):
+        raise BenchError(f"table(): columns={shown(columns)} is not a list (of: {', '.join(EXTRAS)})")
     for column in columns:
         _check("columns", column, EXTRAS)
-    published = () if not isinstance(records, str | Path) else figures_of(Path(records))
-    given = {"by": by, "published": published, "extra": columns, "intervals": interval}
-    return Table(_records(records), given)
+    found = _records("table", records)
+    given: dict[str, Any] = {"by": by, "extra": columns, "intervals": interval}
+    if isinstance(records, str | Path):
+        given |= {"published": figures_of(Path(records)), "folder": Path(records)}
+    return Table(found, given)
 
 
 @final
@@ -220,28 +226,42 @@ def load_results(records: Records = "results", unfinished: bool = False) -> pand
         raise BenchError(
             "load_results() needs pandas; install it with pip install 'video-distillation-bench[notebook]'"
         ) from error
-    rows = [row for record in _records(records) for row in _rows(record, unfinished)]
+    rows = [row for record in _records("load_results", records) for row in _rows(record, unfinished)]
     return pandas.DataFrame(rows)
 
 
-def _check(name: str, value: str, valid: Sequence[str]) -> None:
+def _check(name: str, value: object, valid: Sequence[str]) -> None:
     if value not in valid:
-        raise BenchError(f"table(): {name}='{value}' is not valid (valid: {', '.join(valid)})")
+        raise BenchError(f"table(): {name}={shown(value)} is not valid (valid: {', '.join(valid)})")
+
+
+def _path(function: str, name: str, value: object) -> Path:
+    """The path that an argument is.
+
+    Raises:
+        BenchError: it is none.
+    """
+    if not isinstance(value, str | Path):
+        raise BenchError(f"{function}(): {name}={shown(value)} is not a path")
+    return possible_path(str(value))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Records
 
 
-def _records(records: Records) -> list[Record]:
+def _records(function: str, records: Records) -> list[Record]:
     """The records. Warns about each that cannot be read.
 
     Raises:
-        BenchError: there are no records.
+        BenchError: there are no records, or the argument of ``function`` is neither a folder nor records.
     """
     if not isinstance(records, str | Path):
-        return list(records)
-    store = RecordStore(Path(records))
+        given = list(records) if isinstance(records, Iterable) else [records]
+        if not all(isinstance(record, Record) for record in given):
+            raise BenchError(f"{function}(): records={shown(records)} is neither a folder nor a list of records")
+        return given
+    store = RecordStore(_path(function, "records", records))
 
     def left_out(path: Path, reason: str) -> None:
         warnings.warn(f"record left out: {path.name}: {reason}", stacklevel=4)

@@ -21,6 +21,7 @@ from typing import Any, get_origin
 
 from bench.api import Dataset, Method, Network, Profile, Protocol, SyntheticSet
 from bench.core.errors import BenchError
+from bench.core.paths import possible_path
 from bench.core.registry import Origin, Registry, Unavailable
 from bench.core.source import METHOD_FOLDERS, METHOD_PACKAGES, SUITE, is_of_the_suite, meaning_digest, source_digest
 
@@ -174,7 +175,7 @@ def _package_modules() -> Iterator[_Importable]:
 
 def _files(paths: Iterable[str]) -> Iterator[_Importable]:
     for text in paths:
-        path = Path(text)
+        path = possible_path(text)
         if not path.is_file():
             raise BenchError(f"--plugin: no file '{text}'")
         yield path.stem, text, lambda path=path: _import_file(path)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, cast, final
 import torch
 from typing_extensions import override
 
-from bench.api import Method, Preset, Start, SyntheticSet, Task, Workload
+from bench.api import Count, Method, PositiveOrZero, Preset, Start, SyntheticSet, Task, Workload
 from bench.distill.matching import Objective
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
 
@@ -40,12 +40,12 @@ class MemoryConfig(StaticConfig):
         lr_static: the same for the static memory; 0 keeps it frozen, as published.
     """
 
-    dpc: int | None = None
+    dpc: Count | None = None
     mode: Mode = "concat"
     start: Literal["random", "identity"] = "random"
-    lr_dynamic: float = 1e-4
-    lr_hallucinator: float = 1e-5
-    lr_static: float = 0.0
+    lr_dynamic: PositiveOrZero = 1e-4
+    lr_hallucinator: PositiveOrZero = 1e-5
+    lr_static: PositiveOrZero = 0.0
 
     def motions(self, ipc: int) -> int:
         """Dynamic memories of each class."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 import torch
 from typing_extensions import override
 
-from bench.api import Artefact, SyntheticSet, Task, Upstream, Workload
+from bench.api import Artefact, Count, CountOrZero, Positive, SyntheticSet, Task, Upstream, Workload
 from bench.core.errors import BenchError
 from bench.distill.real_start import real_initialisation
 from bench.distill.single_frames import FrameTask
@@ -34,13 +34,13 @@ class StaticConfig:
         static_outer, static_inner: its loops; 10 and 50 for ten images a class.
     """
 
-    spc: int | None = None
-    per_clip: int = 2
-    static_steps: int = 1000
-    static_lr: float = 0.1
-    static_batch: int = 256
-    static_outer: int = 1
-    static_inner: int = 1
+    spc: Count | None = None
+    per_clip: Count = 2
+    static_steps: Count = 1000
+    static_lr: Positive = 0.1
+    static_batch: Count = 256
+    static_outer: Count = 1
+    static_inner: CountOrZero = 1
 
     def images(self, ipc: int) -> int:
         """Static memories of each class."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, final
 import torch
 from typing_extensions import override
 
-from bench.api import Preset, Start, SyntheticSet, Task, Workload
+from bench.api import Count, CountOrZero, Momentum, Positive, Preset, Start, SyntheticSet, Task, Workload
 from bench.core.source import code_identity
 from bench.distill.gradient_blocks import accumulated
 from bench.distill.learner import Learner
@@ -33,19 +33,19 @@ Augment = Callable[["torch.Tensor", "torch.Generator"], "torch.Tensor"]
 class DCMatching:
     """Hyper-parameters of the matching, whatever kind of set is learned."""
 
-    steps: int = 1000  # newly initialised networks (the outermost loop, K)
-    outer_loops: int = 1  # matchings per network (T); 1 for IPC 1 and 5
-    inner_loops: int = 1  # epochs that the network is trained on the set after each matching but the last
-    momentum: float = 0.5  # of SGD on what is learned
-    batch_real: int = 256  # real clips per class and matching
-    network_lr: float = 0.01  # of the network's training in between
+    steps: Count = 1000  # newly initialised networks (the outermost loop, K)
+    outer_loops: Count = 1  # matchings per network (T); 1 for IPC 1 and 5
+    inner_loops: CountOrZero = 1  # epochs that the network is trained on the set after each matching but the last
+    momentum: Momentum = 0.5  # of SGD on what is learned
+    batch_real: Count = 256  # real clips per class and matching
+    network_lr: Positive = 0.01  # of the network's training in between
 
 
 @dataclass(frozen=True)
 class DCConfig(DCMatching):
     """Hyper-parameters of DC on pixels; the defaults are the image paper's, there being no released ones for video."""
 
-    lr: float = 0.1  # step size on pixels, in network units
+    lr: Positive = 0.1  # step size on pixels, in network units
     # Whole clips, or single random frames: the set is then one still image a clip.
     match: Literal["clips", "frames"] = "clips"
 

@@ -9,7 +9,7 @@ from typing import final
 import torch
 from typing_extensions import override
 
-from bench.api import SyntheticSet, Task, Workload
+from bench.api import Count, Momentum, Positive, SyntheticSet, Task, Workload
 from bench.distill.features import class_means
 from bench.distill.gradient_blocks import class_blocks
 from bench.distill.learner import Learner
@@ -22,16 +22,16 @@ from ._presets import main_job, quick, released
 class DMMatching:
     """Hyper-parameters of the matching, whatever kind of set is learned."""
 
-    steps: int = 5000  # updates of the set, each with a newly initialised network
-    momentum: float = 0.5  # of SGD on what is learned
-    batch_real: int = 64  # real clips per class and step
+    steps: Count = 5000  # updates of the set, each with a newly initialised network
+    momentum: Momentum = 0.5  # of SGD on what is learned
+    batch_real: Count = 64  # real clips per class and step
 
 
 @dataclass(frozen=True)
 class DMConfig(DMMatching):
     """Hyper-parameters of DM on pixels; the defaults are those of the video release."""
 
-    lr: float = 30.0  # step size on pixels, in network units
+    lr: Positive = 30.0  # step size on pixels, in network units
 
 
 @final

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, final
 import torch
 from typing_extensions import override
 
-from bench.api import SyntheticSet, Task, Workload
+from bench.api import Count, Positive, PositiveOrZero, SyntheticSet, Task, Workload
 from bench.distill.functional import use_masks
 from bench.distill.learner import Descent, Learner
 from bench.distill.matching import Matching
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 class FRePoMatching:
     """Hyper-parameters of the matching, whatever kind of set is learned."""
 
-    steps: int = 10000  # updates of the set
-    batch_real: int = 512  # real clips, of any class, per step
+    steps: Count = 10000  # updates of the set
+    batch_real: Count = 512  # real clips, of any class, per step
     learn_labels: bool = True  # whether labels are learned, and stored
-    lr_labels: float = 1e-3  # Adam's step size on them
-    ridge: float = 1e-6  # of the regression, as a share of the mean of the kernel's diagonal
-    pool: int = 10  # networks that are trained on the set meanwhile
-    pool_updates: int = 100  # after so many a network of the pool is replaced by a new one
-    pool_lr: float = 1e-4  # Adam's step size on the networks of the pool
+    lr_labels: PositiveOrZero = 1e-3  # Adam's step size on them
+    ridge: Positive = 1e-6  # of the regression, as a share of the mean of the kernel's diagonal
+    pool: Count = 10  # networks that are trained on the set meanwhile
+    pool_updates: Count = 100  # after so many a network of the pool is replaced by a new one
+    pool_lr: Positive = 1e-4  # Adam's step size on the networks of the pool
 
 
 @dataclass(frozen=True)
 class FRePoConfig(FRePoMatching):
     """Hyper-parameters of FRePo on pixels."""
 
-    lr: float = 1e-3  # Adam's step size on pixels, in network units
+    lr: Positive = 1e-3  # Adam's step size on pixels, in network units
 
 
 QUICK: Values = {"steps": 300, "batch_real": 128, "pool": 5, "pool_updates": 50, "pool_lr": 1e-3}

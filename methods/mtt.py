@@ -13,7 +13,7 @@ from typing import Literal, final
 import torch
 from typing_extensions import override
 
-from bench.api import Artefact, SyntheticSet, Task, Workload
+from bench.api import Artefact, Count, CountOrZero, Momentum, Positive, PositiveOrZero, SyntheticSet, Task, Workload
 from bench.distill.functional import FlatNetwork
 from bench.distill.learner import Learner
 from bench.distill.matching import Matching
@@ -27,26 +27,22 @@ from ._unroll import BACKWARD, InnerLoss
 class MTTMatching:
     """Hyper-parameters of the matching, whatever kind of set is learned."""
 
-    steps: int = 8000  # updates of the set
-    syn_steps: int = 10  # SGD steps of the student on the set (N)
-    expert_epochs: int = 1  # expert epochs that these should equal (M)
-    max_start_epoch: int = 10  # starts are drawn from the expert epochs before this one
-    batch_syn: int = 0  # synthetic clips per student step; 0 takes the whole set
-    momentum: float = 0.5  # of SGD on what is learned
+    steps: Count = 8000  # updates of the set
+    syn_steps: Count = 10  # SGD steps of the student on the set (N)
+    expert_epochs: Count = 1  # expert epochs that these should equal (M)
+    max_start_epoch: Count = 10  # starts are drawn from the expert epochs before this one
+    batch_syn: CountOrZero = 0  # synthetic clips per student step; 0 takes the whole set
+    momentum: Momentum = 0.5  # of SGD on what is learned
     # How the gradient is computed, see `methods._unroll`.
     backward: Literal["unrolled", "stepwise", "tesla"] = "unrolled"
     learn_rate: bool = True  # whether the student's learning rate is learned, and stored
-    rate: float = 0.01  # the student's learning rate at the start: the experts'
-    lr_rate: float = 1e-5  # step size on it; it is kept above 0.001
+    rate: Positive = 0.01  # the student's learning rate at the start: the experts'
+    lr_rate: PositiveOrZero = 1e-5  # step size on it; it is kept above 0.001
     # Soft: each clip's class probabilities in an expert after its last epoch (TESLA); they are stored.
     labels: Literal["hard", "soft"] = "hard"
-    experts: int = 30  # how many
-    expert_lr: float = 0.01  # of their SGD
-    expert_batch: int = 256
-
-    def __post_init__(self) -> None:
-        if min(self.syn_steps, self.expert_epochs, self.max_start_epoch, self.experts) < 1:
-            raise ValueError("syn_steps, expert_epochs, max_start_epoch and experts must be at least 1")
+    experts: Count = 30  # how many
+    expert_lr: Positive = 0.01  # of their SGD
+    expert_batch: Count = 256
 
     def last_epoch(self) -> int:
         """The last expert epoch that matching can reach."""
@@ -57,7 +53,7 @@ class MTTMatching:
 class MTTConfig(MTTMatching):
     """Hyper-parameters of MTT on pixels; the defaults are those of the video release."""
 
-    lr: float = 1e5  # step size on pixels, in network units
+    lr: Positive = 1e5  # step size on pixels, in network units
 
 
 UNREAD = "the release trains 50 expert epochs; only the first max_start_epoch - 1 + expert_epochs are ever read, so only these are trained"

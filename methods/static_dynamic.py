@@ -12,7 +12,7 @@ from typing import final
 
 from typing_extensions import override
 
-from bench.api import Method, Preset, Start, SyntheticSet, Task, Workload
+from bench.api import Count, Method, Momentum, PositiveOrZero, Preset, Start, SyntheticSet, Task, Workload
 from bench.sets.static_dynamic import StaticDynamicSet
 
 from . import frepo, mtt
@@ -35,7 +35,7 @@ MTT_RELEASE: Values = {"lr_dynamic": 1e4, "lr_hallucinator": 1e-3, "steps": 1000
 class DMSDConfig(DMMatching, MemoryConfig):
     """Hyper-parameters of the memories and of DM."""
 
-    momentum: float = 0.95
+    momentum: Momentum = 0.95
 
 
 DMSD = with_memories(
@@ -55,9 +55,9 @@ DMSD = with_memories(
 class DCSDConfig(DCMatching, MemoryConfig):
     """Hyper-parameters of the memories and of DC."""
 
-    momentum: float = 0.95
-    lr_dynamic: float = 1.0
-    lr_hallucinator: float = 1e-3
+    momentum: Momentum = 0.95
+    lr_dynamic: PositiveOrZero = 1.0
+    lr_hallucinator: PositiveOrZero = 1e-3
 
 
 DCSD = with_memories(
@@ -75,10 +75,10 @@ DCSD = with_memories(
 class MTTSDConfig(MTTMatching, MemoryConfig):
     """Hyper-parameters of the memories and of MTT."""
 
-    steps: int = 10000
-    momentum: float = 0.95
-    lr_dynamic: float = 1e4
-    lr_hallucinator: float = 1e-3
+    steps: Count = 10000
+    momentum: Momentum = 0.95
+    lr_dynamic: PositiveOrZero = 1e4
+    lr_hallucinator: PositiveOrZero = 1e-3
 
 
 MTTSD = with_memories(
@@ -102,9 +102,9 @@ MTTSD = with_memories(
 class FRePoSDConfig(FRePoMatching, MemoryConfig):
     """Hyper-parameters of the memories and of FRePo."""
 
-    per_clip: int = 1
-    lr_dynamic: float = 1e2
-    lr_hallucinator: float = 1e-3
+    per_clip: Count = 1
+    lr_dynamic: PositiveOrZero = 1e2
+    lr_hallucinator: PositiveOrZero = 1e-3
 
 
 FRePoSD = with_memories(

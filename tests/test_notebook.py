@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 
@@ -86,6 +87,22 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(run, capsys, tmp_path):
         ({"tune": "yes"}, r"run\(\): tune='yes' is not True or False"),
         ({"ipc": 1, "budget": "1MiB"}, "--budget: --ipc is given too"),
         ({"set": {"tiny-noise.lr": 1}}, "--set tiny-noise: no field 'lr'; fields: none"),
+        ({"methods": 3}, "unknown method '3'"),
+        ({"methods": b"dm"}, r"run\(\): methods=b'dm' is not text, a path or a whole number"),
+        ({"seeds": 1.5}, r"run\(\): seeds=1.5 is not text, a path or a whole number"),
+        ({"seeds": 10**5000}, r"run\(\): seeds=<int> is not text"),
+        ({"seeds": itertools.count()}, r"run\(\): seeds holds more than 10,000 parts"),
+        ({"seeds": range(10**12)}, r"run\(\): seeds holds more than 10,000 parts"),
+        ({"timeout": 10**5000}, r"run\(\): argument --timeout: '<int>' is not a number of minutes"),
+        ({"timeout": float("nan")}, r"run\(\): argument --timeout: 'nan' is not a number of minutes"),
+        ({"set": 3}, "--set: '3' is not METHOD.FIELD=VALUE"),
+        ({"set": {3: {"lr": 1}}}, r"run\(\): set has keys that are not text"),
+        ({"set": {"tiny-walk": {"steps": 10**5000}}, "methods": "tiny-walk"}, "--set tiny-walk: steps='<int>' is not int"),
+        ({"experiment": 3}, r"run\(\): experiment=3 is not a path"),
+        ({"out": 3.5}, r"run\(\): out=3.5 is not text"),
+        ({"root": "\ud800"}, "is no path: it has characters that no file name can have"),
+        ({"profile": ["quick"]}, r"run\(\): profile=\['quick'\] is not text"),
+        ({"engine": ["local"]}, r"run\(\): argument --engine: invalid choice: \['local'\]"),
     ],
 )  # fmt: skip
 def test_mistakes_are_errors_in_the_command_lines_words(run, options, words):
@@ -95,6 +112,27 @@ def test_mistakes_are_errors_in_the_command_lines_words(run, options, words):
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Results
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"records": None}, r"table\(\): records=None is neither a folder nor a list of records"),
+        ({"records": 3}, r"table\(\): records=3 is neither"),
+        ({"records": [3]}, r"table\(\): records=\[3\] is neither"),
+        ({"records": "a" * 300}, "is no path: a name in it has 300 bytes"),
+        ({"by": None}, r"table\(\): by=None is not valid \(valid: ipc, "),
+        ({"by": ["ipc"]}, r"table\(\): by=\['ipc'\] is not valid"),
+        ({"columns": 3}, r"table\(\): columns=3 is not a list \(of: ddranking\)"),
+        ({"columns": "ddranking"}, r"table\(\): columns='ddranking' is not a list"),
+        ({"interval": 0.95}, r"table\(\): interval=0.95 is not valid"),
+    ],
+)
+def test_a_table_of_what_is_none_is_refused_in_a_sentence(finished, arguments, words):
+    with pytest.raises(BenchError, match=words):
+        bench.table(**{"records": finished[0], **arguments})
+    with pytest.raises(BenchError, match=r"load_results\(\): records=None is neither"):
+        bench.load_results(None)
 
 
 def test_the_table_is_the_one_that_the_command_prints(finished, bench_main):

@@ -16,8 +16,9 @@ import time
 from collections.abc import Mapping, Sequence
 
 from bench.cli.shared import add_plugin
-from bench.core.config import Value
+from bench.core.config import Value, unbounded
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 
 SUMMARY = "check whether a method keeps the contract"
 
@@ -26,7 +27,7 @@ _WIDTH = 100
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``check``."""
-    parser.add_argument("targets", nargs="+", metavar="NAME|FILE.py", help="a method, or a plugin file")
+    parser.add_argument("targets", type=possible, nargs="+", metavar="NAME|FILE.py", help="a method, or a plugin file")
     parser.add_argument(
         "--set",
         action="append",
@@ -78,6 +79,11 @@ def _check(name: str, target: str, files: tuple[str, ...], values: Mapping[str, 
             counts[result.status] += 1
             _print(result.check, result.status, result.text)
             sys.stdout.flush()
+        if loose := unbounded(rehearsal.kind.Config):
+            print(
+                f"warning: {', '.join(loose)}: no bounds, so a bad value is only seen in the run; give the fields types such "
+                "as Count and Positive (bench.api)"
+            )
     print(f"{', '.join(f'{count} {status}' for status, count in counts.items())} in {time.monotonic() - start:.0f} s\n")
     return counts["failed"]
 

@@ -22,9 +22,10 @@ from typing import Any
 
 from bench import plugins
 from bench.api import ClipRef, Dataset, Geometry
-from bench.cli.shared import add_plugin
+from bench.cli.shared import add_plugin, positive
 from bench.core import paths
 from bench.core.errors import BenchError, MissingData, UnreadableClip
+from bench.core.paths import possible
 from bench.core.text import first_few, printable
 from bench.data.sources.video_files import Archive, ByHand, Fetchable, Listed, Listing
 from bench.data.spec import parse_dataset
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "dataset", metavar="NAME", help="as for --datasets: name, name[option=value] or folder:PATH"
         )
         action.add_argument(
-            "--root", metavar="DIR", help="the dataset's folder (default: data/NAME, or BENCH_DATA/NAME)"
+            "--root", type=possible, metavar="DIR", help="the dataset's folder (default: data/NAME, or BENCH_DATA/NAME)"
         )
         add_plugin(action)
     depth = check.add_mutually_exclusive_group()
@@ -58,10 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also list the test clips that share a nearly identical frame with a training clip",
     )  # fmt: skip
     check.add_argument(
-        "--to", metavar="FILE.csv", help="also write the list of --leaks to this file, for `table --without-leaks`"
+        "--to",
+        type=possible,
+        metavar="FILE.csv",
+        help="also write the list of --leaks to this file, for `table --without-leaks`",
     )
     check.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one per core)"
+        "--workers", type=positive, default=os.cpu_count() or 1, metavar="N", help="processes (default: one per core)"
     )
 
 
@@ -79,8 +83,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(dataset: Dataset[Any], geometry: Geometry, args: argparse.Namespace) -> int:
-    if args.workers < 1:
-        raise BenchError(f"--workers: {args.workers} is not at least 1")
     if args.to is not None and not args.leaks:
         raise BenchError("--to: this is the file for the list of --leaks; give --leaks too")
     if isinstance(dataset, Listed):

@@ -18,6 +18,7 @@ from bench.api import Dataset, Geometry
 from bench.cli.shared import add_plugin
 from bench.core import paths
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 from bench.core.precision import FULL, computing, require
 from bench.core.text import printable, split_list
 from bench.results.cells import read_cell
@@ -32,13 +33,15 @@ SUMMARY = "judge a stored set again, without distilling"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``evaluate``."""
-    parser.add_argument("path", metavar="PATH", help="folder of a stored set")
+    parser.add_argument("path", type=possible, metavar="PATH", help="folder of a stored set")
     parser.add_argument(
         "--datasets",
         metavar="D",
         help="where the real test clips are (default: the dataset it was made from; for clips of your own, say folder:PATH)",
     )
-    parser.add_argument("--root", metavar="DIR", help="the dataset's folder (default: data/NAME, or BENCH_DATA/NAME)")
+    parser.add_argument(
+        "--root", type=possible, metavar="DIR", help="the dataset's folder (default: data/NAME, or BENCH_DATA/NAME)"
+    )
     parser.add_argument("--protocol", metavar="NAME", help="a protocol other than the set's own")
     parser.add_argument(
         "--nets", "--network", metavar="A,B", help="networks other than the set's own (see `list networks`), or all"

@@ -15,6 +15,7 @@ from pathlib import Path
 from bench import plugins
 from bench.cli.shared import add_plugin
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 
 SUMMARY = "write a stored set's clips as videos with a labels.csv, for folder:"
 
@@ -23,8 +24,8 @@ _CODECS = ("libx264rgb", "ffv1")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``export``."""
-    parser.add_argument("path", metavar="PATH", help="folder of a stored set")
-    parser.add_argument("--to", required=True, metavar="FOLDER", help="a new or empty folder")
+    parser.add_argument("path", type=possible, metavar="PATH", help="folder of a stored set")
+    parser.add_argument("--to", type=possible, required=True, metavar="FOLDER", help="a new or empty folder")
     parser.add_argument(
         "--codec", choices=_CODECS, default=_CODECS[0],
         help="both are lossless: H.264 in .mp4, which plays almost anywhere (libx264rgb, the default), or FFV1 in .mkv",

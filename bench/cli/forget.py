@@ -13,11 +13,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import plugins
 from bench.cli.shared import add_plugin
+from bench.core import config
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 from bench.core.text import printable, split_list
 from bench.plugins import Registries
 from bench.results import forget
@@ -38,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", action="store_true", help="also what finished searches (run --tune) tried")
     parser.add_argument("--yes", action="store_true", help="remove it; without --yes it is only shown")
     add_plugin(parser)
-    parser.add_argument("--out", default="results", metavar="DIR", help="the folder of results (default: results)")
+    parser.add_argument(
+        "--out", type=possible, default="results", metavar="DIR", help="the folder of results (default: results)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,9 +54,13 @@ def run(args: argparse.Namespace) -> int:
     registries = plugins.load(args.plugin)
     if args.yes:  # records of earlier schemas take their names of today first
         RecordStore(out).repair(lambda line: print(f"warning: {printable(line)}", file=sys.stderr))
-    removal = forget.look(out, _reason(args, registries, out), registries, split_list(args.methods or ""))
+    for plugin in registries.methods.unavailable():
+        print(f"warning: plugin '{printable(plugin.name)}' is unavailable: {printable(plugin.reason)}", file=sys.stderr)
+    records = list(RecordStore(out).all(history=False))
+    _check_names(args, registries, records)
+    removal = forget.look(out, _reason(args, registries, records), registries, split_list(args.methods or ""))
     _show(removal)
-    _name_unknown(out, registries)
+    _name_unknown(records, registries)
     if not removal.records and not removal.sets:
         return 0
     if not args.yes:
@@ -62,7 +71,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _reason(args: argparse.Namespace, registries: Registries, out: Path) -> Reason:
+def _check_names(args: argparse.Namespace, registries: Registries, records: Sequence[Record]) -> None:
+    """Refuses what can match no record, and is so a slip of the pen.
+
+    Raises:
+        BenchError: a method that is neither loaded nor in a record, a field that its records do not have either, or a
+            ``--set`` of a method that ``--methods`` leaves out.
+    """
+    fields = {record.cell.method: set(record.cell.config) for record in records}
+    for name, method in registries.methods:
+        fields.setdefault(name, set()).update(config.fields(method.Config))
+    methods = split_list(args.methods or "")
+    if args.methods is not None and not methods:
+        raise BenchError(f"--methods: none given (valid: {', '.join(sorted(fields))})")
+    for option, named in (("--methods", methods), ("--set", overrides(args.set))):
+        if unknown := [name for name in named if name not in fields]:
+            raise BenchError(f"{option}: no record of '{unknown[0]}' (valid: {', '.join(sorted(fields))})")
+    for name, values in overrides(args.set).items():
+        if methods and name not in methods:
+            raise BenchError(f"--set: {name} is not among --methods ({', '.join(methods)})")
+        if unknown := [field for field in values if field not in fields[name]]:
+            raise BenchError(f"--set {name}: no field '{unknown[0]}'; fields: {', '.join(sorted(fields[name]))}")
+
+
+def _reason(args: argparse.Namespace, registries: Registries, records: Sequence[Record]) -> Reason:
     """A function that says why a record is removed, according to the options.
 
     Raises:
@@ -70,7 +102,7 @@ def _reason(args: argparse.Namespace, registries: Registries, out: Path) -> Reas
     """
     methods = split_list(args.methods or "")
     settings = overrides(args.set)
-    tried = forget.trials(RecordStore(out).all(history=False)) if args.trials else frozenset()
+    tried = forget.trials(records) if args.trials else frozenset()
 
     def reason(record: Record) -> str | None:
         if methods and record.cell.method not in methods:
@@ -92,10 +124,10 @@ def _show(removal: Removal) -> None:
     print(f"{parts[0]}, {parts[1]} and {parts[2]}, {size / 2**20:.2f} MiB of sets and checkpoints")
 
 
-def _name_unknown(out: Path, registries: Registries) -> None:
+def _name_unknown(records: Sequence[Record], registries: Registries) -> None:
     """Says which methods are not loaded, as nothing is known of their sources."""
     known = registries.methods.names()
-    methods = sorted({record.cell.method for record in RecordStore(out).all(history=False)} - set(known))
+    methods = sorted({record.cell.method for record in records} - set(known))
     if methods:
         print(
             printable(f"not looked at, as no such method is loaded: {', '.join(methods)}; name its file with --plugin")

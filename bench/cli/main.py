@@ -9,7 +9,9 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, final
+
+from typing_extensions import override
 
 from bench.core import lazy
 from bench.core.errors import BenchError, SeveralMistakes
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from bench.core.text import printable
 
         if isinstance(error, SeveralMistakes):
-            print(f"error: {len(error.sentences)} mistakes:", file=sys.stderr)
+            print(f"error: {error.count:,} mistakes:", file=sys.stderr)
             for sentence in error.sentences:
                 print(f"  - {printable(sentence)}", file=sys.stderr)
         else:
@@ -90,15 +92,24 @@ def _parsed(
     return args
 
 
+@final
+class _Parser(argparse.ArgumentParser):
+    """Words its mistakes as all others are: what is very long is cut."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        super().error(str(BenchError(message)))
+
+
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """The parser, and the parsers of the commands by name."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=CONSOLE if Path(sys.argv[0]).stem == CONSOLE else "python -m bench",
         description="Distil video datasets with every method, train new networks on the stored sets, and print leaderboards.",
     )
     parser.add_argument("--version", action="version", version=f"video-distillation-bench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    by_name = {}
+    by_name: dict[str, argparse.ArgumentParser] = {}
     for name in COMMANDS:
         module = importlib.import_module(f"bench.cli.{name.replace('-', '_')}")
         sub = commands.add_parser(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 from bench.core.text import printable
 from bench.results import merge
 from bench.results.merge import PREFERENCES, Conflict, StoredRecord
@@ -29,8 +30,10 @@ _MOST_LINES = 12
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``merge``."""
-    parser.add_argument("sources", nargs="+", metavar="DIR", help="folders of results")
-    parser.add_argument("--out", default="results", metavar="DIR", help="folder to merge them into (default: results)")
+    parser.add_argument("sources", type=possible, nargs="+", metavar="DIR", help="folders of results")
+    parser.add_argument(
+        "--out", type=possible, default="results", metavar="DIR", help="folder to merge them into (default: results)"
+    )
     parser.add_argument(
         "--prefer",
         choices=PREFERENCES,
@@ -48,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
     if out.exists() and not out.is_dir():
         raise BenchError(f"--out {out}: not a folder")
     sources = [source for source in sources if source.resolve() != out.resolve()]
+    for source in sources:
+        if out.resolve().is_relative_to(source.resolve()):
+            raise BenchError(f"--out {out}: lies inside {source}, which is to be merged; name another folder")
     plan, conflicts, bad = merge.look(sources, out, args.prefer)
     for path, reason in bad:
         print(f"left out {printable(str(path))}: {printable(reason)}", file=sys.stderr)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bench import plugins
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 
 SUMMARY = "write a working plugin file for a new method, and its test"
 
@@ -27,6 +28,7 @@ KINDS = {
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-+][a-z0-9]+)*", re.ASCII)
+_LONGEST = 60
 _RESERVED = ("all", "everything", "new-method")
 
 
@@ -39,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="matching",
         help="; ".join(f"{kind}: {text}" for kind, text in KINDS.items()) + " (default: matching)",
     )
-    parser.add_argument("--into", default=".", metavar="DIR", help="the folder to write to (default: the current one)")
+    parser.add_argument(
+        "--into", type=possible, default=".", metavar="DIR", help="the folder to write to (default: the current one)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,10 +81,10 @@ def _check(name: str, stem: str, folder: Path, files: tuple[Path, ...]) -> None:
     Raises:
         BenchError: one of these fails. The message says what would be valid.
     """
-    if _NAME.fullmatch(name) is None:
+    if _NAME.fullmatch(name) is None or len(name) > _LONGEST:
         raise BenchError(
             f"new-method: '{name}' is not a valid name; use words of lower-case letters and digits, joined by - or +, "
-            "starting with a letter, such as mine or dm+mine"
+            f"starting with a letter, such as mine or dm+mine, of at most {_LONGEST} characters"
         )
     if name in _RESERVED:
         raise BenchError(f"new-method: '{name}' is taken by the command line (--methods {name}); choose another name")

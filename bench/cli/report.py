@@ -18,7 +18,8 @@ from bench.cli.shared import add_plugin, read_records
 from bench.cli.table import find_leaks
 from bench.core import paths
 from bench.core.errors import BenchError
-from bench.core.files import write_atomic
+from bench.core.files import is_stream, write_atomic
+from bench.core.paths import possible
 from bench.core.text import printable
 from bench.results.records import Record
 from bench.tables.leaks import Leaks
@@ -28,8 +29,10 @@ SUMMARY = "write one HTML file with every table, plot and clip"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``report``."""
-    parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
-    parser.add_argument("--to", metavar="FILE", help="the file to write (default: DIR/report.html)")
+    parser.add_argument(
+        "--out", type=possible, default="results", metavar="DIR", help="folder of the records (default: results)"
+    )
+    parser.add_argument("--to", type=possible, metavar="FILE", help="the file to write (default: DIR/report.html)")
     parser.add_argument(
         "--clips", type=int, default=4, metavar="N", help="how many classes to show clips of (default: 4)"
     )
@@ -38,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where real clips are, for comparison; may be repeated. They are shown if the cache has them decoded",
     )  # fmt: skip
     parser.add_argument(
-        "--root", metavar="DIR", help="the folder of these datasets (default: data/NAME, or BENCH_DATA/NAME)"
+        "--root",
+        type=possible,
+        metavar="DIR",
+        help="the folder of these datasets (default: data/NAME, or BENCH_DATA/NAME)",
     )
     add_plugin(parser)
 
@@ -58,11 +64,12 @@ def run(args: argparse.Namespace) -> int:
     manifests = sprites.manifests(records, out)
     clips, real = {}, {}
     shown = sprites.shown_records(records, out) if args.clips else []
-    if shown:
+    if shown or args.datasets:
         from bench.data.spec import parse_dataset
 
         registries = plugins.load(args.plugin)
         named = [parse_dataset(text, registries, args.root) for text in args.datasets]
+    if shown:
         clips = sprites.distilled(shown, out, registries, args.clips, warn)
         real = sprites.real(shown, manifests, named, registries, paths.cache_root(), args.clips)
     names = {fingerprint: [str(name) for name in manifest["classes"]] for fingerprint, manifest in manifests.items()}
@@ -76,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"warning: {printable(line)}", file=sys.stderr)
     beside = ", real ones beside them" if real else ""
     sets = f"; clips of {len(clips)} sets{beside}" if clips else ""
-    print(f"{file}: {len(records):,} records{sets}, {len(text.encode()) / 2**20:.1f} MiB")
+    summary = f"{file}: {len(records):,} records{sets}, {len(text.encode()) / 2**20:.1f} MiB"
+    print(summary, file=sys.stderr if is_stream(file) else sys.stdout)
     return 0
 
 

@@ -21,6 +21,7 @@ from typing_extensions import assert_never
 
 from bench.cli import output
 from bench.core.errors import Mistakes
+from bench.core.paths import possible
 from bench.results.records import Record
 from bench.running.display import console
 from bench.running.options import experiment
@@ -36,7 +37,11 @@ SUMMARY = "run a grid of methods, datasets and budgets, then print its leaderboa
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``run``. One that is not given is None."""
     parser.add_argument(
-        "experiment", nargs="?", metavar="FILE.toml", help="a file with any of these options; those given here win"
+        "experiment",
+        type=possible,
+        nargs="?",
+        metavar="FILE.toml",
+        help="a file with any of these options; those given here win",
     )
     titles = dict.fromkeys(option.group for option in OPTIONS.values())
     groups = {title: parser.add_argument_group(title) for title in titles}

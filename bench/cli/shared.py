@@ -7,15 +7,25 @@ import sys
 from pathlib import Path
 
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 from bench.core.text import printable
 from bench.results.records import Record, RecordStore
+from bench.running.options.kinds import at_least_one
 
 
 def add_plugin(parser: argparse.ArgumentParser) -> None:
     """Adds ``--plugin``."""
     parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
+        "--plugin", type=possible, action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
     )
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for the parser."""
+    try:
+        return at_least_one(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def read_records(out: Path, history: bool) -> list[Record]:
@@ -33,6 +43,8 @@ def read_records(out: Path, history: bool) -> list[Record]:
     records = list(store.all(lambda path, reason: bad.append(f"{path.name}: {reason}"), history=history))
     for line in bad:
         print(f"warning: record left out: {printable(line)}", file=sys.stderr)
+    if not records and out.exists() and not out.is_dir():
+        raise BenchError(f"--out {out}: not a folder")
     if not records:
         what = "no readable records" if bad else "no records"
         raise BenchError(

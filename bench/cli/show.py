@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import plugins
-from bench.cli.shared import add_plugin
+from bench.cli.shared import add_plugin, positive
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 from bench.core.text import printable
 
 if TYPE_CHECKING:
@@ -25,14 +26,15 @@ _SUFFIXES = (".png", ".gif", ".mp4")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``show``."""
-    parser.add_argument("path", metavar="PATH", help="folder of a stored set")
+    parser.add_argument("path", type=possible, metavar="PATH", help="folder of a stored set")
     parser.add_argument(
         "--to",
+        type=possible,
         metavar="FILE",
         help="what to write: .png (frames side by side), .gif or .mp4 (default: <PATH's name>.png)",
     )
     parser.add_argument(
-        "--most", type=int, default=50, metavar="N", help="the most clips to show, evenly chosen (default: 50)"
+        "--most", type=positive, default=50, metavar="N", help="the most clips to show, evenly chosen (default: 50)"
     )
     add_plugin(parser)
 
@@ -43,8 +45,6 @@ def run(args: argparse.Namespace) -> int:
     file = Path(args.to if args.to is not None else f"{folder.resolve().name[:12]}.png")
     if file.suffix.lower() not in _SUFFIXES:
         raise BenchError(f"--to: '{file}' must end in {', '.join(_SUFFIXES)}")
-    if args.most < 1:
-        raise BenchError(f"--most: {args.most} is not at least 1")
     from bench.report.stored_clips import open_set, render, spread
 
     stored = open_set(folder, plugins.load(args.plugin))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 from bench.core.text import duration, printable
 from bench.results import under_way
 from bench.results.claims import Claim, Claims, Owner
@@ -26,7 +27,9 @@ SUMMARY = "show a grid under way: done, running (who, since when, how far), fail
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``status``."""
-    parser.add_argument("--out", default="results", metavar="DIR", help="folder of the run (default: results)")
+    parser.add_argument(
+        "--out", type=possible, default="results", metavar="DIR", help="folder of the run (default: results)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

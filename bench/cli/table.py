@@ -24,13 +24,14 @@ from pathlib import Path
 from bench.cli.shared import read_records
 from bench.core.errors import BenchError
 from bench.core.files import write_atomic
+from bench.core.paths import possible
 from bench.core.text import printable
 from bench.data.leaks import file_name, read_csv
 from bench.results import test_clips
 from bench.results.records import Record
 from bench.tables.bytes_svg import has_picture, picture
 from bench.tables.columns import EXTRAS
-from bench.tables.formats import FORMATS, render_boards
+from bench.tables.formats import FORMATS, MADE, RESULTS, render_boards
 from bench.tables.intervals import INTERVALS, estimator_of
 from bench.tables.layouts import BY, LAYOUTS
 from bench.tables.leaderboard import leaderboards
@@ -46,7 +47,9 @@ _PICTURE = "svg"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``table``."""
-    parser.add_argument("--out", default="results", metavar="DIR", help="folder of the records (default: results)")
+    parser.add_argument(
+        "--out", type=possible, default=str(RESULTS), metavar="DIR", help="folder of the records (default: results)"
+    )
     parser.add_argument(
         "--format",
         type=_format,
@@ -56,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--by", choices=BY, default="ipc",
-        help=f"a table for each: {'; '.join(layout.help for layout in LAYOUTS.values())}",
+        help=f"what each table is for: {'; '.join(f'{name}: {layout.help}' for name, layout in LAYOUTS.items())} (default: ipc)",
     )  # fmt: skip
     parser.add_argument(
         "--columns", action="append", choices=EXTRAS, default=[], help="more columns: HLR, IOR, LRS of DD-Ranking"
@@ -66,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how to compute intervals; with few seeds, those of the bootstrap are too narrow (default: student)",
     )  # fmt: skip
     parser.add_argument(
-        "--without-leaks", nargs="?", const="", metavar="FILE.csv",
+        "--without-leaks", type=possible, nargs="?", const="", metavar="FILE.csv",
         help="also show the accuracy without the test clips in FILE, which `data check --leaks --to` writes "
         "(default: DIR/leaks/DATASET.csv)",
     )  # fmt: skip
@@ -120,7 +123,7 @@ def _run(args: argparse.Namespace) -> int:
         text = (
             picture(boards)
             if args.format == _PICTURE
-            else render_boards(boards, args.format, args.by, args.columns, args.interval)
+            else render_boards(boards, args.format, args.by, args.columns, args.interval, out)
         )
         print(text, end="")
     if not (args.check or args.write):
@@ -178,7 +181,7 @@ def _files(out: Path, boards: Sequence[Leaderboard]) -> dict[Path, str]:
     files: dict[Path, str] = {}
     for layout in LAYOUTS.values():
         if layout.file and layout.worth_a_file(boards):
-            files[folder / f"{layout.file}.md"] = render_boards(boards, "md", layout.name)
+            files[folder / f"{layout.file}.md"] = render_boards(boards, "md", layout.name, folder=out)
         if layout.name == "ipc":
             files[folder / f"{layout.file}.csv"] = render_boards(boards, "csv", layout.name)
         if layout.name == "bytes" and has_picture(boards):
@@ -206,7 +209,7 @@ def _check(out: Path, files: Mapping[Path, str]) -> int:
             continue
         except OSError as error:
             raise BenchError(f"--out {out}: cannot read {path} ({error.strerror})") from error
-        if on_disk != text:
+        if _figures(on_disk) != _figures(text):
             print(f"{path} does not match the records:")
             print(_difference(on_disk, text))
             stale += 1
@@ -215,9 +218,14 @@ def _check(out: Path, files: Mapping[Path, str]) -> int:
     return min(stale, 1)
 
 
+def _figures(text: str) -> list[str]:
+    """The lines without the one that names the command: a folder has more than one name."""
+    return [line for line in text.split("\n") if not line.startswith(MADE)]
+
+
 def _difference(on_disk: str, text: str) -> str:
     """The first lines of a unified diff, and how many lines it removes and adds."""
-    diff = list(difflib.unified_diff(on_disk.splitlines(), text.splitlines(), "file", "records", n=0, lineterm=""))
+    diff = list(difflib.unified_diff(_figures(on_disk), _figures(text), "file", "records", n=0, lineterm=""))
     removed = sum(line.startswith("-") for line in diff[2:])
     added = sum(line.startswith("+") for line in diff[2:])
     shown = [printable(line) for line in diff[2 : 2 + _DIFF_LINES]]

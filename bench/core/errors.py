@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar, final
 
@@ -9,8 +10,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+_WORD = 300
+_SENTENCE = 5_000
+_MOST_SHOWN = 20
+
+
 class BenchError(Exception):
-    """Bad input: one sentence that says what, where, and which values are valid. Ends the command with exit code 2."""
+    """Bad input: one sentence that says what, where, and which values are valid. Ends the command with exit code 2.
+
+    Words of more than 300 characters, which are what was put in, are shown by their ends.
+    """
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(_in_short(sentence))
 
 
 class DoesNotFit(BenchError):
@@ -33,12 +45,34 @@ class SeveralMistakes(BenchError):
     """More than one mistake in what a user asked for.
 
     Args:
-        sentences: one for each.
+        sentences: one for each; of many, the first are shown.
+
+    Attributes:
+        count: how many there are.
+        sentences: those that are shown.
     """
 
     def __init__(self, sentences: Sequence[str]) -> None:
-        super().__init__("\n".join([f"{len(sentences)} mistakes:", *(f"- {sentence}" for sentence in sentences)]))
-        self.sentences = tuple(sentences)
+        super().__init__()
+        shown = [_in_short(sentence) for sentence in sentences[:_MOST_SHOWN]]
+        if len(sentences) > _MOST_SHOWN:
+            shown.append(f"and {len(sentences) - _MOST_SHOWN:,} more")
+        self.count = len(sentences)
+        self.sentences = tuple(shown)
+        self.args = ("\n".join([f"{self.count:,} mistakes:", *(f"- {sentence}" for sentence in shown)]),)
+
+
+def _in_short(sentence: str) -> str:
+    """The sentence with very long words, or itself, cut in the middle."""
+    if len(sentence) <= _WORD:
+        return sentence
+    return _cut(re.sub(rf"\S{{{_WORD + 1},}}", lambda word: _cut(word[0], _WORD), sentence), _SENTENCE)
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 3]}...({len(text):,} characters)...{text[-most // 3 :]}"
 
 
 @final

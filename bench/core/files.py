@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import json
 import os
 import secrets
 import shutil
+import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,13 +73,69 @@ def locked(folder: Path, wait: Callable[[str], None]) -> Iterator[None]:
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: it is none, or nested thousands deep.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The body of a TOML text.
+
+    Raises:
+        ValueError: it is none, nested thousands deep, or holds a number of thousands of digits.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def canonical_json(value: Any) -> str:
     """One spelling per value: sorted keys, no spaces."""
     return _CANONICAL.encode(value)
 
 
+def is_stream(path: Path) -> bool:
+    """Whether a path is a device or a pipe, such as ``/dev/stdout``: what is written there cannot replace it.
+
+    Raises:
+        OSError: it is neither these nor a file, such as a folder or a disk.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
+        raise OSError(errno.EINVAL, "neither a file nor a pipe", str(path))
+    return not stat.S_ISREG(mode) or path.absolute().parts[1:2] in (("dev",), ("proc",))
+
+
 def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a file so that readers see either the old or the complete new one, even after a crash."""
+    """Writes a file so that readers see either the old or the complete new one, even after a crash.
+
+    Devices and pipes are written to. A link to a file stays a link, and the file is written.
+
+    Raises:
+        OSError: it cannot be written, or is neither a file nor a pipe.
+    """
+    if is_stream(path):
+        _write_stream(path, data)
+        return
+    if path.is_symlink():
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -91,6 +150,21 @@ def write_atomic(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _write_stream(path: Path, data: bytes) -> None:
+    sys.stdout.flush()
+    ours = next((number for number in (1, 2) if _is_open_as(path, number)), None)
+    with path.open("ab") if ours is None else os.fdopen(os.dup(ours), "wb") as stream:
+        stream.write(data)
+
+
+def _is_open_as(path: Path, descriptor: int) -> bool:
+    """Whether this process has a path open under that number; where it is a file, writing goes on behind what was printed."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def sweep(path: Path) -> None:

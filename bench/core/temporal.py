@@ -12,7 +12,7 @@ from bench.core.errors import BenchError
 Interpolation = Literal["nearest", "linear", "cubic", "adaptive"]
 """How stored frames become a clip. ``adaptive`` is linear between frames that learning inserts where it needs them."""
 
-_PATTERN = re.compile(r"n(\d+)-r(\d+)-k(\d+)-([a-z]+)")
+_PATTERN = re.compile(r"n(\d{1,9})-r(\d{1,9})-k(\d{1,9})-([a-z]+)")
 
 
 @dataclass(frozen=True)

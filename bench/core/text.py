@@ -12,6 +12,8 @@ _UNITS = {"": 1, "b": 1} | {f"{p}b": 1000**k for k, p in enumerate("kmg", 1)} | 
     f"{p}ib": 1024**k for k, p in enumerate("kmg", 1)
 }  # fmt: skip
 
+_MOST_BYTES = 10**18
+
 
 def parse_bytes(text: str) -> int:
     """The number of bytes that a user wrote: ``4194304``, ``500KB`` (1000s) or ``1.5MiB`` (1024s), rounded down.
@@ -19,11 +21,12 @@ def parse_bytes(text: str) -> int:
     Raises:
         BenchError: it is no number of bytes, or less than one.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower(), re.ASCII)
-    if match is None or match[2] not in _UNITS or (size := int(float(match[1]) * _UNITS[match[2]])) < 1:
+    match = re.fullmatch(r"(\d{1,20}(?:\.\d{1,20})?)\s*([a-z]*)", text.strip().lower(), re.ASCII)
+    size = int(float(match[1]) * _UNITS[match[2]]) if match is not None and match[2] in _UNITS else 0
+    if not 1 <= size <= _MOST_BYTES:
         raise BenchError(
             f"--budget: '{text}' is not a number of bytes of at least 1, such as 4194304, 500KB or 1MiB "
-            "(valid units: B, KB, MB, GB of 1000; KiB, MiB, GiB of 1024)"
+            "(valid units: B, KB, MB, GB of 1000; KiB, MiB, GiB of 1024; at most 10^18 bytes)"
         )
     return size
 
@@ -52,7 +55,15 @@ def duration(seconds: float) -> str:
 
 def split_list(text: str) -> list[str]:
     """Splits at commas that are not inside brackets, so that a dataset's options survive."""
-    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+    parts: list[list[str]] = [[]]
+    inside = False
+    for piece in re.split(r"([\[\],])", text):
+        inside = piece == "[" or (inside and piece != "]")
+        if piece == "," and not inside:
+            parts.append([])
+        else:
+            parts[-1].append(piece)
+    return [part for pieces in parts if (part := "".join(pieces).strip())]
 
 
 def first_paragraph(docstring: str | None) -> str:
@@ -64,6 +75,14 @@ def first_few(names: Sequence[str], count: int = 3) -> str:
     """The first of many names, for a message: ``a, b, c and 12 more``."""
     shown = ", ".join(names[:count])
     return f"{shown} and {len(names) - count:,} more" if len(names) > count else shown
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it; its type, in brackets, if that cannot be done, as for a number of 5,000 digits."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
 
 
 def printable(text: str) -> str:

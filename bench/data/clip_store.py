@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from bench.api import ClipIndex, ClipRef, Dataset, Geometry, Split
 from bench.core.errors import BenchError, UnreadableClip
-from bench.core.files import canonical_json
+from bench.core.files import canonical_json, parse_json
 from bench.data import read_whole
 from bench.data import workers as processes
 from bench.data.clip_table import ClipTable, Texts, as_table, number, per_class
@@ -162,7 +162,7 @@ def _open(folder: Path, index: ClipIndex, geometry: Geometry, log: Callable[[str
     if not folder.is_dir():
         raise FileNotFoundError(folder)
     try:
-        body = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        body = parse_json((folder / _INDEX).read_text(encoding="utf-8"))
         stored = body["store"]
         if hashlib.sha256(canonical_json(stored).encode()).hexdigest() != body["sha256"]:
             raise _Damaged(f"{_INDEX} was changed")

@@ -26,7 +26,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from filelock import FileLock, Timeout
 
 from bench.core.errors import BenchError
-from bench.core.files import write_atomic
+from bench.core.files import parse_json, write_atomic
 from bench.core.text import first_few
 
 BLOCK = 1 << 20
@@ -186,7 +186,7 @@ def _beside(part: Path) -> Path:
 def _read_remote(path: Path, url: str) -> _Remote | None:
     """What is known of a partial download; None if nothing, or if it is of another file."""
     try:
-        remote = _Remote(**json.loads(path.read_text(encoding="utf-8")))
+        remote = _Remote(**parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
     identified = remote.validator is not None or remote.size is not None

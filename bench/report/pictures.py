@@ -157,7 +157,7 @@ def write_gif(path: Path, clip: Pixels) -> None:
     from av.filter import Graph
 
     height, width = clip.shape[1:3]
-    with _refusing(path), av.open(str(path), "w", format="gif", options={"loop": "0"}) as container:
+    with _refusing(path), av.open(f"file:{path}", "w", format="gif", options={"loop": "0"}) as container:
         stream = container.add_stream("gif", rate=RATE, width=width, height=height, pix_fmt="pal8")
         graph = Graph()
         source = graph.add_buffer(
@@ -207,7 +207,7 @@ def _write(path: Path, codec: str, pixel_format: str, options: dict[str, str], i
     import av
 
     height, width, _ = images[0].shape
-    with _refusing(path), av.open(str(path), "w") as container:
+    with _refusing(path), av.open(f"file:{path}", "w") as container:
         stream = container.add_stream(codec, rate=RATE, options=options)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.api import Dataset, Geometry
 from bench.core.errors import BenchError
+from bench.core.files import parse_json
 from bench.results.artefacts import MANIFEST, made_from
 from bench.results.records import Record, set_folder
 
@@ -46,7 +46,7 @@ def manifests(records: Iterable[Record], out: Path) -> dict[str, dict[str, Any]]
         if record.cell.fingerprint in by_fingerprint or record.set is None or record.set.artefact is None:
             continue
         try:
-            manifest = json.loads((set_folder(out, record.set.artefact) / MANIFEST).read_text(encoding="utf-8"))
+            manifest = parse_json((set_folder(out, record.set.artefact) / MANIFEST).read_text(encoding="utf-8"))
             [str(name) for name in manifest["classes"]]
             by_fingerprint[record.cell.fingerprint] = manifest
         except (OSError, ValueError, KeyError, TypeError):

@@ -16,7 +16,7 @@ import torch
 
 from bench.api import Dataset, LabelLoss, SyntheticSet
 from bench.core.errors import BenchError
-from bench.core.files import canonical_json, write_atomic
+from bench.core.files import canonical_json, parse_json, write_atomic
 from bench.core.sealed import seal, unseal
 from bench.data.spec import parse_dataset
 from bench.data.standin import stand_in
@@ -183,7 +183,7 @@ def load_set(folder: Path, registries: Registries) -> tuple[SyntheticSet, dict[s
         BenchError: there is no set in the folder, it is damaged, or its kind is unknown.
     """
     try:
-        manifest = unseal(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+        manifest = unseal(parse_json((folder / MANIFEST).read_text(encoding="utf-8")))
         digest = manifest.pop(_DIGEST, None)
         kind, options = str(manifest["kind"]), dict(manifest["options"])
         label_loss = manifest.get("label_loss", "cross-entropy")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from bench.core.config import Value
 from bench.core.errors import BenchError
+from bench.core.files import parse_json
 from bench.core.registry import Registry
 from bench.plugins import Registries
 from bench.results.artefacts import MANIFEST
@@ -58,7 +58,7 @@ def superseded(cell: Cell, registries: Registries) -> str | None:
         today = registries.methods.get(cell.method).version
         if cell.version < today:
             return f"version {cell.version} of {cell.method}, which is now {today}"
-    if protocol in registries.protocols.names() and version.isdecimal():
+    if protocol in registries.protocols.names() and version.isdecimal() and len(version) < 10:
         today = registries.protocols.get(protocol).version
         if int(version) < today:
             return f"version {version} of protocol {protocol}, which is now {today}"
@@ -155,7 +155,7 @@ def look(out: Path, why: Reason, registries: Registries, methods: Collection[str
 def _cell_of(folder: Path) -> Cell | None:
     """The cell that a stored set is named after; None if that cannot be read."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
         return read_cell(current_cell(dict(manifest["cell"])))
     except (OSError, ValueError, KeyError, TypeError):
         return None

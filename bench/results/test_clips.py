@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.core.files import canonical_json, write_atomic
+from bench.core.files import canonical_json, parse_json, write_atomic
 
 
 def digest(keys: Sequence[str]) -> str:
@@ -26,7 +26,7 @@ def keep(out: Path, keys: Sequence[str]) -> str:
 def read(out: Path, name: str) -> tuple[str, ...] | None:
     """The keys with that digest; None if their file is missing or damaged."""
     try:
-        keys = json.loads(path(out, name).read_text(encoding="utf-8"))
+        keys = parse_json(path(out, name).read_text(encoding="utf-8"))
         return tuple(keys) if digest(keys) == name else None
     except (OSError, ValueError, TypeError):
         return None

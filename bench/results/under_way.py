@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.core.errors import BenchError
-from bench.core.files import write_atomic
+from bench.core.files import parse_json, write_atomic
 from bench.results.claims import Owner, me
 
 
@@ -82,7 +82,7 @@ def read_all(out: Path) -> list[Grid]:
     grids = []
     for file in sorted((out / "grids").glob("*.json")):
         with contextlib.suppress(OSError, ValueError, TypeError, RecursionError, msgspec.MsgspecError):
-            grid = msgspec.convert(json.loads(file.read_text(encoding="utf-8")), _GridFile)
+            grid = msgspec.convert(parse_json(file.read_text(encoding="utf-8")), _GridFile)
             if all(math.isfinite(seconds) for *_, seconds in grid.cells):
                 grids.append(Grid(grid.driver, tuple(Listed(*cell) for cell in grid.cells)))
     return grids

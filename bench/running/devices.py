@@ -13,7 +13,7 @@ def device_name(text: str) -> str:
     Raises:
         BenchError: it cannot.
     """
-    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", text, re.ASCII) is None:
+    if re.fullmatch(r"auto|cpu|cuda(:\d{1,9})?", text, re.ASCII) is None:
         raise BenchError(f"--device: '{text}' is no device (valid: auto, cpu, cuda, cuda:N)")
     return text
 

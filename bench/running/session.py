@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from bench import plugins
@@ -55,6 +57,8 @@ class Session:
 
     def __init__(self, options: RunOptions, mistakes: Mistakes, warn: Callable[[str], None]) -> None:
         self.options = options
+        mistakes.attempt(paths.check_environment)
+        mistakes.attempt(_check_folder, options.out)
         mistakes.attempt(choice.check, options)
         self._registries = plugins.load(options.plugin)
         for plugin in self._registries.methods.unavailable():
@@ -94,9 +98,7 @@ class Session:
         out = self.options.out
         try:
             out.mkdir(parents=True, exist_ok=True)
-            probe = out / ".writable"
-            probe.touch()
-            probe.unlink()
+            tempfile.TemporaryFile(dir=out).close()
         except OSError as error:
             raise BenchError(f"--out {out}: cannot write there ({error.strerror})") from error
 
@@ -213,6 +215,11 @@ class Session:
         titles = {planned.cell.id(): planned.cell.title() for planned in now.planned()}
         cells = [Listed(key, title, seconds[key]) for key, title in titles.items() if key not in now.undecided]
         under_way.announce(self.options.out.absolute(), self._name, cells)
+
+
+def _check_folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise BenchError(f"--out {out}: not a folder")
 
 
 def _build_stores(planned_cells: list[PlannedCell], context: Context, observer: Observer) -> None:

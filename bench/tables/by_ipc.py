@@ -27,7 +27,7 @@ def _legend(boards: Sequence[Leaderboard], options: Options) -> list[str]:
 
 LAYOUT = Layout(
     name="ipc",
-    help="IPC and setting (ipc, the default)",
+    help="IPC and setting",
     heading="Leaderboards",
     tables=_tables,
     legend=_legend,

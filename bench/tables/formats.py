@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Literal, get_args
 
 from bench.results.records import Record
@@ -20,6 +22,16 @@ from bench.tables.rows import Leaderboard
 Format = Literal["terminal", "md", "latex", "csv", "json", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
+MADE = "Made from the records by"
+
+RESULTS = Path("results")
+"""The usual folder of results."""
+
+
+def command(folder: Path) -> str:
+    """What writes the tables of a folder of results."""
+    return "python -m bench table --write" + ("" if folder == RESULTS else f" --out {shlex.quote(str(folder))}")
+
 
 def render(
     records: Iterable[Record],
@@ -29,6 +41,7 @@ def render(
     extra: Sequence[Extra] = (),
     intervals: Intervals = "student",
     leaks: Leaks | None = None,
+    folder: Path = RESULTS,
 ) -> str:
     """All tables of these records as text that ends in a line break.
 
@@ -40,9 +53,10 @@ def render(
         extra: columns of a leaderboard that people see only if they ask. CSV and JSON always have them.
         intervals: how they are made.
         leaks: which test clips leaked into train: leaderboards, CSV and JSON show the accuracy without them, too.
+        folder: where the records lie; Markdown says by which command it was made.
     """
     boards = leaderboards(records, published=published, estimator=estimator_of(intervals), leaks=leaks)
-    return render_boards(boards, fmt, by, extra, intervals)
+    return render_boards(boards, fmt, by, extra, intervals, folder)
 
 
 def render_boards(
@@ -51,6 +65,7 @@ def render_boards(
     by: str = "ipc",
     extra: Sequence[Extra] = (),
     intervals: Intervals = "student",
+    folder: Path = RESULTS,
 ) -> str:
     """`render` of leaderboards that are made already, with the same kind of intervals."""
     layout, options = LAYOUTS[by], Options(tuple(extra), intervals)
@@ -61,7 +76,7 @@ def render_boards(
     tables = layout.tables(boards, options)
     legend = " ".join(layout.legend(boards, options)) if tables else layout.nothing
     if fmt in ("md", "markdown"):
-        made = "Made from the records by `python -m bench table --write`.\n"
+        made = f"{MADE} `{command(folder)}`.\n"
         return "\n".join([f"# {layout.heading}\n", made, text_table.markdown(tables, legend)])
     if not tables:
         return f"{legend}\n"

@@ -164,7 +164,7 @@ def _lines(boards: Sequence[Leaderboard], options: Options) -> list[Line]:
 
 LAYOUT = Layout(
     name="nets",
-    help="IPC and setting, networks across (nets)",
+    help="IPC and setting, networks across",
     heading="Across networks",
     tables=lambda boards, options: list(map(_table, nets_tables(boards, options.estimator))),
     legend=explained(LEGEND),

@@ -81,7 +81,7 @@ def _lines(boards: Sequence[Leaderboard], options: Options) -> list[Line]:
 
 LAYOUT = Layout(
     name="probes",
-    help="IPC and setting, with altered test clips, temporal gain, motion (probes)",
+    help="IPC and setting, with altered test clips, temporal gain, motion",
     heading="Temporal probes",
     tables=lambda boards, options: list(map(_table, temporal_tables(boards, options.estimator))),
     legend=explained(LEGEND),

@@ -98,15 +98,14 @@ def parse(text: str, name: str) -> tuple[Reported, ...]:
     Raises:
         BenchError: a line is not valid; says which, and why.
     """
-    lines = csv.reader(io.StringIO(text))
-    header = next(lines, [])
-    if tuple(header) != COLUMNS:
-        raise BenchError(f"{name}: its first line is '{','.join(header)}', not '{','.join(COLUMNS)}'")
-    figures = []
-    for values in lines:
-        if values:
-            figures.append(_figure(values, f"{name}, line {lines.line_num}"))
-    return tuple(figures)
+    reader = csv.reader(io.StringIO(text))
+    try:
+        header, *lines = [(values, reader.line_num) for values in reader] or [([], 0)]
+    except csv.Error as error:
+        raise BenchError(f"{name}, line {reader.line_num}: not CSV: {error}") from error
+    if tuple(header[0]) != COLUMNS:
+        raise BenchError(f"{name}: its first line is '{','.join(header[0])}', not '{','.join(COLUMNS)}'")
+    return tuple(_figure(values, f"{name}, line {number}") for values, number in lines if values)
 
 
 def beside(

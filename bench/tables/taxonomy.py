@@ -137,7 +137,7 @@ def _factors(setting: str, frames: int) -> list[str]:
 
 LAYOUT = Layout(
     name="taxonomy",
-    help="method, one line a setting (taxonomy)",
+    help="method, one line a setting",
     heading="Temporal taxonomy",
     tables=lambda boards, options: list(map(_table, taxonomy_tables(boards, options.estimator))),
     legend=explained(LEGEND),

@@ -9,7 +9,7 @@ from typing import final
 import torch  # not `from torch import ...`: lists and plans then need not load it
 from typing_extensions import override
 
-from bench.api import Preset, SyntheticSet, Task, Workload
+from bench.api import Count, Momentum, Positive, Preset, SyntheticSet, Task, Workload
 from bench.distill.features import class_means
 from bench.distill.learner import Learner
 from bench.distill.matching import Matching
@@ -19,10 +19,10 @@ from bench.distill.matching import Matching
 class NewMethodConfig:
     """Hyper-parameters: plain values, set by ``--set new-method.lr=1`` and written into every record."""
 
-    steps: int = 1000  # updates of the set, each with a newly initialised network
-    lr: float = 1.0  # step size on pixels, in network units
-    momentum: float = 0.5  # of SGD on pixels
-    batch_real: int = 64  # real clips per class and step
+    steps: Count = 1000  # updates of the set, each with a newly initialised network
+    lr: Positive = 1.0  # step size on pixels, in network units
+    momentum: Momentum = 0.5  # of SGD on pixels
+    batch_real: Count = 64  # real clips per class and step
 
 
 @final

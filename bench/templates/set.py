@@ -9,7 +9,7 @@ from typing import final
 import torch  # not `from torch import ...`: lists and plans then need not load it
 from typing_extensions import override
 
-from bench.api import Method, Preset, SyntheticSet, Task, Workload
+from bench.api import Count, Method, Positive, Preset, SyntheticSet, Task, Workload
 from bench.core.config import Value
 from bench.distill.features import class_means
 from bench.distill.learner import Learner
@@ -59,10 +59,10 @@ class NewMethodSet(SyntheticSet):
 class NewMethodConfig:
     """Hyper-parameters: plain values, set by ``--set new-method.lr=1`` and written into every record."""
 
-    shrink: int = 4  # how many times smaller than a frame the motion is, each way
-    steps: int = 1000  # updates of the set, each with a newly initialised network
-    lr: float = 0.3  # step size, in network units
-    batch_real: int = 64  # real clips per class and step
+    shrink: Count = 4  # how many times smaller than a frame the motion is, each way
+    steps: Count = 1000  # updates of the set, each with a newly initialised network
+    lr: Positive = 0.3  # step size, in network units
+    batch_real: Count = 64  # real clips per class and step
 
     def coarse(self, side: int) -> int:
         """Pixels of a side of the motion."""

@@ -30,7 +30,7 @@ from bench.api import (
     SyntheticSet,
     Workload,
 )
-from bench.core import temporal
+from bench.core import config, temporal
 from bench.core.config import Value
 from bench.core.errors import BenchError
 from bench.core.precision import FULL
@@ -134,7 +134,12 @@ class Rehearsal:
             cap = steps if name == "steps" else cap
             is_integer = kind is int or int in typing.get_args(kind)
             if cap is not None and is_integer and (value is None or value > cap):  # None: another field decides
-                limited[name] = cap
+                allowed = (
+                    n
+                    for n in range(cap, cap + 1 if value is None else value)
+                    if config.allows(self.kind.Config, name, n)
+                )
+                limited[name] = next(allowed, value)
         return limited | self.values
 
     def is_stepwise(self) -> bool:
@@ -150,6 +155,15 @@ class Rehearsal:
         return self.kind(
             resolve_config(self.kind, PROFILE, "tiny", ipc, setting, {**self.small(ipc=ipc), **(values or {})})
         )
+
+    def unlearned(self, setting: str = "dense") -> Method[Any]:
+        """The same method with no steps, which users cannot ask for: it gives the start.
+
+        Raises:
+            ValueError: Config refuses it.
+        """
+        method = self.method(setting)
+        return self.kind(dataclasses.replace(method.config, steps=0))
 
     def task(
         self,

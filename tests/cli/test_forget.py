@@ -151,11 +151,33 @@ def test_a_set_of_an_earlier_version_without_a_record_goes(bench_main, out):
     [
         (("--set", "dm.lr"), "--set: 'dm.lr' is not METHOD.FIELD=VALUE, such as dm.lr=30"),
         (("--out", "nowhere"), "--out nowhere: not a folder of results: it has no 'cells'"),
+        (("--set", "dm.lrr=3"), "--set dm: no field 'lrr'; fields: batch_real, lr, momentum, steps"),
+        (("--set", "dc.lr=3", "--methods", "dm"), "--set: dc is not among --methods (dm)"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(bench_main, out, words, sentence):
     outcome = bench_main("forget", "--out", out(CELL), *words)
     assert (outcome.code, outcome.err) == (2, f"error: {sentence}\n")
+
+
+@pytest.mark.parametrize("words", [("--methods", "dmm"), ("--methods", "dm,dmm"), ("--set", "dmm.lr=3")])
+def test_names_that_match_nothing_are_refused(bench_main, out, words):
+    folder = out(CELL, dataclasses.replace(CELL, method="gone", config={"a": 1}))
+    outcome = bench_main("forget", "--out", folder, *words, "--yes")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"error: {words[0]}: no record of 'dmm' (valid: codec-av1, ")
+    assert ", full, gone, herding, " in outcome.err
+    assert bench_main("forget", "--out", folder, "--set", "gone.a=1").code == 0  # not loaded, but in a record
+    assert bench_main("forget", "--out", folder, "--methods", ",").code == 2
+
+
+def test_a_plugin_that_cannot_be_loaded_is_told(bench_main, out, tmp_path):
+    (tmp_path / "broken.py").write_text("import nothing_there")
+    outcome = bench_main("forget", "--out", out(CELL), "--plugin", tmp_path / "broken.py")
+    assert outcome.code == 0
+    assert outcome.err.startswith(
+        "warning: plugin 'broken' is unavailable: ModuleNotFoundError: No module named 'nothing_there'"
+    )
 
 
 def test_a_changed_helper_of_a_plugin_runs_again_and_what_it_made_before_can_be_forgotten(

@@ -191,3 +191,14 @@ def test_what_is_no_folder_of_results_is_refused(bench_main, halves, tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     assert bench_main("merge", halves[0], "--out", file).err == f"error: --out {file}: not a folder\n"
+
+
+@pytest.mark.parametrize("inside", ["cells", "new/folder"])
+def test_a_folder_is_not_merged_into_itself(bench_main, halves, inside):
+    before = snapshot(halves[0])
+    outcome = bench_main("merge", *halves, "--out", halves[0] / inside)
+    assert outcome.code == 2
+    assert outcome.err == (
+        f"error: --out {halves[0] / inside}: lies inside {halves[0]}, which is to be merged; name another folder\n"
+    )
+    assert snapshot(halves[0]) == before

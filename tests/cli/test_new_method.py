@@ -118,3 +118,11 @@ def test_in_the_folder_of_methods_the_test_goes_beside_the_others(bench_main, he
     registries = plugins.load()
     assert registries.methods.origin("freshly-made").where == "methods.freshly_made"
     assert registries.methods.unavailable() == ()
+
+
+def test_a_name_that_no_file_can_have_is_refused(bench_main, here):
+    for name in ("a" * 61, "a" * 300, "9" * 5000):
+        outcome = bench_main("new-method", name)
+        assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+        assert "of at most 60 characters" in outcome.err
+    assert list(here.iterdir()) == []

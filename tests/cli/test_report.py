@@ -82,3 +82,26 @@ def test_nothing_to_report_is_one_sentence(bench_main, tmp_path):
     assert "no records in" in outcome.err
     assert list(tmp_path.iterdir()) == []
     assert "--clips: -1" in bench_main("report", "--clips", "-1").err
+
+
+def test_a_device_is_written_to_and_a_link_followed(bench_main, out, tmp_path):
+    null, link, file = tmp_path / "null", tmp_path / "link", tmp_path / "page.html"
+    null.symlink_to("/dev/null")
+    outcome = bench_main("report", "--out", out, "--clips", "0", "--to", null)
+    assert (outcome.code, outcome.out) == (0, "")
+    assert re.fullmatch(r".*null: 4 records, .* MiB\n", outcome.err)
+    assert null.is_symlink()
+    assert null.is_char_device()
+    file.write_text("old")
+    link.symlink_to(file)
+    assert bench_main("report", "--out", out, "--clips", "0", "--to", link).code == 0
+    assert link.is_symlink()
+    assert len(data_of(file)["rows"]) == 4
+    refused = bench_main("report", "--out", out, "--clips", "0", "--to", tmp_path)
+    assert (refused.code, refused.err) == (2, f"error: cannot write {tmp_path}: Is a directory\n")
+
+
+def test_data_sets_that_there_are_not_are_refused_even_without_clips(bench_main, out):
+    outcome = bench_main("report", "--out", out, "--clips", "0", "--datasets", "nope")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: unknown dataset 'nope' (valid: ")

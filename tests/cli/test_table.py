@@ -18,7 +18,7 @@ from bench.results.cells import Cell
 from bench.results.records import Record, RecordStore, SetReport, StoredTensor
 from bench.tables.bytes_svg import picture
 from bench.tables.formats import FORMATS, render
-from bench.tables.layouts import BY
+from bench.tables.layouts import BY, LAYOUTS
 from bench.tables.leaderboard import leaderboards
 from bench.tables.published import COLUMNS, read
 
@@ -52,17 +52,44 @@ def call(*arguments):
 def test_it_prints_all_leaderboards(out, capsys, fmt):
     assert call("--out", out, "--format", fmt) == 0
     printed = capsys.readouterr()
-    assert printed.out == render(RECORDS, fmt)
+    assert printed.out == render(RECORDS, fmt, folder=out)
     assert printed.out.count("quick/1") >= 2
     assert printed.err == ""
     assert not (out / "tables").exists()
+
+
+def test_markdown_names_the_command_that_writes_it(out, capsys, monkeypatch, tmp_path):
+    (spaced := tmp_path / "my results").symlink_to(out)
+    call("--out", spaced, "--format", "md")
+    assert f"\nMade from the records by `python -m bench table --write --out '{spaced}'`.\n" in capsys.readouterr().out
+    (tmp_path / "results").symlink_to(out)
+    monkeypatch.chdir(tmp_path)
+    call("--format", "md")
+    assert "\nMade from the records by `python -m bench table --write`.\n" in capsys.readouterr().out
+    call("--write")
+    assert call("--check", "--out", out) == 0  # the same folder by another name
+
+
+def test_help_says_what_each_layout_shows(bench_main):
+    told = " ".join(bench_main("table", "--help").out.split())
+    for name, layout in LAYOUTS.items():
+        assert f"{name}: {layout.help}" in told
+
+
+def test_records_with_numbers_that_are_refused_today_stay_in_the_tables(out, capsys):
+    old = dataclasses.replace(
+        RECORDS[0], cell=dataclasses.replace(RECORDS[0].cell, config={"lr": -1.0, "steps": 0}, seed=1)
+    )
+    RecordStore(out).write(old)
+    assert call("--out", out) == 0
+    assert "lr=-1" in capsys.readouterr().out
 
 
 def test_it_writes_what_a_reader_and_a_program_need(out, capsys):
     assert call("--out", out, "--write") == 0
     folder = out / "tables"
     assert sorted(path.name for path in folder.iterdir()) == ["bytes.md", "leaderboard.csv", "leaderboard.md"]
-    assert (folder / "leaderboard.md").read_text(encoding="utf-8") == render(RECORDS, "markdown")
+    assert (folder / "leaderboard.md").read_text(encoding="utf-8") == render(RECORDS, "markdown", folder=out)
     with (folder / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [(line["ipc"], line["method"], line["accuracy"]) for line in lines] == [
@@ -102,7 +129,7 @@ def test_probes_are_written_and_checked_once_there_are_any(out, capsys):
     assert call("--out", out, "--check") == 1
     assert f"{path} is missing" in capsys.readouterr().out
     assert call("--out", out, "--write") == 0
-    assert path.read_text(encoding="utf-8") == render(records, "md", "probes")
+    assert path.read_text(encoding="utf-8") == render(records, "md", "probes", folder=out)
     assert "20.0 (-40.0)" in path.read_text(encoding="utf-8")
     assert call("--out", out, "--check") == 0
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Optional
+from typing import Annotated, Literal, Optional
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from bench.core import config
 from bench.core.errors import BenchError
@@ -71,7 +72,7 @@ def test_a_value_of_another_type_is_refused(field, value):
     with pytest.raises(BenchError) as caught:
         build(**{field: value})
     kind = next(entry for entry in FIELDS.split(", ") if entry.startswith(f"{field} (")).split(" (")[1][:-1]
-    assert str(caught.value) == f"--set x: {field}={value!r} is not {kind}; fields: {FIELDS}"
+    assert str(caught.value) == str(BenchError(f"--set x: {field}={value!r} is not {kind}; fields: {FIELDS}"))
 
 
 def test_all_mistakes_stand_in_one_message_with_all_fields():
@@ -107,11 +108,11 @@ def test_a_config_without_fields_takes_none():
 
 OPTIONS = st.builds(
     Options,
-    steps=st.integers(),
+    steps=st.integers(-(10**18), 10**18),
     lr=st.floats(allow_nan=False, allow_infinity=False),
     flip=st.booleans(),
     init=st.sampled_from(["real", "noise"]),
-    size=st.none() | st.integers(),
+    size=st.none() | st.integers(-(10**18), 10**18),
     old=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     label=st.text(),
     power=st.sampled_from([1, 2]),
@@ -138,3 +139,71 @@ def test_any_text_gives_a_config_or_one_sentence(values):
     except BenchError as error:
         built = str(error)
     assert isinstance(built, Options) or built.startswith("here: ")
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """Numbers with bounds, of each kind."""
+
+    steps: Annotated[int, Meta(ge=1)] = 10
+    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.5
+    size: Annotated[int, Meta(gt=7)] | None = None
+    either: Annotated[int | None, Meta(ge=1, multiple_of=2)] = None
+    name: Annotated[str, Meta(max_length=3)] = "abc"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("steps", "0", "steps='0' is not at least 1"),
+        ("steps", -1, "steps=-1 is not at least 1"),
+        ("steps", "ten", "steps='ten' is not int, at least 1"),
+        ("momentum", "1", "momentum='1' is not at least 0 and below 1"),
+        ("momentum", -1e-9, "momentum=-1e-09 is not at least 0 and below 1"),
+        ("size", 7, "size=7 is not above 7 or none"),
+        ("size", "x", "size='x' is not int, above 7, or none"),
+        ("either", 3, "either=3 is not at least 1 and a multiple of 2"),
+        ("name", "abcd", "name='abcd' is not of at most 3 characters"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_with_the_bound(field, value, told):
+    with pytest.raises(BenchError) as caught:
+        config.build(Bounded, {field: value}, "here")
+    assert str(caught.value) == (
+        f"here: {told}; fields: steps (int, at least 1), momentum (float, at least 0 and below 1), size (int, above 7, or none), "
+        "either (int or none, at least 1 and a multiple of 2), name (str, of at most 3 characters)"
+    )
+
+
+def test_values_at_their_bounds_are_taken():
+    values = {"steps": 1, "momentum": 0.0, "size": 8, "either": 2, "name": ""}
+    assert config.as_dict(config.build(Bounded, values, "")) == values
+    assert config.build(Bounded, {"size": "none", "either": None}, "") == Bounded()
+
+
+def test_all_values_out_of_bounds_stand_in_one_message():
+    with pytest.raises(
+        BenchError, match=r"^x: steps=0 is not at least 1; no field 'a'; size=1 is not above 7 or none; "
+    ):
+        config.build(Bounded, {"steps": 0, "a": 1, "size": 1}, "x")
+
+
+def test_a_whole_number_that_fits_no_tensor_is_refused_even_without_bounds():
+    assert build(steps=10**18).steps == 10**18
+    for beyond in (10**18 + 1, -(10**30), "9" * 30, 10**5000):
+        with pytest.raises(BenchError, match=r"is not at most 10\^18"):
+            build(steps=beyond)
+
+
+def test_bounds_that_a_type_cannot_have_are_a_sentence():
+    @dataclass(frozen=True)
+    class Wrong:
+        name: Annotated[str, Meta(ge=1)] = "a"
+
+    with pytest.raises(BenchError, match=r"^x: name: Can only set `ge` on a numeric type"):
+        config.build(Wrong, {"name": "b"}, "x")
+
+
+def test_the_fields_that_have_no_bounds_are_known():
+    assert config.unbounded(Bounded) == []
+    assert config.unbounded(Options) == ["steps", "lr", "size", "old"]

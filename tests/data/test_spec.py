@@ -18,6 +18,10 @@ from bench.data.spec import parse_dataset
         ("a[x=1,y=2]", ["a[x=1,y=2]"]),
         ("folder:x/y z,a", ["folder:x/y z", "a"]),
         ("", []),
+        ("a[x=1,b", ["a[x=1,b"]),
+        ("a]],b", ["a]]", "b"]),
+        ("[" * 50_000, ["[" * 50_000]),
+        ("a," * 50_000, ["a"] * 50_000),
     ],
 )
 def test_lists_are_split_outside_brackets(text, parts):
@@ -63,9 +67,9 @@ def test_the_root_is_the_users_or_below_the_data_folder(registries, monkeypatch)
         ("folder:", "cannot read 'folder:'"),
         ("shapes-mixed:x", "'shapes-mixed' takes no argument after a colon"),
         ("shapes-mixed[frames]", "'frames' in 'shapes-mixed[frames]' is not option=value"),
-        ("shapes-mixed[frames=two]", "--datasets shapes-mixed: frames='two' is not int or none; fields: frames (int or none)"),
-        ("shapes-mixed[length=2,size=x]", "no field 'length'; size='x' is not int or none"),
-        ("shapes-mixed[size=7]", "size must be at least 8, not 7"),
+        ("shapes-mixed[frames=two]", "--datasets shapes-mixed: frames='two' is not int, at least 1 and "),
+        ("shapes-mixed[length=2,size=x]", "no field 'length'; size='x' is not int, at least 8"),
+        ("shapes-mixed[size=7]", "size='7' is not at least 8"),
         ("shapes-mixed[size=8,size=16]", "'size' is given twice"),
     ],
 )  # fmt: skip

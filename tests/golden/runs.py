@@ -59,7 +59,7 @@ def of_a_method(name: str, registries: Registries, folder: Path) -> Numbers:
         stored = method.distill(task).stored()
         start = {}
         if rehearsal.is_stepwise():
-            unlearned = rehearsal.method(setting, values={"steps": 0})
+            unlearned = rehearsal.unlearned(setting)
             start = unlearned.distill(rehearsal.task(setting=setting, budget=budget)).stored()
         summary[f"{setting}: plan"] = [float(method.stored_bytes(work)), method.clip_passes(work)]
         for key, values in task.journal.history.items():

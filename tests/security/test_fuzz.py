@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import io
 import json
 import os
 
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+import bench
 from bench.api import Geometry
 from bench.core.errors import BenchError
 from bench.core.text import printable
@@ -25,6 +27,7 @@ from bench.results import test_clips as tested
 from bench.results.cells import identity
 from bench.results.claims import me
 from bench.results.records import RecordStore, from_json
+from bench.running.options.options import OPTIONS as RUN_OPTIONS
 from bench.tables import formats
 from bench.tables.layouts import BY
 from bench.tables.published import read as read_published
@@ -275,7 +278,8 @@ WORDS = st.text(alphabet=st.characters(exclude_characters="\x00", exclude_catego
 VALUES = WORDS | st.sampled_from(
     ["0", "-1", "1,1", "0-", "9" * 30, "nan", "inf", "all", "tiny", "tiny[", "tiny[train=x]", "folder:", "dense", "static",
      "n4-r4-k9-linear", "1MiB", "1e999MiB", "dm.lr=", "dm.lr=nan", ".=", "cuda:99", "results", "..", "float16", "\x1b[2J", "dask",
-     "slurm", "never", "tcp://127.0.0.1:1", "tcp://:", "labels.csv", "h264"]
+     "slurm", "never", "tcp://127.0.0.1:1", "tcp://:", "labels.csv", "h264", "9" * 5000, "a" * 300, "a/" * 3000, "a," * 20_000,
+     "0-999999999999", "1e308", "1" * 400, "tiny[" * 2000, "tiny-walk.steps=" + "9" * 5000, "tiny-walk.steps=0", "/dev/null"]
 )  # fmt: skip
 OPTIONS = {
     "run": ["--methods", "--datasets", "--ipc", "--budget", "--storage", "--seeds", "--settings", "--profile", "--protocol",
@@ -290,8 +294,10 @@ OPTIONS = {
     "status": ["--out"],
     "merge": ["--out"],
     "export": ["--to", "--codec"],
+    "forget": ["--methods", "--set", "--trials", "--plugin", "--out"],
+    "new-method": ["--into", "--kind"],
 }  # fmt: skip
-ALONE = {"--tune", "--stand-in", "--verbose", "--leaks", "methods", "datasets", "check", "fetch"}
+ALONE = {"--trials", "--tune", "--stand-in", "--verbose", "--leaks", "methods", "datasets", "check", "fetch"}
 
 
 @st.composite
@@ -300,7 +306,7 @@ def command_lines(draw):
     line = [command]
     for option in draw(st.lists(st.sampled_from(OPTIONS[command]), max_size=3, unique=True)):
         line += [option] if option in ALONE else [option, draw(VALUES)]
-    if draw(st.integers(0, 3)) == 0 or command in ("show", "evaluate", "merge", "export"):
+    if draw(st.integers(0, 3)) == 0 or command in ("show", "evaluate", "merge", "export", "new-method"):
         line.append(draw(VALUES))
     return line
 
@@ -317,3 +323,44 @@ def test_any_command_line_ends_with_a_known_code(bench_main, tiny_plugin, tmp_pa
     told = bench_main(*line)
     assert told.code in (0, 1, 2), told
     assert told.code == 0 or told.err
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Python
+
+
+def hashable(value):
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+LARGE = st.sampled_from(
+    [10**5000, -(10**30), 10**9, 0, -1, 1e308, float("inf"), float("nan"), "9" * 5000, range(10**12)]
+)
+ANYTHING = LARGE | SCALARS | VALUES | st.binary(max_size=3) | st.builds(object)
+ARGUMENTS = st.dictionaries(
+    st.sampled_from([name for name in RUN_OPTIONS if name not in ("plugin", "dry_run", "out")]),
+    ANYTHING | st.lists(ANYTHING, max_size=3) | st.dictionaries(ANYTHING.filter(hashable), ANYTHING, max_size=2),
+    max_size=3,
+)
+
+
+@settings(FUZZ, max_examples=40 * TIMES, deadline=60_000)
+@given(ARGUMENTS)
+@example({"set": {"tiny-walk": {"steps": 10**5000}}, "methods": "tiny-walk"})
+@example({"seeds": "0-9999", "ipc": "1-9999"})
+@example({"ipc": 10**17})
+def test_any_arguments_give_a_plan_or_a_sentence(tiny_plugin, tmp_path, arguments):
+    asked = {"datasets": "tiny", "methods": "tiny-noise", **arguments}
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            assert bench.run(**asked, plugin=str(tiny_plugin), dry_run=True, out=tmp_path / "none") == []
+    except BenchError as error:
+        size = len(str(error))
+    else:
+        size = 1
+    assert 0 < size < 120_000
+    assert not (tmp_path / "none").exists()

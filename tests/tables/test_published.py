@@ -106,3 +106,8 @@ def test_no_file_is_no_figures_and_an_unreadable_one_is_an_error(tmp_path):
     (tmp_path / "published.csv").write_bytes(b"\xff\xfe")
     with pytest.raises(BenchError, match="cannot be read"):
         read(tmp_path / "published.csv")
+
+
+def test_a_field_that_csv_does_not_take_is_an_error():
+    with pytest.raises(BenchError, match=r"^x\.csv, line 2: not CSV: field larger than field limit"):
+        parse(f"{','.join(COLUMNS)}\n{'a' * 200_000}\n", "x.csv")

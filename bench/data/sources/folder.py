@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
-from bench.api import ClipIndex, ClipRef, Dataset, Geometry
+from bench.api import ClipIndex, ClipRef, CountOrZero, Dataset, Geometry
 from bench.core.errors import BenchError, MissingData
+from bench.core.paths import possible_path
 from bench.core.text import first_few
 from bench.data.sources.video_files import SUFFIXES, Listed, Listing, fingerprint, group_of, read_file
 from bench.data.splits import draw_split
@@ -47,7 +48,7 @@ class FolderOptions:
         split_seed: of the split that is drawn where none is given.
     """
 
-    split_seed: int = 0
+    split_seed: CountOrZero = 0
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ class Folder(Dataset[FolderOptions], Listed):
         return read_file(self._folder(), clip, geometry)
 
     def _folder(self) -> Path:
-        return Path(os.path.abspath(Path(self.argument).expanduser()))  # noqa: PTH100 (links keep their names)
+        path = os.path.expanduser(self.argument)  # noqa: PTH111 (an unknown user's folder is none)
+        return possible_path(os.path.abspath(path))  # noqa: PTH100 (links keep their names)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry, NoOptions
 from bench.core.errors import BenchError, MissingData
+from bench.core.files import parse_json
 from bench.data.clip_table import ClipTable
 from bench.data.sources.video_files import ByHand, Listing, VideosByName, capped, complete, read_file
 
@@ -118,7 +119,7 @@ def _find_list(root: Path, name: str) -> Path | None:
 def _classes(path: Path) -> tuple[str, ...]:
     """Label names in the order of their numbers."""
     try:
-        numbers = json.loads(_text(path))
+        numbers = parse_json(_text(path))
         numbered = {int(number): str(name) for name, number in numbers.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise BenchError(f"{path}: cannot be read as labels with their numbers ({error})") from error

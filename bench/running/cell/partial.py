@@ -10,7 +10,7 @@ from typing import Any, final
 import torch
 
 from bench.api import Checkpoints, Evaluation
-from bench.core.files import set_aside, write_atomic
+from bench.core.files import parse_json, set_aside, write_atomic
 from bench.core.sealed import seal, unseal
 from bench.results.artefacts import load_meta
 from bench.results.records import PhaseCost
@@ -75,7 +75,7 @@ class Trainings:
     def _read(self) -> tuple[list[Evaluation], PhaseCost | None, list[str]]:
         """The finished evaluations, what they cost and on what they were made; a damaged file is set aside, and said so."""
         try:
-            body = unseal(json.loads(self._path.read_text(encoding="utf-8")))
+            body = unseal(parse_json(self._path.read_text(encoding="utf-8")))
             evaluations = [_evaluation(fields) for fields in body["evaluations"]]
             return evaluations, PhaseCost(**body["cost"]), list(body.get("processors", ()))
         except FileNotFoundError:

@@ -12,7 +12,7 @@ from typing import Any
 from bench.api import SyntheticSet
 from bench.core import config
 from bench.core.errors import BenchError
-from bench.core.files import locked, set_aside, write_atomic
+from bench.core.files import locked, parse_json, set_aside, write_atomic
 from bench.core.sealed import seal, unseal
 from bench.data.clip_store import ClipStore
 from bench.results.artefacts import load_set, save_set
@@ -112,7 +112,7 @@ def of_this_cell(attempt: Attempt) -> StoredSet | None:
         synthetic, manifest = load_set(attempt.archive, attempt.registries)
         if Cell(**manifest["cell"]) != attempt.cell.distillation():
             raise BenchError(f"{attempt.archive}: it is the set of another cell")
-        meta = unseal(json.loads(marker.read_text(encoding="utf-8")))
+        meta = unseal(parse_json(marker.read_text(encoding="utf-8")))
         return StoredSet(synthetic, Account.from_meta({"data": {}, "by": attempt.cell.id(), **meta}))
     except _DAMAGED as error:
         moved = set_aside(attempt.archive)

@@ -22,7 +22,7 @@ def check(options: RunOptions) -> None:
     engine, scheduler, cluster, jobs = options.engine, options.scheduler, options.cluster, options.jobs
     if scheduler is not None and engine != "dask":
         raise BenchError(f"--scheduler: it is for --engine dask, not {engine}")
-    if scheduler is not None and re.fullmatch(r"(tcp|tls)://[^\s/:]+:\d+", scheduler) is None:
+    if scheduler is not None and re.fullmatch(r"(tcp|tls)://[^\s/:]+:\d{1,5}", scheduler) is None:
         raise BenchError(f"--scheduler: '{scheduler}' is no address (valid: tcp://HOST:PORT)")
     if scheduler is not None and jobs is not None:
         raise BenchError("--jobs: the cluster of --scheduler has as many workers as it has; leave one of the two out")

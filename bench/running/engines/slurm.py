@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from bench.core.errors import BenchError
+from bench.core.files import parse_toml
 from bench.running.engines.clusters import Open, quiet
 
 # A job that ends at its wall time, or is preempted, takes its worker along, which is not the fault of the cell it was at.
@@ -59,12 +60,8 @@ def read(path: Path) -> Slurm:
     Raises:
         BenchError: not there, not TOML, an unknown field, or a value of the wrong kind.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
+        body = parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BenchError(f"--cluster {path}: cannot read it ({error.strerror})") from error
     except ValueError as error:

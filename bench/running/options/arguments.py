@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from typing_extensions import assert_never
 
+from bench.core.config import LARGEST
 from bench.core.errors import BenchError, Mistakes
+from bench.core.text import shown
 from bench.running.options.kinds import (
+    MOST,
     Choice,
     Fields,
     Flag,
@@ -61,48 +66,72 @@ def _given(name: str, kind: Kind, argument: object, mistakes: Mistakes) -> Given
     match kind:
         case Flag():
             if not isinstance(argument, bool):
-                raise BenchError(f"run(): {name}={argument!r} is not True or False")
+                raise BenchError(f"run(): {name}={shown(argument)} is not True or False")
             return argument
         case Choice():
             if argument not in kind.names:
                 valid = ", ".join(map(repr, kind.names))
                 raise BenchError(
-                    f"run(): argument --{OPTIONS[name].key}: invalid choice: {argument!r} (choose from {valid})"
+                    f"run(): argument --{OPTIONS[name].key}: invalid choice: {shown(argument)} (choose from {valid})"
                 )
             return str(argument)
         case Number():
             try:
-                return kind.parse(str(argument))
+                return kind.parse(argument if isinstance(argument, str) else shown(argument))
             except ValueError as error:
                 raise BenchError(f"run(): argument --{OPTIONS[name].key}: {error}") from error
         case Text():
-            return str(argument)
+            return _text(name, argument)
         case Listed():
-            return ",".join(map(str, _parts(argument)))
+            return ",".join(_texts(name, argument))
         case Repeated():
-            return tuple(map(str, _parts(argument)))
+            return tuple(_texts(name, argument))
         case Fields():
-            return mistakes.attempt(_fields, argument) or {}
+            return mistakes.attempt(_fields, name, argument) or {}
     assert_never(kind)
 
 
-def _parts(argument: object) -> Iterable[object]:
-    """The parts of a list, or the one that stands in its place."""
-    return argument if isinstance(argument, Iterable) and not isinstance(argument, str) else [argument]
+def _texts(name: str, argument: object) -> list[str]:
+    """The parts of a list, or the one that stands in its place, as text.
+
+    Raises:
+        BenchError: a part is neither text nor a whole number nor a path, or there are too many; an endless iterator is not
+            read to its end.
+    """
+    parts = [argument]
+    if isinstance(argument, Iterable) and not isinstance(argument, str | bytes | Mapping):
+        parts = list(itertools.islice(argument, MOST + 1))
+    if len(parts) > MOST:
+        raise BenchError(f"run(): {name} holds more than {MOST:,} parts")
+    return [_text(name, part) for part in parts]
 
 
-def _fields(argument: Any) -> Overrides:
+def _text(name: str, part: object) -> str:
+    is_text = isinstance(part, str | os.PathLike) or (isinstance(part, int) and not isinstance(part, bool))
+    if not is_text or (isinstance(part, int) and abs(part) > LARGEST):
+        raise BenchError(f"run(): {name}={shown(part)} is not text, a path or a whole number")
+    return str(part)
+
+
+def _fields(name: str, argument: Any) -> Overrides:
     """Hyper-parameters in any of the forms of `Hyper`.
 
     Raises:
         BenchError: one has no method, or no field.
     """
     if not isinstance(argument, Mapping):
-        return overrides(map(str, _parts(argument)))
+        return overrides(_texts(name, argument))
+    if not all(isinstance(key, str) for key in argument):
+        raise BenchError(f"run(): {name} has keys that are not text; write {{'dm': {{'lr': 3}}}}")
     nested = {
-        method: {field: as_written(number) for field, number in fields.items()}
+        method: {field: _written(number) for field, number in fields.items()}
         for method, fields in argument.items()
         if isinstance(fields, Mapping)
     }
-    flat = [f"{target}={as_written(number)}" for target, number in argument.items() if not isinstance(number, Mapping)]
+    flat = [f"{target}={_written(number)}" for target, number in argument.items() if not isinstance(number, Mapping)]
     return merged(nested, overrides(flat))
+
+
+def _written(number: object) -> str:
+    """A hyper-parameter's value as text; of one that has none, its type, which no field takes."""
+    return as_written(number) if not isinstance(number, int) or abs(number) <= LARGEST else shown(number)

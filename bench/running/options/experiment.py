@@ -12,7 +12,6 @@ lr = 30
 from __future__ import annotations
 
 import difflib
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from typing_extensions import assert_never
 
 from bench.core import paths
 from bench.core.errors import BenchError, Mistakes
+from bench.core.files import parse_toml
+from bench.core.text import shown
 from bench.running.options.kinds import (
     Choice,
     Fields,
@@ -34,11 +35,6 @@ from bench.running.options.kinds import (
     as_written,
 )
 from bench.running.options.options import OPTIONS
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _BUDGETS = ("ipc", "budget")
 
@@ -79,12 +75,12 @@ def read(path: Path, mistakes: Mistakes) -> dict[str, Given]:
 
 def _body(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_located(path).read_text(encoding="utf-8"))
+        return parse_toml(_located(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BenchError(f"experiment file: no file '{path}'") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BenchError(f"{path}: cannot be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise BenchError(f"{path}: not TOML: {error}") from error
 
 
@@ -167,5 +163,5 @@ def _fields(content: Any, sentences: list[str]) -> Overrides:
 def _shown(content: Any) -> str:
     if isinstance(content, bool):
         return str(content).lower()
-    text = repr(content)
+    text = shown(content)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -75,12 +75,12 @@ class Listed:
 
     Attributes:
         metavar: how help calls it.
-        read: makes the value of the text; None, and a mistake, where it is wrong.
+        read: makes the value of its parts; None, and a mistake, where they are wrong.
         numbers: whether a part may also be written as a whole number.
     """
 
     metavar: str
-    read: Callable[[str, Mistakes], tuple[Any, ...] | None] = lambda text, mistakes: tuple(split_list(text))
+    read: Callable[[list[str], Mistakes], tuple[Any, ...] | None] = lambda parts, mistakes: tuple(parts)
     numbers: bool = False
 
 
@@ -103,64 +103,97 @@ class Fields:
 Kind = Flag | Choice | Number | Text | Listed | Repeated | Fields
 
 
-def value(kind: Kind, given: Any, mistakes: Mistakes) -> Any:
-    """The value of an option; None if it is wrong, which ``mistakes`` then tells."""
+def value(option: str, kind: Kind, given: Any, mistakes: Mistakes) -> Any:
+    """The value of an option; None if it is wrong, which ``mistakes`` then tells. ``option`` is what messages call it."""
     if isinstance(kind, Text):
         return mistakes.attempt(kind.read, given)
     if isinstance(kind, Listed):
-        return kind.read(given, mistakes)
+        parts = mistakes.attempt(_parts, option, given)
+        return None if parts is None else kind.read(parts, mistakes)
     return given
+
+
+def _parts(option: str, text: str) -> list[str]:
+    """The parts of a list.
+
+    Raises:
+        BenchError: there are too many.
+    """
+    parts = split_list(text)
+    if len(parts) > MOST:
+        raise BenchError(f"{option}: a list of {len(parts):,}; at most {MOST:,} can be given")
+    return parts
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Values
 
+MOST = 10_000
+"""How many parts a list may have, and the largest number of processes, attempts and trials."""
+
+_TEN_YEARS = 10 * 366 * 24 * 60
+
 
 def at_least_one(text: str) -> int:
-    """A whole number of at least 1.
+    """A whole number of at least 1, and of at most `MOST`.
 
     Raises:
         ValueError: it is none.
     """
-    if not text.isdecimal() or int(text) < 1:
+    number = _whole(text)
+    if number is None or number < 1:
         raise ValueError(f"'{text}' is not a whole number of at least 1")
-    return int(text)
+    if number > MOST:
+        raise ValueError(f"'{text}' is more than {MOST:,}")
+    return number
+
+
+def _whole(text: str) -> int | None:
+    """The whole number that is written; None if there is none, or one of more than eighteen digits."""
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
 
 
 def minutes(text: str) -> float:
     """A time in minutes.
 
     Raises:
-        ValueError: it is no number above 0.
+        ValueError: it is no number above 0, or more than ten years.
     """
     try:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 < number < float("inf"):
-        raise ValueError(f"'{text}' is not a number of minutes above 0")
+    if not 0 < number <= _TEN_YEARS:
+        raise ValueError(f"'{text}' is not a number of minutes above 0" + " and of at most ten years" * (number > 0))
     return number
 
 
-def whole_numbers(option: str, least: int) -> Callable[[str, Mistakes], tuple[int, ...]]:
+def whole_numbers(option: str, least: int) -> Callable[[list[str], Mistakes], tuple[int, ...]]:
     """Reads numbers and ranges, ``0``, ``5`` or ``0-4``, of at least ``least``; none where one is wrong.
 
     ``option`` is what messages call it.
     """
-    return lambda text, mistakes: mistakes.attempt(_whole_numbers, text, option, least) or ()
+    return lambda parts, mistakes: mistakes.attempt(_whole_numbers, parts, option, least) or ()
 
 
-def _whole_numbers(text: str, option: str, least: int) -> tuple[int, ...]:
+def _whole_numbers(parts: list[str], option: str, least: int) -> tuple[int, ...]:
     numbers: list[int] = []
-    for part in split_list(text):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+    for part in parts:
+        written, dash, end = part.partition("-")
+        first, last = _whole(written), _whole(end if dash else written)
+        if first is None or last is None:
             raise BenchError(f"{option}: '{part}' is not a whole number of at least {least} (or a range such as 0-4)")
-        if dash and int(last) < int(first):
+        if last < first:
             raise BenchError(f"{option}: '{part}' counts down; write {last}-{first}")
-        numbers += range(int(first), int(last if dash else first) + 1)
-    if not numbers or min(numbers) < least:
-        raise BenchError(f"{option}: '{text}' must hold whole numbers of at least {least}, such as 1,5")
+        if last - first >= MOST:
+            raise BenchError(f"{option}: '{part}' holds {last - first + 1:,} numbers; at most {MOST:,} can be given")
+        numbers += range(first, last + 1)
+    if not numbers:
+        raise BenchError(f"{option}: none given (such as 1,5)")
+    if min(numbers) < least:
+        raise BenchError(f"{option}: '{','.join(parts)}' must hold whole numbers of at least {least}, such as 1,5")
+    if len(numbers) > MOST:
+        raise BenchError(f"{option}: {len(numbers):,} numbers; at most {MOST:,} can be given")
     return tuple(dict.fromkeys(numbers))
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast, get_args, get_type_hints
 
 from bench.core.errors import BenchError, Mistakes
+from bench.core.paths import possible, possible_path
 from bench.core.precision import FULL, PRECISIONS, Precision, parse_precision
 from bench.core.storage import PLAIN, STORAGES, Storage, check_storages
-from bench.core.text import parse_bytes, split_list
+from bench.core.text import parse_bytes
 from bench.results.records import Resume
 from bench.running.devices import device_name
 from bench.running.options.kinds import (
@@ -89,13 +90,12 @@ def _listing(texts: Mapping[Any, str]) -> str:
     return "; ".join(f"{name}: {text}" for name, text in texts.items())
 
 
-def _storages(text: str, mistakes: Mistakes) -> tuple[Storage, ...] | None:
-    return mistakes.attempt(check_storages, split_list(text))
+def _storages(parts: list[str], mistakes: Mistakes) -> tuple[Storage, ...] | None:
+    return mistakes.attempt(check_storages, parts)
 
 
-def _sizes(text: str, mistakes: Mistakes) -> tuple[int, ...]:
+def _sizes(parts: list[str], mistakes: Mistakes) -> tuple[int, ...]:
     """The budgets that can be read, in bytes."""
-    parts = split_list(text)
     if not parts:
         mistakes.add(BenchError("--budget: none given (such as 500KB,1MiB)"))
     sizes = [mistakes.attempt(parse_bytes, part) for part in parts]
@@ -234,7 +234,7 @@ class RunOptions:
         _how(Text("ADDRESS"), "with --engine dask: the running cluster to join, such as tcp://HOST:8786"),
     ] = None
     cluster: Annotated[
-        Path | None, _how(Text("FILE.toml", Path), "with --engine slurm: partition, GPUs, wall time ...")
+        Path | None, _how(Text("FILE.toml", possible_path), "with --engine slurm: partition, GPUs, wall time ...")
     ] = None
     limit_minutes: Annotated[
         float | None,
@@ -247,9 +247,11 @@ class RunOptions:
             "train the networks of full a second time, with its time frozen, for its temporal gain (default: yes)",
         ),
     ] = True
-    out: Annotated[Path, _how(Text("DIR", Path), "where records and sets go (default: results)")] = Path("results")
+    out: Annotated[Path, _how(Text("DIR", possible_path), "where records and sets go (default: results)")] = Path(
+        "results"
+    )
     root: Annotated[
-        str | None, _how(Text("DIR"), "where the dataset lies (default: data/NAME, or BENCH_DATA/NAME)")
+        str | None, _how(Text("DIR", possible), "where the dataset lies (default: data/NAME, or BENCH_DATA/NAME)")
     ] = None
     plain: Annotated[bool, _how(Flag(), "plain progress lines, also in a terminal")] = False
     log: Annotated[
@@ -286,7 +288,7 @@ def joined(file: Mapping[str, Given], given: Mapping[str, Given], mistakes: Mist
     values["plugin"] = (*_texts(file, "plugin"), *_texts(given, "plugin"))
     of_file, of_given = _fields(file), _fields(given)
     values["set"] = of_given if "methods" in given else merged(of_file, of_given)
-    read = {name: value(OPTIONS[name].kind, raw, mistakes) for name, raw in values.items()}
+    read = {name: value(f"--{OPTIONS[name].key}", OPTIONS[name].kind, raw, mistakes) for name, raw in values.items()}
     return RunOptions(
         **{name: made for name, made in read.items() if made is not None},
         set_if_run=of_file if "methods" in given else {},

@@ -148,9 +148,10 @@ def _shared_by(planned: PlannedCell) -> tuple[object, ...]:
 
 def threads(jobs: int | None) -> int:
     """How many threads each cell will probably have on this machine's CPU if ``jobs`` run at a time. Needs no torch."""
-    limit = os.environ.get("OMP_NUM_THREADS", "")
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    limit = int(given) if given.isdecimal() and len(given) < 10 else 0
     cores = os.cpu_count() or 1
-    return max(1, (min(cores, int(limit)) if limit.isdecimal() and int(limit) else cores) // (jobs or 1))
+    return max(1, (min(cores, limit) if limit else cores) // (jobs or 1))
 
 
 def elapsed(seconds: Mapping[str, float], workers: int) -> float:

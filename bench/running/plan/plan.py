@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.api import ClipIndex, Dataset, Geometry, Method, Network, Workload
 from bench.core import config, temporal
 from bench.core.config import Value
-from bench.core.errors import Mistakes
+from bench.core.errors import BenchError, Mistakes
 from bench.core.precision import Precision
 from bench.core.storage import PLAIN, Storage
 from bench.core.temporal import TemporalSetting
@@ -27,6 +27,9 @@ from bench.running.plan.controls import start_of
 from bench.running.plan.planned_dataset import PlannedDataset, plan_datasets, profile_with
 from bench.running.plan.presets import resolve_config
 from bench.running.plan.work import Work, passes
+
+MOST_CELLS = 100_000
+"""How many cells one run may have."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,9 @@ def plan(request: Request, registries: Registries, mistakes: Mistakes | None = N
     cells: dict[str, PlannedCell] = {}
     distilled: set[str] = set()
     shared = len(request.nets) > 1
-    for data, settings in plan_datasets(request, registries, Mistakes() if mistakes is None else mistakes):
+    datasets = plan_datasets(request, registries, Mistakes() if mistakes is None else mistakes)
+    _check_size(request, registries, datasets)
+    for data, settings in datasets:
         for point in _points(request, registries, data, settings):
             first, again = _plan_cell(registries, data, point)
             uses_seed = registries.methods.get(point.method).uses_seed
@@ -117,6 +122,23 @@ def plan(request: Request, registries: Registries, mistakes: Mistakes | None = N
                     distilled.add(set_id)
                 cells.setdefault(cell.id(), replace(planned, cell=cell, shared=shared))
     return list(cells.values())
+
+
+def _check_size(
+    request: Request, registries: Registries, datasets: Sequence[tuple[PlannedDataset, Sequence[TemporalSetting]]]
+) -> None:
+    """Refuses a grid so large that planning alone would take the time and memory of a run.
+
+    Raises:
+        BenchError: it is.
+    """
+    runs = sum(len(request.seeds) if registries.methods.get(name).uses_seed else 1 for name in request.methods)
+    settings = sum(len(settings) for _, settings in datasets)
+    points = settings * max(1, len(request.nets)) * len(request.budgets or request.ipcs) * len(request.storages)
+    if runs * points > MOST_CELLS:
+        raise BenchError(
+            f"the grid has up to {runs * points:,} cells (at most {MOST_CELLS:,} in one run); ask for fewer methods, seeds or settings"
+        )
 
 
 def variant(

@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from bench.api import ClipIndex, ClipRef, Dataset, Geometry
+from bench.api import ClipIndex, ClipRef, Count, Dataset, Geometry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +19,8 @@ CLASSES = ("down", "still", "up")
 class BarsOptions:
     """Clips per class, written behind the name: ``bars[train=50]``."""
 
-    train: int = 20
-    test: int = 10
+    train: Count = 20
+    test: Count = 10
 
 
 @final

@@ -107,6 +107,28 @@ def test_hyper_parameters_of_methods_that_are_replaced_have_no_use(bench_main, f
     assert "--set: tiny-step is not among the methods to run (random)" in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a = " + "[" * 50_000, "not TOML: nested too deeply"),
+        ("seeds = " + "9" * 5000, "not TOML: Exceeds the limit"),
+        ("seeds = 0x" + "f" * 5000, "Exceeds the limit"),
+        ("set" + ".a" * 5000 + " = 1", "is not a plain value"),
+        ("seeds = [" + "1," * 20_000 + "]", "--seeds: a list of 20,000; at most 10,000 can be given"),
+        ("timeout = inf", "timeout: 'inf' is not a number of minutes above 0"),
+        ('out = "' + "a" * 300 + '"', "is no path: a name in it has 300 bytes"),
+        ('out = "a\\u0000b"', "is no path: it holds a zero byte"),
+        ("[set.dm]\nsteps = 0", "--set dm: steps='0' is not at least 1; fields: steps (int, at least 1), "),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_is_too_large_too_long_or_too_deep_is_a_sentence(bench_main, file, text, told):
+    outcome = bench_main("run", file(f'methods = "dm"\n{text}'), "--dry-run")
+    assert outcome.code == 2
+    assert told in outcome.err
+    assert len(outcome.err) < 1500
+
+
 def test_all_keys_and_values_that_are_wrong_are_told_at_once(bench_main, file):
     path = file(
         """

@@ -208,6 +208,13 @@ def test_unknown_methods_and_settings_are_errors(plan):
         plan("random", settings=("keyframes-4",))
 
 
+def test_a_grid_that_cannot_be_planned_in_time_is_refused_at_once(plan):
+    with pytest.raises(
+        BenchError, match=r"^the grid has up to 1,200,002 cells \(at most 100,000 in one run\); ask for fewer"
+    ):
+        plan("random", "full", seeds=range(600_000), settings=("dense", "static"), ipcs=(1,))
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Presets
 

@@ -183,7 +183,7 @@ def test_a_codecs_quality_moves_in_decibels_and_what_the_encoder_does_not_know_i
     ]  # fmt: skip
     state = played(found, registries, {1.0: 3, 10.0: 9, 0.1: 1}, budget=5)
     assert [trial.factor for trial in state.trials] == [1, 10, 0.1, 100]
-    assert state.trials[3].reason.startswith("codec-h264: crf must lie in 0..51, not 70; fields: crf (int)")
+    assert state.trials[3].reason.startswith("codec-h264: crf=70 is not at least 0 and at most 51; fields: crf (int, ")
     assert state.report()["chosen"] == {"factor": 10.0, "values": {"crf": 50}}
 
 
