@@ -254,9 +254,9 @@ def _as_stored(method: Method[Any], point: _Point, frames: int) -> tuple[Tempora
 def _declines(method: Method[Any], work: Workload, network: Network, judge: Network) -> str | None:
     """Why the method, its network or the judging network cannot do the work; None if they can."""
     declined = method.declines(work)
-    if declined is None and work.setting.segments > 1:
+    if declined is None and (work.setting.segments > 1 or method.clip_passes(work) > 0):  # it learns with the network
         declined = network.declines(replace(work.clip, frames=work.clip.frames // work.setting.segments))
-    if declined is None and judge is not network:
+    if declined is None:
         declined = judge.declines(work.clip)
     return declined
 
