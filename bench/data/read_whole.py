@@ -6,7 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from bench.core.files import state_of, write_atomic
+from bench.core.files import parse_json, state_of, write_atomic
 
 
 def note(path: Path, digest: str) -> None:
@@ -18,7 +18,7 @@ def note(path: Path, digest: str) -> None:
 def is_noted(path: Path, digest: str) -> bool:
     """Whether the file was found to have that digest, and has not been changed, copied or moved here since."""
     try:
-        return bool(json.loads(_note(path).read_text(encoding="utf-8")) == [digest, *state_of(path)])
+        return bool(parse_json(_note(path).read_text(encoding="utf-8")) == [digest, *state_of(path)])
     except (OSError, ValueError):
         return False
 

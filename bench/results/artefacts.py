@@ -125,7 +125,7 @@ def _meta(file: Any) -> tuple[dict[str, Any], str | None]:
     Raises:
         ValueError: the header is damaged.
     """
-    meta = unseal(json.loads((file.metadata() or {}).get("meta", "{}")))
+    meta = unseal(parse_json((file.metadata() or {}).get("meta", "{}")))
     return meta, meta.pop(_DIGEST, None)
 
 

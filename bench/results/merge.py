@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import filecmp
 import hashlib
-import json
 import math
 import os
 import secrets
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from bench.core.errors import BenchError
-from bench.core.files import write_atomic
+from bench.core.files import parse_json, write_atomic
 from bench.results import test_clips
 from bench.results.records import Record, RecordStore, set_folder, to_run
 
@@ -266,7 +265,7 @@ def _set_facts(folder: Path) -> dict[str, Any] | None:
     from safetensors import SafetensorError, deserialize
 
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = parse_json((folder / "manifest.json").read_text(encoding="utf-8"))
         tensors: list[tuple[str, dict[str, Any]]] = deserialize((folder / _TENSORS).read_bytes())  # type: ignore[no-untyped-call]
         return {
             **{name: manifest.get(name) for name in _MANIFEST},

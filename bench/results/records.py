@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any, Literal, TypedDict
 
 from bench.api import Evaluation
 from bench.core.errors import BenchError
-from bench.core.files import set_aside, write_atomic
+from bench.core.files import parse_json, set_aside, write_atomic
 from bench.results import consistency, digests
 from bench.results.cells import SCHEMA, Cell, check_geometry, identity
 from bench.results.migrations import MIGRATIONS
@@ -444,7 +443,7 @@ class RecordStore:
         if self.path(record.id).exists():
             path.replace(path.with_suffix(".json.older"))
             return f"record {path.name}: a newer record of the same cell is there; it is now {path.stem}.json.older"
-        stored = json.loads(path.read_bytes())["set"]
+        stored = parse_json(path.read_bytes())["set"]
         if stored is not None and record.set is not None and record.set.artefact not in (None, stored["artefact"]):
             folder = set_folder(self.out, str(stored["artefact"]))
             with contextlib.suppress(OSError):  # the set may be gone, or renamed already for another record

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.core.files import write_atomic
+from bench.core.files import parse_json, write_atomic
 from bench.core.sealed import seal, unseal
 from bench.results.records import PhaseCost
 
@@ -41,6 +41,6 @@ def note(folder: Path, reason: str, clips: int = MICRO_BATCH, peak: PhaseCost | 
 def read(folder: Path) -> dict[str, Any] | None:
     """What was kept so; None if there is nothing, or it is damaged."""
     try:
-        return unseal(json.loads((folder / _FILE).read_text(encoding="utf-8")))
+        return unseal(parse_json((folder / _FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None

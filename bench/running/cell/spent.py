@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.core.files import parse_json
 from bench.core.sealed import unseal
 from bench.results.artefacts import load_meta
 from bench.results.cells import Cell
@@ -43,5 +43,5 @@ def _meta(path: Path) -> dict[str, Any]:
 
 def _body(path: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        return unseal(json.loads(path.read_text(encoding="utf-8")))
+        return unseal(parse_json(path.read_text(encoding="utf-8")))
     return {}
