@@ -16,13 +16,14 @@ import torch
 from msgspec import Meta
 from typing_extensions import override
 
-from baselines._features import class_features, feature_passes
-from baselines.herding import herd
 from bench.api import Method, SyntheticSet, Task, Workload
 from bench.core.errors import DoesNotFit
 from bench.distill.fitting import does_not_fit, largest
 from bench.distill.real_start import Choice, labels_of, random_choice
 from bench.sets.video_file import Codec, VideoFileSet, encoded
+
+from ._features import class_features, feature_passes
+from .herding import herd
 
 Chosen = Literal["random", "herding"]
 

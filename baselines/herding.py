@@ -7,7 +7,7 @@ from typing import final
 import torch
 from typing_extensions import override
 
-from baselines._features import FeatureConfig, FeatureCoreset
+from ._features import FeatureConfig, FeatureCoreset
 
 
 @final

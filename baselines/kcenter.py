@@ -8,7 +8,7 @@ from typing import final
 import torch
 from typing_extensions import override
 
-from baselines._features import FeatureConfig, FeatureCoreset, Layer
+from ._features import FeatureConfig, FeatureCoreset, Layer
 
 
 @dataclass(frozen=True)

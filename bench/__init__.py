@@ -6,6 +6,7 @@ From Python: ``from bench import run, table, load_results, load_set`` (docs/pyth
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from bench.core.version import __version__
     from bench.notebook import load_results, run, table
     from bench.results.dataset import load_set
+
+_FOLDER = os.path.dirname(__file__)
+if not os.path.isdir(os.path.join(_FOLDER, "methods")):
+    # A source tree: `bench.methods` and `bench.baselines` lie beside this folder. An installed package has them inside.
+    __path__.append(os.path.dirname(_FOLDER))
 
 _PLACES = {
     "BenchError": "bench.core.errors",

@@ -402,6 +402,21 @@ class NoOptions:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What a learned set was before it was learned: the set of another method, which learns nothing and stores as much.
+
+    A run adds that method's cells, and tables show the gain over it: what learning added, and nothing else.
+
+    Attributes:
+        method: the name of the method that makes it.
+        values: its hyper-parameters; the rest have their defaults.
+    """
+
+    method: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Workload:
     """The sizes of what a method is about to do, for the plan.
 
@@ -470,6 +485,10 @@ class Method(ABC, Generic[C]):
     @abstractmethod
     def clip_passes(self, work: Workload) -> float:
         """Passes of single clips through a network that distilling takes (forward = 1, backward = 2), for the estimate."""
+
+    def start(self) -> Start | None:
+        """What its set was before anything was learned, or None if nothing is learned. Default: nothing is."""
+        return None
 
     def declines(self, work: Workload) -> str | None:
         """Why the method cannot do this work (its temporal setting or budget), or None if it can. Default: whole clips only."""

@@ -22,7 +22,7 @@ from bench.tables.columns import EXTRAS
 from bench.tables.formats import FORMATS, render
 from bench.tables.intervals import INTERVALS
 from bench.tables.layouts import BY
-from bench.tables.published import read
+from bench.tables.published import figures_of
 from bench.tables.rows import setting_label
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def run(
     tune: bool | None = None,
     tune_budget: int | None = None,
     plugin: File | Sequence[File] | None = None,
+    controls: bool | None = None,
     stand_in: bool | None = None,
     dry_run: bool | None = None,
     resume: Resume | None = None,
@@ -107,6 +108,7 @@ def run(
         tune: whether to search each method's learning rates first, on the validation part of train.
         tune_budget: the most trials of each search (default: 5).
         plugin: files with methods, datasets and other parts.
+        controls: whether each learned method's start is run beside it (default: True).
         stand_in: whether procedural clips replace a named dataset.
         dry_run: whether to print the plan and run nothing.
         resume: which cells to run: ``missing`` (default), ``failed`` (these too), ``always`` (all) or ``never``.
@@ -173,7 +175,7 @@ def table(
     found = _records("table", records)
     given: dict[str, Any] = {"by": by, "extra": columns, "intervals": interval}
     if isinstance(records, str | Path):
-        given |= {"published": read(Path(records) / "published.csv"), "folder": Path(records)}
+        given |= {"published": figures_of(Path(records)), "folder": Path(records)}
     return Table(found, given)
 
 

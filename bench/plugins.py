@@ -23,7 +23,7 @@ from bench.api import Dataset, Method, Network, Profile, Protocol, SyntheticSet
 from bench.core.errors import BenchError
 from bench.core.paths import possible_path
 from bench.core.registry import Origin, Registry, Unavailable
-from bench.core.source import METHOD_PACKAGES, is_of_the_suite, meaning_digest, source_digest
+from bench.core.source import METHOD_FOLDERS, METHOD_PACKAGES, SUITE, is_of_the_suite, meaning_digest, source_digest
 
 ENTRY_POINT_GROUP = "bench.methods"
 PLACES = (
@@ -119,7 +119,9 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
             if module.__name__ in seen:  # a file was given twice, or several entry points lead to one module
                 continue
             seen.add(module.__name__)
-            if registries.add_module(module, where) == 0 and where not in {f"{p}.{name}" for p in METHOD_PACKAGES}:
+            if registries.add_module(module, where) == 0 and where not in {
+                f"{folder}.{name}" for folder in METHOD_FOLDERS
+            }:
                 registries.methods.add_unavailable(
                     Unavailable(
                         name, where, "defines no final subclass of Method, Dataset, Network, Protocol or SyntheticSet"
@@ -129,9 +131,9 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
 
 
 def package_in(folder: Path) -> str | None:
-    """The package of methods in that folder, whose files are found without ``--plugin``; None for any other folder."""
-    for name in METHOD_PACKAGES:
-        if any(Path(path).resolve() == folder.resolve() for path in importlib.import_module(name).__path__):
+    """The suite's ``methods`` or ``baselines``, if that is the folder: its files are found without ``--plugin``. Else None."""
+    for name, package in zip(METHOD_FOLDERS, METHOD_PACKAGES, strict=True):
+        if any(Path(path).resolve() == folder.resolve() for path in importlib.import_module(package).__path__):
             return name
     return None
 
@@ -168,7 +170,7 @@ def _package_modules() -> Iterator[_Importable]:
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
             full = f"{package_name}.{info.name}"
             if not info.name.startswith("_"):
-                yield info.name, full, lambda full=full: importlib.import_module(full)
+                yield info.name, full.removeprefix(f"{SUITE}."), lambda full=full: importlib.import_module(full)
 
 
 def _files(paths: Iterable[str]) -> Iterator[_Importable]:
@@ -186,6 +188,9 @@ def _import_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is not a Python file")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # last: its helpers are found there, and nothing that is installed is replaced
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look the module up by name
     try:

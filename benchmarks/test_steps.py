@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from bench.methods.dc import DCConfig, RealGradients, unchanged
+from bench.methods.dm import DM, DMConfig, RealMeans
 
 from bench.api import ClipShape, Workload
 from benchmarks.conftest import QUICK
 from benchmarks.plain import dm_step
 from benchmarks.task import BenchTask
-from methods.dc import DCConfig, RealGradients, unchanged
-from methods.dm import DM, DMConfig, RealMeans
 
 STEPS = 2
 STATIC = {"static_steps": 1, "static_batch": 8, "static_outer": 1, "static_inner": 1}

@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Literal, cast, final
 import torch
 from typing_extensions import override
 
-from bench.api import Count, Method, PositiveOrZero, Preset, SyntheticSet, Task, Workload
+from bench.api import Count, Method, PositiveOrZero, Preset, Start, SyntheticSet, Task, Workload
 from bench.distill.matching import Objective
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
-from methods._stage_one import (
+
+from ._stage_one import (
     STATIC_SHARES,
     StaticConfig,
     memory_labels,
@@ -67,18 +68,24 @@ class WithMemories(Method[MemoryConfig]):
     @final
     @override
     def distill(self, task: Task) -> SyntheticSet:
-        learned = memory(task, self.config, self.static, self.hallucinator)
+        static = static_memory(task, self.config) if self.static else None
+        learned = memory(task, self.config, static, self.hallucinator)
         self.objective(self.config).match(task, learned, memory_rates(learned, self.config))
         return learned
 
     @final
     @override
     def stored_bytes(self, work: Workload) -> int:
-        numbers = work.classes * self.config.motions(work.ipc) * work.setting.n_syn * work.clip.height * work.clip.width
-        if self.hallucinator:
-            numbers += 81 * hallucinator_channels(self.config, self.static) + 3
-        images = static_bytes(work, self.config) if self.static else 0
-        return 4 * numbers + images + self.objective(self.config).extra_bytes(work)
+        memories = memory_bytes(work, self.config, self.static, self.hallucinator)
+        return memories + self.objective(self.config).extra_bytes(work)
+
+    @final
+    @override
+    def start(self) -> Start:
+        config = self.config
+        kept = {name: getattr(config, name) for name in ("spc", "dpc", "per_clip", "mode", "start")}
+        parts = {"static": self.static, "hallucinator": self.hallucinator}
+        return Start("start-memories", {**kept, **parts, **self.objective(config).before()})
 
     @final
     @override
@@ -89,11 +96,7 @@ class WithMemories(Method[MemoryConfig]):
     @final
     @override
     def declines(self, work: Workload) -> str | None:
-        if work.setting.segments > 1:
-            return f"{self.name} stores one dynamic memory for the whole clip, not one a segment"
-        if work.setting.interpolation == "adaptive":
-            return f"{self.name} stores a dynamic memory of a fixed number of frames"
-        return None
+        return memory_declines(self.name, work)
 
 
 def with_memories(
@@ -134,13 +137,16 @@ def with_memories(
     return cast("type[WithMemories]", final(type(objective.__name__ + suffix, (WithMemories,), described)))
 
 
-def memory(task: Task, config: MemoryConfig, static: bool = True, hallucinator: bool = True) -> StaticDynamicSet:
+def memory(
+    task: Task, config: MemoryConfig, static: torch.Tensor | None, hallucinator: bool = True
+) -> StaticDynamicSet:
     """The set that stage two learns.
 
     Args:
         task: the task.
         config: see `MemoryConfig`.
-        static: False leaves out the static memory: the hallucinator then reads the dynamic one alone.
+        static: the static memory of each clip ``(N, s, 3, H, W)``; None leaves it out: the hallucinator then reads the
+            dynamic memory alone.
         hallucinator: False leaves it out: the clip is then the sum of the two memories.
     """
     labels = memory_labels(task)
@@ -150,11 +156,28 @@ def memory(task: Task, config: MemoryConfig, static: bool = True, hallucinator: 
         labels,
         frames,
         "add" if not hallucinator else config.mode,
-        static=static_memory(task, config) if static else None,
+        static=static,
         dynamic=torch.randn(shape, generator=task.rng("dynamic memory")).to(task.device),
-        hallucinator=new_hallucinator(task, config, static) if hallucinator else None,
+        hallucinator=new_hallucinator(task, config, static is not None) if hallucinator else None,
         interpolation=task.setting.interpolation,
     )
+
+
+def memory_bytes(work: Workload, config: MemoryConfig, static: bool, hallucinator: bool) -> int:
+    """Bytes of both memories and the hallucinator, float32."""
+    numbers = work.classes * config.motions(work.ipc) * work.setting.n_syn * work.clip.height * work.clip.width
+    if hallucinator:
+        numbers += 81 * hallucinator_channels(config, static) + 3
+    return 4 * numbers + (static_bytes(work, config) if static else 0)
+
+
+def memory_declines(name: str, work: Workload) -> str | None:
+    """Why memories cannot be stored in a temporal setting, or None if they can."""
+    if work.setting.segments > 1:
+        return f"{name} stores one dynamic memory for the whole clip, not one a segment"
+    if work.setting.interpolation == "adaptive":
+        return f"{name} stores a dynamic memory of a fixed number of frames"
+    return None
 
 
 def new_hallucinator(task: Task, config: MemoryConfig, static: bool) -> tuple[torch.Tensor, torch.Tensor]:

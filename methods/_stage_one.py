@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, final
 import torch
 from typing_extensions import override
 
-from bench.api import Artefact, Count, CountOrZero, Positive, Task, Upstream, Workload
+from bench.api import Artefact, Count, CountOrZero, Positive, SyntheticSet, Task, Upstream, Workload
 from bench.core.errors import BenchError
 from bench.distill.real_start import real_initialisation
 from bench.distill.single_frames import FrameTask
-from methods.dc import DC, DCConfig, RealGradients, unchanged
+
+from .dc import DC, DCConfig, RealGradients, unchanged
 
 if TYPE_CHECKING:
     from bench.core.config import Value
@@ -74,11 +75,27 @@ class StaticMemory(Upstream):
         frames = FrameTask(task, self._spc, self._real_gradients)
         images = real_initialisation(frames)
         DC(self._dc).match(frames, images, {"clips": self._dc.lr})
-        counts = torch.bincount(images.labels, minlength=len(task.classes))
-        if int(counts.min()) < self._spc:
-            short = task.classes[int(counts.argmin())]
-            raise BenchError(f"class '{short}' has only {int(counts.min())} frames; spc={self._spc} needs as many")
-        return {"images": images.tensors()["clips"].squeeze(2)}
+        return {"images": _images(images, task, self._spc)}
+
+
+def unlearned_memory(task: Task, config: StaticConfig) -> torch.Tensor:
+    """The random real frames that `static_memory` starts from, in the same shape."""
+    spc = config.images(task.ipc)
+    images = _images(real_initialisation(FrameTask(task, spc)), task, spc)
+    return images.view(-1, per_clip(spc, task.ipc, "spc"), *images.shape[1:])
+
+
+def _images(frames: SyntheticSet, task: Task, spc: int) -> torch.Tensor:
+    """Single frames ``(classes * spc, 3, 1, H, W)`` as images ``(classes * spc, 3, H, W)``.
+
+    Raises:
+        BenchError: a class has too few.
+    """
+    counts = torch.bincount(frames.labels, minlength=len(task.classes))
+    if int(counts.min()) < spc:
+        short = task.classes[int(counts.argmin())]
+        raise BenchError(f"class '{short}' has only {int(counts.min())} frames; spc={spc} needs as many")
+    return frames.tensors()["clips"].squeeze(2)
 
 
 def static_memory(task: Task, config: StaticConfig) -> torch.Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, final
 import torch
 from typing_extensions import override
 
-from bench.api import Count, CountOrZero, Momentum, Positive, Preset, SyntheticSet, Task, Workload
+from bench.api import Count, CountOrZero, Momentum, Positive, Preset, Start, SyntheticSet, Task, Workload
 from bench.core.source import code_identity
 from bench.distill.gradient_blocks import accumulated
 from bench.distill.learner import Learner
@@ -18,7 +18,8 @@ from bench.distill.matching import Objective, PerStep
 from bench.distill.real_start import pixel_bytes
 from bench.distill.single_frames import FrameTask
 from bench.sets.keyframes import KeyframeSet
-from methods._presets import main_job, quick
+
+from ._presets import main_job, quick
 
 if TYPE_CHECKING:
     from bench.core.classifier import Classifier
@@ -90,6 +91,11 @@ class GradientMatching(Objective[DCConfig]):
             return self.learned_pixels(task, lr, updates)
         images = self.learned_pixels(FrameTask(task, task.ipc), lr, updates)  # (N, 3, 1, H, W): one image a clip
         return KeyframeSet(images.tensors()["clips"], images.labels, task.clip.frames, "nearest")
+
+    @final
+    @override
+    def start(self) -> Start:
+        return Start("start-clips") if self.config.match == "clips" else Start("start-frames", {"per_clip": 1})
 
     @final
     @override

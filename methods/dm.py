@@ -14,7 +14,8 @@ from bench.distill.features import class_means
 from bench.distill.gradient_blocks import class_blocks
 from bench.distill.learner import Learner
 from bench.distill.matching import Matching, PerStep
-from methods._presets import main_job, quick, released
+
+from ._presets import main_job, quick, released
 
 
 @dataclass(frozen=True)

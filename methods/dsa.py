@@ -6,8 +6,8 @@ from typing import final
 
 from typing_extensions import override
 
-from methods._augment import siamese
-from methods.dc import Augment, GradientMatching
+from ._augment import siamese
+from .dc import Augment, GradientMatching
 
 
 @final

@@ -16,7 +16,8 @@ from bench.distill.functional import use_masks
 from bench.distill.learner import Descent, Learner
 from bench.distill.matching import Matching
 from bench.distill.real_start import labels_of
-from methods._presets import Values, main_job, quick
+
+from ._presets import Values, main_job, quick
 
 if TYPE_CHECKING:
     from bench.core.classifier import Classifier
@@ -61,8 +62,7 @@ class FRePo(Matching[FRePoConfig]):
     def match(self, task: Task, synthetic: SyntheticSet, rates: Mapping[str, float]) -> None:  # Algorithm 1
         config, classes = self.config, len(task.classes)
         if config.learn_labels:
-            synthetic.labels = centred(synthetic.labels, classes).to(task.device) / math.sqrt(classes / 10)
-            synthetic.label_loss = "squared"
+            give_regression_labels(synthetic, classes, task.device)
             rates = {**rates, "labels": config.lr_labels}
         learner = Learner(synthetic, rates, optimiser="adam")
         by_class = [task.indices(label) for label in range(classes)]
@@ -93,6 +93,10 @@ class FRePo(Matching[FRePoConfig]):
             pool.train(number, clips, targets.detach(), step)
 
     @override
+    def before(self) -> Values:
+        return {"labels": "regression"} if self.config.learn_labels else {}
+
+    @override
     def extra_bytes(self, work: Workload) -> int:  # learned labels
         return 4 * work.classes * work.ipc * work.classes if self.config.learn_labels else 0
 
@@ -107,6 +111,12 @@ class FRePo(Matching[FRePoConfig]):
         if work.setting.segments > 1 and self.config.learn_labels:
             return f"{self.name} learns one label a clip, not one a segment; set learn_labels=false"
         return None
+
+
+def give_regression_labels(synthetic: SyntheticSet, classes: int, device: torch.device) -> None:
+    """Turns a set's hard labels into the targets that learning starts from: centred, and smaller where there are more classes."""
+    synthetic.labels = centred(synthetic.labels, classes).to(device) / math.sqrt(classes / 10)
+    synthetic.label_loss = "squared"
 
 
 def centred(labels: torch.Tensor, classes: int) -> torch.Tensor:

@@ -17,9 +17,10 @@ from bench.api import Artefact, Count, CountOrZero, Momentum, Positive, Positive
 from bench.distill.functional import FlatNetwork
 from bench.distill.learner import Learner
 from bench.distill.matching import Matching
-from methods._experts import Experts
-from methods._presets import Values, main_job, quick, released
-from methods._unroll import BACKWARD, InnerLoss
+
+from ._experts import Experts
+from ._presets import Values, main_job, quick, released
+from ._unroll import BACKWARD, InnerLoss
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,10 @@ class MTT(Matching[MTTConfig]):
         quick({**QUICK, "lr": 100.0}),
         main_job(MAIN_JOB),
     )
+
+    @override
+    def before(self) -> Values:
+        return {"rate": self.config.rate} if self.config.learn_rate else {}
 
     @override
     def match(self, task: Task, synthetic: SyntheticSet, rates: Mapping[str, float]) -> None:  # Algorithm 1

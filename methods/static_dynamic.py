@@ -12,16 +12,17 @@ from typing import final
 
 from typing_extensions import override
 
-from bench.api import Count, Method, Momentum, PositiveOrZero, Preset, SyntheticSet, Task, Workload
+from bench.api import Count, Method, Momentum, PositiveOrZero, Preset, Start, SyntheticSet, Task, Workload
 from bench.sets.static_dynamic import StaticDynamicSet
-from methods import frepo, mtt
-from methods._memory import PAPER, MemoryConfig, with_memories
-from methods._presets import Values, main_job, quick, released
-from methods._stage_one import STATIC_SHARES, StaticConfig, memory_labels, static_bytes, static_memory, static_passes
-from methods.dc import DC, DCMatching
-from methods.dm import DM, DMMatching
-from methods.frepo import FRePo, FRePoMatching
-from methods.mtt import MTT, MTTMatching
+
+from . import frepo, mtt
+from ._memory import PAPER, MemoryConfig, with_memories
+from ._presets import Values, main_job, quick, released
+from ._stage_one import STATIC_SHARES, StaticConfig, memory_labels, static_bytes, static_memory, static_passes
+from .dc import DC, DCMatching
+from .dm import DM, DMMatching
+from .frepo import FRePo, FRePoMatching
+from .mtt import MTT, MTTMatching
 
 LOOPS: Values = {"static_outer": 10, "static_inner": 50}  # of DC with ten images a class, as its paper has them
 STATIC_QUICK: Values = {"static_steps": 40, "static_batch": 32}
@@ -141,6 +142,10 @@ class StaticOnly(Method[StaticConfig]):
     @override
     def distill(self, task: Task) -> SyntheticSet:
         return StaticDynamicSet(memory_labels(task), task.clip.frames, static=static_memory(task, self.config))
+
+    @override
+    def start(self) -> Start:
+        return Start("start-frames", {"spc": self.config.spc, "per_clip": self.config.per_clip})
 
     @override
     def stored_bytes(self, work: Workload) -> int:

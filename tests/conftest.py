@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# On a machine that does other work, too, an example takes as long as it takes.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # Before torch is imported: tests are small and run beside each other, where threads that spin while they wait are 100 times
 # as slow.
@@ -43,6 +48,12 @@ def isolated(tmp_path_factory):
     patch.setenv("PYTHONPATH", str(Path(bench.__file__).parent.parent))
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def search_path(monkeypatch):
+    """No test leaves the folder of its plugins where others find modules."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
 
 @pytest.fixture(scope="session")

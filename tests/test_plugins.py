@@ -89,7 +89,7 @@ def test_one_file_may_hold_several_parts_and_aliases(write):
 
 def test_abstract_classes_and_imported_ones_are_no_parts(write):
     text = """
-    from baselines.random import Random
+    from bench.baselines.random import Random
     from bench.api import Method
 
     class Base(Method):

@@ -107,6 +107,8 @@ class TinyOptions:
         views: windows per clip.
         unreadable: the first training clips of the first class, which do not decode.
         swapped: whether test clips look like the next class.
+        frames: of a clip.
+        size: pixels a side.
     """
 
     train: int = 4
@@ -114,6 +116,8 @@ class TinyOptions:
     views: int = 1
     unreadable: int = 0
     swapped: bool = False
+    frames: int = 4
+    size: int = 16
 
 
 class Tiny(Dataset[TinyOptions]):
@@ -124,7 +128,8 @@ class Tiny(Dataset[TinyOptions]):
     default_profile = "tiny"
 
     def geometry(self, profile: Geometry) -> Geometry:
-        return replace(profile, views=self.options.views)
+        size = self.options.size
+        return replace(profile, views=self.options.views, frames=self.options.frames, scale=size, size=size)
 
     def index(self, geometry: Geometry) -> ClipIndex:
         counts = {"train": [self.options.train + label for label in range(3)], "test": [self.options.test] * 3}

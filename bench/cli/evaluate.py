@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``evaluate``."""
     parser.add_argument("path", type=possible, metavar="PATH", help="folder of a stored set")
     parser.add_argument(
-        "--datasets", metavar="D", help="where the real test clips are (default: the dataset it was made from)"
+        "--datasets",
+        metavar="D",
+        help="where the real test clips are (default: the dataset it was made from; for clips of your own, say folder:PATH)",
     )
     parser.add_argument(
         "--root", type=possible, metavar="DIR", help="the dataset's folder (default: data/NAME, or BENCH_DATA/NAME)"

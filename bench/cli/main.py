@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn, final
 
 from typing_extensions import override
@@ -16,10 +18,25 @@ from bench.core.errors import BenchError, SeveralMistakes
 from bench.core.version import __version__
 
 COMMANDS = (
-    "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "forget", "new-method", "check"
+    "run", "list", "table", "report", "show", "export", "evaluate", "data", "status", "merge", "compare", "forget", "new-method", "check"
 )  # fmt: skip
 
 DEFERRED = ("torch",)
+
+CONSOLE = "vdbench"
+"""The name of the console command, which pyproject.toml gives."""
+
+
+def command() -> NoReturn:
+    """Runs the command line of this process, and ends it."""
+    from bench.cli.output import with_guarded_output
+
+    # Worker processes, too, do not look for modules in the current folder. Python reads it from version 3.11 on.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
+    code = with_guarded_output(main)
+    if code == 130:  # interrupted: a further Ctrl-C has nothing left to stop but the tidying up
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,10 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for package in DEFERRED:
         lazy.defer(package)
     parser, commands = _parser()
+    _complete(parser)
     try:
         args = _parsed(parser, commands, list(sys.argv[1:] if argv is None else argv))
         code: int = args.run(args)
-        sys.stdout.flush()
         return code
     except BenchError as error:
         from bench.core.text import printable
@@ -52,9 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of a pipe (head, less) went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Where a shell asks how a command line may go on, answers and ends the process."""
+    if "_ARGCOMPLETE" in os.environ and importlib.util.find_spec("argcomplete") is not None:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
 
 
 def _parsed(
@@ -82,7 +104,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """The parser, and the parsers of the commands by name."""
     parser = _Parser(
-        prog="python -m bench",
+        prog=CONSOLE if Path(sys.argv[0]).stem == CONSOLE else "python -m bench",
         description="Distil video datasets with every method, train new networks on the stored sets, and print leaderboards.",
     )
     parser.add_argument("--version", action="version", version=f"video-distillation-bench {__version__}")

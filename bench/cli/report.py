@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.report import sprites
     from bench.report.content import content
     from bench.report.page import page
-    from bench.tables.published import read
+    from bench.tables.published import figures_of
 
     if args.clips < 0:
         raise BenchError(f"--clips: {args.clips} is not at least 0")
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         clips = sprites.distilled(shown, out, registries, args.clips, warn)
         real = sprites.real(shown, manifests, named, registries, paths.cache_root(), args.clips)
     names = {fingerprint: [str(name) for name in manifest["classes"]] for fingerprint, manifest in manifests.items()}
-    text = page(content(records, read(out / "published.csv"), names, clips, real, _leaks(out, records)))
+    text = page(content(records, figures_of(out), names, clips, real, _leaks(out, records)))
     file = Path(args.to) if args.to is not None else out / "report.html"
     try:
         write_atomic(file, text.encode())

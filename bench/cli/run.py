@@ -19,6 +19,7 @@ from typing import Any
 
 from typing_extensions import assert_never
 
+from bench.cli import output
 from bench.core.errors import Mistakes
 from bench.core.paths import possible
 from bench.results.records import Record
@@ -28,7 +29,7 @@ from bench.running.options.kinds import Choice, Fields, Flag, Given, Kind, Liste
 from bench.running.options.options import OPTIONS, RunOptions, joined
 from bench.running.session import Session
 from bench.tables import formats
-from bench.tables.published import read
+from bench.tables.published import figures_of
 
 SUMMARY = "run a grid of methods, datasets and budgets, then print its leaderboards"
 
@@ -51,12 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plans, runs, prints the tables."""
+    output.carry_on()  # the records are worth more than the table
     options, mistakes = read_options(args)
     session = Session(options, mistakes, console.warn)
     console.announce(session)
     if options.dry_run:
         return 0
-    published = read(options.out / "published.csv")  # now: a line that is not valid is told before anything runs
+    published = figures_of(options.out)  # now: a line that is not valid is told before anything runs
 
     def print_tables(records: Sequence[Record]) -> None:
         print(formats.render(records, published=published), end="")

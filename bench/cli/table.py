@@ -36,7 +36,7 @@ from bench.tables.intervals import INTERVALS, estimator_of
 from bench.tables.layouts import BY, LAYOUTS
 from bench.tables.leaderboard import leaderboards
 from bench.tables.leaks import Leaks
-from bench.tables.published import read
+from bench.tables.published import figures_of
 from bench.tables.rows import Leaderboard
 
 SUMMARY = "print the leaderboards, computed from the records"
@@ -114,7 +114,7 @@ def _run(args: argparse.Namespace) -> int:
         )
     out = Path(args.out)
     records = read_records(out, history=False)
-    published = read(out / "published.csv")
+    published = figures_of(out)
     leaks = None if args.without_leaks is None else find_leaks(out, args.without_leaks, records)
     boards = leaderboards(
         records, published=published, estimator=estimator_of(args.interval), leaks=leaks, all_versions=args.all_versions

@@ -37,6 +37,18 @@ def set_aside(path: Path) -> Path:
     return path
 
 
+def state_of(path: Path) -> tuple[int, ...]:
+    """What changes when a file's content does: number, size, times of change. Empty if there is no such file.
+
+    The time of its last change of any kind cannot be set by a program; only a fault of the disk changes none of these.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 @contextmanager
 def locked(folder: Path, wait: Callable[[str], None]) -> Iterator[None]:
     """Keeps other processes from making the same folder at the same time.

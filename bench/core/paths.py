@@ -102,6 +102,13 @@ def may_be_folder(path: Path) -> bool:
         return True
 
 
+def shipped(name: str) -> Path:
+    """A file or folder that comes with the suite: inside an installed package, beside it in a source tree."""
+    package = Path(__file__).parent.parent
+    inside = package / name
+    return inside if inside.exists() else package.parent / name
+
+
 def cache_limit() -> int:
     """Bytes that upstream artefacts may take in all: ``BENCH_CACHE_LIMIT``, such as ``8GiB``, or `CACHE_LIMIT`.
 

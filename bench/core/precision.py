@@ -48,15 +48,22 @@ def require(precision: Precision, device: str) -> None:
     if precision == FULL:
         return
     if device == "cpu":
-        has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         if precision == "tf32":
             raise BenchError("--precision tf32: a CPU has no TF32 (valid there: float32, bf16, bf16-real)")
-        if not has_bf16:
+        if not any(_cpu_has(feature) for feature in ("avx512_bf16", "amx_tile")):
             raise BenchError(f"--precision {precision}: this CPU has neither AVX512-BF16 nor AMX (valid here: float32)")
     elif torch.cuda.get_device_capability(device) < (8, 0):
         raise BenchError(
             f"--precision {precision}: {device} is older than compute capability 8.0 (valid here: float32)"
         )
+
+
+def _cpu_has(feature: str) -> bool:
+    """Whether PyTorch says so; one that does not know the feature does not use it either."""
+    import torch
+
+    tells = getattr(torch.cpu, f"_is_{feature}_supported", None)
+    return tells is not None and bool(tells())
 
 
 @contextlib.contextmanager

@@ -17,12 +17,20 @@ from types import ModuleType
 from typing import Any
 
 SUITE = "bench"
-METHOD_PACKAGES = ("baselines", "methods")
+METHOD_FOLDERS = ("baselines", "methods")
+METHOD_PACKAGES = tuple(f"{SUITE}.{folder}" for folder in METHOD_FOLDERS)
 
 
 def is_of_the_suite(module: str) -> bool:
     """Whether a module of that name belongs to the suite. Versions identify the suite's parts; sources identify others."""
-    return module.partition(".")[0] in (SUITE, *METHOD_PACKAGES)
+    return module.partition(".")[0] == SUITE
+
+
+def _family(module: str) -> str:
+    """The package whose modules are helpers of each other: the top one, but of the suite one of `METHOD_PACKAGES`."""
+    first, _, rest = module.partition(".")
+    package = f"{first}.{rest.partition('.')[0]}"
+    return package if package in METHOD_PACKAGES else first
 
 
 def source_digest(module: ModuleType) -> str:
@@ -93,7 +101,7 @@ def sources(module: ModuleType) -> dict[str, bytes]:
     Helpers are the other modules of its package. For a module outside any package, they are the modules beside it and below.
     Modules of ``methods`` and ``baselines`` that it uses count too. Nothing else of the suite does: its parts have versions.
     """
-    own, homes = module.__name__.partition(".")[0], _homes(module)
+    own, homes = _family(module.__name__), _homes(module)
     by_name: dict[str, bytes] = {}
     pending = [module.__name__]
     while pending:
@@ -125,7 +133,7 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 def _is_helper(name: str, path: Path, own: str, homes: tuple[Path, ...]) -> bool:
     """Whether a module is looked into: one of the own package, of the suite's methods, or of the own folder."""
-    top = name.partition(".")[0]
+    top = _family(name)
     return top != SUITE and (top in METHOD_PACKAGES or top == own or _is_inside(path, homes))
 
 
@@ -138,7 +146,7 @@ def _file_of(name: str, own: str, homes: tuple[Path, ...]) -> Path | None:
     """The file of a module, imported or not; None if there is no such module, it has no file, or it cannot be a helper."""
     if name in sys.modules:
         return _known_file(sys.modules[name])
-    top = name.partition(".")[0]
+    top = _family(name)
     if top == SUITE or not (top == own or top in METHOD_PACKAGES or _lies_inside(top, homes)):
         return None  # to look for a part of a library would import the library
     try:

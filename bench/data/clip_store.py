@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from bench.api import ClipIndex, ClipRef, Dataset, Geometry, Split
 from bench.core.errors import BenchError, UnreadableClip
 from bench.core.files import canonical_json, parse_json
+from bench.data import read_whole
 from bench.data import workers as processes
 from bench.data.clip_table import ClipTable, Texts, as_table, number, per_class
 from bench.data.splits import validation_groups
@@ -39,6 +40,8 @@ CRASHED = "the decoder crashed"
 
 _PIXELS, _INDEX = "clips.npy", "index.json"
 _SAMPLES, _SAMPLE_BYTES = 64, 1 << 16
+_BLOCK = 1 << 24
+_LARGE = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -118,24 +121,24 @@ def open_or_build(
     """
     folder = cache / "clips" / key(index, geometry)
     with contextlib.suppress(_Damaged, FileNotFoundError):
-        return _open(folder, index, geometry)
+        return _open(folder, index, geometry, log)
     processes.check_guarded()
     _check(index, geometry)
     with _locked(folder, _bytes_needed(index, geometry), log):
         try:
-            return _open(folder, index, geometry)  # another run may just have built it
+            return _open(folder, index, geometry, log)  # another run may just have built it
         except FileNotFoundError:
             pass
         except _Damaged as damage:
             log(f"clip store {folder} is damaged ({damage}); it is built again")
         _build(dataset, index, geometry, folder, workers, progress)
-        return _open(folder, index, geometry)
+        return _open(folder, index, geometry, log)
 
 
 def open_existing(index: ClipIndex, geometry: Geometry, cache: Path) -> ClipStore | None:
     """The store of these data if the cache has a complete one; nothing is decoded. Arguments as `open_or_build`."""
     try:
-        return _open(cache / "clips" / key(index, geometry), index, geometry)
+        return _open(cache / "clips" / key(index, geometry), index, geometry, lambda line: None)
     except (_Damaged, FileNotFoundError):
         return None
 
@@ -148,8 +151,9 @@ class _Damaged(Exception):
     """A store is not what its index says."""
 
 
-def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
-    """Opens a store and checks that it is complete: index, shape, size, and samples of the pixels.
+def _open(folder: Path, index: ClipIndex, geometry: Geometry, log: Callable[[str], None]) -> ClipStore:
+    """Opens a store and checks that it is complete: index, shape, size, samples of the pixels, and all of them if their file
+    has changed since they were last read whole.
 
     Raises:
         FileNotFoundError: there is none.
@@ -162,7 +166,7 @@ def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
         stored = body["store"]
         if hashlib.sha256(canonical_json(stored).encode()).hexdigest() != body["sha256"]:
             raise _Damaged(f"{_INDEX} was changed")
-        clips = np.load(folder / _PIXELS, mmap_mode="r")
+        clips: np.memmap[Any, np.dtype[np.uint8]] = np.load(folder / _PIXELS, mmap_mode="r")
     except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
         raise _Damaged(f"cannot be read: {error}") from error
     if not all(0 <= i < len(index.clips) for i in stored["positions"]):
@@ -173,6 +177,12 @@ def _open(folder: Path, index: ClipIndex, geometry: Geometry) -> ClipStore:
         raise _Damaged(f"{_PIXELS} holds {clips.dtype} {clips.shape} instead of uint8 {shape}")
     if _sample(clips) != stored["sample"]:
         raise _Damaged(f"{_PIXELS} was changed")
+    if not read_whole.is_noted(folder / _PIXELS, stored["digest"]):
+        if clips.nbytes > _LARGE:
+            log(f"clip store {folder} is new here or has changed; reading all of its {clips.nbytes:,} bytes once")
+        if _digest_of(folder / _PIXELS, clips.offset, refs) != stored["digest"]:
+            raise _Damaged(f"{_PIXELS} was changed")
+        read_whole.note(folder / _PIXELS, stored["digest"])
     return ClipStore(
         classes=index.classes,
         clips=clips,
@@ -186,6 +196,23 @@ def _usable(index: ClipIndex, positions: Sequence[int]) -> ClipTable:
     """The clips at some positions of an index; its own table if these are all of its clips."""
     table = as_table(index.clips)
     return table if len(positions) == len(table) else table.take(positions)
+
+
+def _digest_of(path: Path, start: int, refs: ClipTable) -> str:
+    """`ClipStore.digest`, from all of the pixels, which begin at ``start`` in their file. They are read: a map counts as memory."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    digest.update(_in_words(refs))
+    return digest.hexdigest()
+
+
+def _in_words(refs: ClipTable) -> bytes:
+    """The labels and splits of clips, as a store's digest takes them."""
+    rows = (f'[{label},"{refs.split(place)}"]' for place, label in enumerate(refs.labels))
+    return f"[{','.join(rows)}]".encode()
 
 
 def _sample(clips: NDArray[np.uint8]) -> str:
@@ -246,6 +273,7 @@ def _build(
                 _sync(path)
             building.rename(folder)
             _sync(folder.parent)
+            read_whole.note(folder / _PIXELS, str(stored["digest"]))
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
@@ -338,8 +366,7 @@ class _Digest:
     def of(self, usable: ClipTable) -> str:
         """The digest, once all rows arrived, of the usable clips."""
         digest = self._sum.copy()
-        rows = (f'[{label},"{usable.split(place)}"]' for place, label in enumerate(usable.labels))
-        digest.update(f"[{','.join(rows)}]".encode())
+        digest.update(_in_words(usable))
         return digest.hexdigest()
 
 

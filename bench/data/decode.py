@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def _decoded(path: Path) -> Iterator[VideoFrame]:
         if path.stat().st_size == 0:
             raise UnreadableClip("the file is empty")
         # Half a packet at the end of a cut file is dropped; decoded, it would be an error or rubbish, as chance has it.
-        with av.open(str(path), metadata_errors="ignore", options={"fflags": "+discardcorrupt"}) as container:
+        with av.open(str(path), options={"fflags": "+discardcorrupt"}, **_lenient_metadata()) as container:
             if not container.streams.video:
                 raise UnreadableClip("no video stream")
             stream = container.streams.video[0]
@@ -121,6 +121,13 @@ def _decoded(path: Path) -> Iterator[VideoFrame]:
             yield from container.decode(stream)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableClip(f"does not decode: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _lenient_metadata() -> dict[str, Any]:
+    """What tells `av.open` that a title need not be UTF-8. PyAV 19 does not have to be told, and must not be."""
+    import av
+
+    return {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "ignore"}
 
 
 def _scale(reformatter: VideoReformatter, frame: VideoFrame, geometry: Geometry) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, final
 import torch
 from typing_extensions import override
 
-from bench.api import Method, SyntheticSet, Task, Upstream, Workload
+from bench.api import Method, Start, SyntheticSet, Task, Upstream, Workload
 from bench.distill.real_start import pixel_bytes
 from bench.distill.segments import learn_in_time
 
@@ -55,6 +55,13 @@ class Objective(Method[C]):
         """Bytes that `match` stores beside the set it is given, such as learned labels. Default: none."""
         return 0
 
+    def before(self) -> Mapping[str, Value]:
+        """How a set is trained on before `match` has learned anything, if not as any other: fields of `methods.unlearned`.
+
+        Default: with hard labels, at the protocol's learning rate.
+        """
+        return {}
+
     @final
     def learned_pixels(self, task: Task, lr: float, updates: int) -> SyntheticSet:
         """The frames that the temporal setting stores of random real clips, learned by `match`.
@@ -83,6 +90,11 @@ class Matching(Objective[P]):
     @override
     def stored_bytes(self, work: Workload) -> int:
         return pixel_bytes(work, 4) + self.extra_bytes(work)
+
+    @final
+    @override
+    def start(self) -> Start:
+        return Start("start-clips", self.before())
 
     @override
     def declines(self, work: Workload) -> str | None:

@@ -26,9 +26,6 @@ PASS_BYTES = 4 << 30
 SHARE = 0.25
 """The part of a device's memory that it may keep, where that is less: several cells run at once."""
 
-MICRO_BATCH = 32
-"""Clips in one pass when a cell is tried again: a quarter of what a test pass takes otherwise."""
-
 
 def room_on(device: torch.device) -> int:
     """Bytes that a pass may keep on a device; a part of all its memory, free or not."""

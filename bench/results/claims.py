@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, final
 
 from bench.core.errors import BenchError
-from bench.core.files import write_atomic
+from bench.core.files import parse_json, write_atomic
 
 # How often an owner says that it is alive, and how long it may be silent before another process gets its cell.
 BEAT_SECONDS = 10.0
@@ -166,7 +166,7 @@ class Claims:
 
         unknown = Claim(cell_id, cell_id[:12], number, Owner("unknown", "", 0, 0), 0.0)
         try:
-            body = json.loads(self.path(unknown).read_text(encoding="utf-8"))
+            body = parse_json(self.path(unknown).read_text(encoding="utf-8"))
             claim = msgspec.convert({**body, "cell_id": cell_id, "number": number}, Claim)
         except FileNotFoundError:
             return None  # it has just been released

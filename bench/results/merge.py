@@ -1,7 +1,7 @@
 """Merges folders of results: picks the best record of each cell, finds contradictions, and copies. No torch is needed.
 
-Two records of a cell agree if they are equal in everything that does not depend on the machine. Times, memory, provenance
-and notes do. Nothing is written before everything has been compared.
+Two records of a cell agree if what was computed is equal: evaluations, the tensors of the set, histories, the clips. What it
+cost, and on which machine, may differ. Nothing is written before everything has been compared.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import filecmp
+import hashlib
 import math
 import os
 import secrets
@@ -16,17 +17,22 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from bench.core.errors import BenchError
-from bench.core.files import write_atomic
+from bench.core.files import parse_json, write_atomic
 from bench.results import test_clips
 from bench.results.records import Record, RecordStore, set_folder, to_run
 
-# Parts of a record that depend on the machine and the run, such as whether an upstream artefact came from the cache.
-_OF_THE_RUN = ("costs", "provenance", "reason")
-_DATA_OF_THE_RUN = ("upstream", "notes")
-_TUNING_OF_THE_RUN = ("seconds",)
+Prefer = Literal["first", "last", "newer"]
+"""Which of two records that contradict each other stands: by the order of their folders, or the one that ended later."""
+
+PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)
+
+# What is computed, in a record and in the manifest of a set. All else depends on the machine, the run or the options.
+_DATA = ("classes", "class_names", "train", "test", "digest", "test_keys_digest", "storage_loss")
+_MANIFEST = ("kind", "options", "label_loss", "classes", "clip")
+_TENSORS = "memory.safetensors"
 
 
 @dataclass(frozen=True)
@@ -38,17 +44,21 @@ class StoredRecord:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """A part of which two records, or two sets, hold different values."""
+
+    name: str
+    one: Any
+    other: Any
+
+
+@dataclass(frozen=True)
 class Conflict:
-    """Two records of a cell that cannot both be true."""
+    """Two records of a cell, or two of its sets, that cannot both be true."""
 
     one: StoredRecord
     other: StoredRecord
-    fields: tuple[str, ...]
-
-    def text(self) -> str:
-        """Names the cell, the two folders and the fields that differ."""
-        cell = self.one.record
-        return f"{cell.id[:12]} ({cell.cell.title()}) in {self.one.folder} and {self.other.folder}: {', '.join(self.fields)}"
+    differences: tuple[Difference, ...]
 
 
 @dataclass(frozen=True)
@@ -67,40 +77,40 @@ class Plan:
     same: int
 
 
-def look(sources: Sequence[Path], out: Path) -> tuple[Plan, list[Conflict], list[tuple[Path, str]]]:
+def look(
+    sources: Sequence[Path], out: Path, prefer: Prefer | None = None
+) -> tuple[Plan, list[Conflict], list[tuple[Path, str]]]:
     """Compares folders and plans their merging.
 
     Args:
         sources: folders of results.
-        out: the destination. What it already holds is compared like a source.
+        out: the destination. What it already holds is compared like a source, and comes first.
+        prefer: which of two records that contradict each other stands; None: neither does.
 
     Returns:
-        The plan, the contradictions, and the files that cannot be read, each with the reason.
+        The plan, the contradictions that stay, and the files that cannot be read, each with the reason.
     """
     bad: list[tuple[Path, str]] = []
-    best: dict[str, StoredRecord] = {}
-    alike: dict[str, list[Path]] = {}  # by cell: the folders whose record agrees with the best one
+    alike: dict[str, list[StoredRecord]] = {}  # by cell: the best record, and those that agree with it
     conflicts: list[Conflict] = []
     for folder in dict.fromkeys([out, *sources]):
         for record in RecordStore(folder).all(lambda path, reason: bad.append((path, reason))):
             stored = StoredRecord(folder, record)
-            better, fields = choose(best.get(record.id), stored)
-            if fields:
-                conflicts.append(Conflict(best[record.id], stored, fields))
-            elif better is stored:
-                alike[record.id] = [folder]
-            elif _rank(record) == _rank(better.record):
-                alike[record.id].append(folder)
-            best[record.id] = better
-    artefacts: dict[str, tuple[Path, Path]] = {}
-    for stored in best.values():
-        for folder in alike[stored.record.id]:
-            conflict = _artefact(stored, folder, out, artefacts)
-            if conflict is not None:
-                conflicts.append(conflict)
-    records = tuple(stored for stored in best.values() if stored.folder != out)
-    keys = _keys([stored.record for stored in best.values()], sources, out)
-    return Plan(tuple(artefacts.values()), keys, records, len(best) - len(records)), conflicts, bad
+            best = alike[record.id][0] if record.id in alike else None
+            better, found = choose(best, stored)
+            if best is not None and found and prefer is not None:
+                better = preferred(best, stored, prefer)
+            elif best is not None and found:
+                conflicts.append(Conflict(best, stored, found))
+            if better is stored:
+                alike[record.id] = [stored]
+            elif not found and _rank(record) == _rank(better.record):
+                alike[record.id].append(stored)
+    artefacts, differing_sets = _artefacts(list(alike.values()), out, prefer)
+    best_of_each = [stored for stored, *_ in alike.values()]
+    records = tuple(stored for stored in best_of_each if stored.folder != out)
+    keys = _keys([stored.record for stored in best_of_each], sources, out)
+    return Plan(artefacts, keys, records, len(alike) - len(records)), [*conflicts, *differing_sets], bad
 
 
 def _keys(records: Sequence[Record], sources: Sequence[Path], out: Path) -> tuple[tuple[Path, Path], ...]:
@@ -113,8 +123,8 @@ def _keys(records: Sequence[Record], sources: Sequence[Path], out: Path) -> tupl
     return tuple(sorted(keys))
 
 
-def choose(one: StoredRecord | None, other: StoredRecord) -> tuple[StoredRecord, tuple[str, ...]]:
-    """The better of two records of a cell, and the fields in which they contradict each other.
+def choose(one: StoredRecord | None, other: StoredRecord) -> tuple[StoredRecord, tuple[Difference, ...]]:
+    """The better of two records of a cell, and the parts in which they contradict each other.
 
     A finished record beats an interrupted one, and ``ok`` beats a failure on another machine. If both agree, it is the first.
     """
@@ -128,6 +138,14 @@ def choose(one: StoredRecord | None, other: StoredRecord) -> tuple[StoredRecord,
     return one, tuple(differing(facts(one.record), facts(other.record)))
 
 
+def preferred(one: StoredRecord, other: StoredRecord, prefer: Prefer) -> StoredRecord:
+    """Which of two records that contradict each other stands; ``one`` is in the earlier folder."""
+    if prefer == "newer":
+        ended = [str(stored.record.provenance.get("ended", "")) for stored in (one, other)]
+        return other if ended[1] > ended[0] else one
+    return one if prefer == "first" else other
+
+
 def _rank(record: Record) -> int:
     if to_run(record.status, "missing"):
         return 0
@@ -135,75 +153,133 @@ def _rank(record: Record) -> int:
 
 
 def facts(record: Record) -> dict[str, Any]:
-    """The parts of a record on which two runs of a cell must agree, as nested dicts and tuples."""
-    body = {name: value for name, value in dataclasses.asdict(record).items() if name not in _OF_THE_RUN}
-    body["data"] = {name: value for name, value in body["data"].items() if name not in _DATA_OF_THE_RUN}
-    if body["tuning"] is not None:
-        trials = body["tuning"].get("trials", [])
-        body["tuning"] = {
-            **body["tuning"],
-            "trials": [{key: value for key, value in t.items() if key not in _TUNING_OF_THE_RUN} for t in trials],
-        }
-    return body
+    """What was computed for a record, as nested dicts and tuples. Two runs of a cell on the same machine agree on it."""
+    stored = None if record.set is None else dataclasses.asdict(record.set)
+    return {
+        "status": record.status,
+        "set": None if stored is None else {name: value for name, value in stored.items() if name != "artefact"},
+        "evaluations": {evaluation.network: dataclasses.asdict(evaluation) for evaluation in record.evaluations},
+        "motion": None if record.motion is None else dataclasses.asdict(record.motion),
+        "history": record.history,
+        "data": {name: record.data[name] for name in _DATA if name in record.data},
+        "left_out": sorted(str(clip) for clip, _ in record.data.get("left_out", [])),
+    }
 
 
-def differing(one: Any, other: Any, name: str = "") -> list[str]:
-    """The names of the parts in which two nested values differ, such as ``evaluations[0].confusion``."""
+def differing(one: Any, other: Any, name: str = "") -> list[Difference]:
+    """The parts in which two nested values differ, each with its name, such as ``evaluations.0.confusion``."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        names = dict.fromkeys([*one, *other])
-        missing = object()
         return [
-            place
-            for key in names
-            for place in differing(
-                one.get(key, missing), other.get(key, missing), f"{name}.{key}" if name else str(key)
-            )
+            difference
+            for key in dict.fromkeys([*one, *other])
+            for difference in differing(one.get(key), other.get(key), f"{name}.{key}" if name else str(key))
         ]
-    if _is_list(one) and _is_list(other) and len(one) == len(other) and any(isinstance(part, Mapping) for part in one):
-        pairs = enumerate(zip(one, other, strict=True))
-        return [place for number, (a, b) in pairs for place in differing(a, b, f"{name}[{number}]")]
-    return [] if _equal(one, other) else [name]
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
+    return [] if _equal(one, other) else [Difference(name, one, other)]
 
 
 def _equal(one: Any, other: Any) -> bool:
     """Whether two values are equal. A list may equal a tuple, and NaN equals NaN."""
-    if _is_list(one) and _is_list(other):
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(_equal(a, b) for a, b in zip(one, other, strict=True))
     if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
         return math.isnan(other)
     return bool(one == other)
 
 
-def _artefact(
-    stored: StoredRecord, folder: Path, out: Path, artefacts: dict[str, tuple[Path, Path]]
-) -> Conflict | None:
-    """Adds the set of a cell to ``artefacts`` if ``folder`` has it; returns a conflict if it differs from the one added before."""
-    name = None if stored.record.set is None else stored.record.set.artefact
-    if name is None or Path(name).name != name:
-        return None
-    source, target = set_folder(folder, name), set_folder(out, name)
-    if not source.is_dir():
-        return None
-    first = artefacts[name][0] if name in artefacts else target if target.is_dir() else None
-    if first is None:
-        artefacts[name] = source, target
-    elif first != source and not _same_set(first, source):
-        return Conflict(
-            StoredRecord(first.parent.parent, stored.record), StoredRecord(folder, stored.record), ("artefact",)
-        )
-    return None
+# ----------------------------------------------------------------------------------------------------------------------
+# Stored sets
 
 
-def _same_set(one: Path, other: Path) -> bool:
-    names = {path.name for folder in (one, other) for path in folder.iterdir()}
+def _artefacts(
+    cells: Sequence[Sequence[StoredRecord]], out: Path, prefer: Prefer | None
+) -> tuple[tuple[tuple[Path, Path], ...], list[Conflict]]:
+    """Source and destination of each set to copy, and the sets that contradict each other.
+
+    Args:
+        cells: of each cell the best record and those that agree with it.
+        out: the destination.
+        prefer: as in `look`.
+    """
+    conflicts: list[Conflict] = []
+    holders: dict[str, StoredRecord] = {}
+    for alike in cells:
+        report = alike[0].record.set
+        if report is None or report.artefact is None:
+            continue
+        holder = _holder(alike, report.artefact, prefer, conflicts)
+        if holder is None:
+            continue
+        # Two cells that have one set may stand in different folders. No preference can make both of them true.
+        before = holders.setdefault(report.artefact, holder)
+        if found := differing_sets(before, holder, report.artefact):
+            conflicts.append(Conflict(before, holder, found))
+    copies = []
+    for name, holder in holders.items():
+        source, target = set_folder(holder.folder, name), set_folder(out, name)
+        there = StoredRecord(out, holder.record)
+        found = differing_sets(there, holder, name) if target.is_dir() else ()
+        if found and prefer is None:
+            conflicts.append(Conflict(there, holder, found))
+        elif found or not target.is_dir():
+            copies.append((source, target))
+    return tuple(copies), conflicts
+
+
+def _holder(
+    alike: Sequence[StoredRecord], name: str, prefer: Prefer | None, conflicts: list[Conflict]
+) -> StoredRecord | None:
+    """Whose folder a set is taken from; None if nobody has it. Adds to the conflicts what no preference settles."""
+    holder: StoredRecord | None = None
+    for stored in alike:
+        if not set_folder(stored.folder, name).is_dir():
+            continue
+        found = () if holder is None else differing_sets(holder, stored, name)
+        if holder is None:
+            holder = stored
+        elif found and prefer is not None:
+            holder = preferred(holder, stored, prefer)
+        elif found:
+            conflicts.append(Conflict(holder, stored, found))
+    return holder
+
+
+def differing_sets(one: StoredRecord, other: StoredRecord, name: str) -> tuple[Difference, ...]:
+    """The parts in which the sets of that name in two folders differ."""
+    folders = [set_folder(stored.folder, name) for stored in (one, other)]
+    if folders[0] == folders[1]:
+        return ()
+    with contextlib.suppress(OSError):
+        if all(
+            filecmp.cmp(folders[0] / file, folders[1] / file, shallow=False) for file in (_TENSORS, "manifest.json")
+        ):
+            return ()
+    contents = tuple(map(_set_facts, folders))
+    if None in contents:
+        states = ["damaged" if content is None else "readable" for content in contents]
+        return (Difference("set", states[0], states[1]),)
+    return tuple(differing(contents[0], contents[1], "set"))
+
+
+def _set_facts(folder: Path) -> dict[str, Any] | None:
+    """What a stored set holds: its tensors by their digests, and how they are rendered; None if it cannot be read."""
+    from safetensors import SafetensorError, deserialize
+
     try:
-        return all(filecmp.cmp(one / name, other / name, shallow=False) for name in names)
-    except OSError:
-        return False
+        manifest = parse_json((folder / "manifest.json").read_text(encoding="utf-8"))
+        tensors: list[tuple[str, dict[str, Any]]] = deserialize((folder / _TENSORS).read_bytes())  # type: ignore[no-untyped-call]
+        return {
+            **{name: manifest.get(name) for name in _MANIFEST},
+            "clips": manifest["dataset"]["digest"],
+            "tensors": {
+                name: f"{t['dtype']} {list(t['shape'])} {hashlib.sha256(t['data']).hexdigest()[:12]}"
+                for name, t in tensors
+            },
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError):
+        return None
+
+
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def carry_out(plan: Plan, out: Path) -> None:
@@ -225,12 +301,15 @@ def carry_out(plan: Plan, out: Path) -> None:
 
 
 def _copy_folder(source: Path, target: Path) -> None:
-    """Copies a folder. The copy appears complete or not at all."""
+    """Copies a folder, in the place of an older one. The copy appears complete or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name[:16]}.{secrets.token_hex(4)}")
+    temporary, replaced = (target.with_name(f".{target.name[:16]}.{secrets.token_hex(4)}") for _ in range(2))
     try:
         shutil.copytree(source, temporary)
+        if target.exists():
+            os.replace(target, replaced)
         os.replace(temporary, target)
+        shutil.rmtree(replaced, ignore_errors=True)
     except BaseException:
         with contextlib.suppress(OSError):
             shutil.rmtree(temporary)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,11 +16,14 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from bench.api import Evaluation
-from bench.core import bitstrings as bits
 from bench.core.errors import BenchError
-from bench.core.files import set_aside, write_atomic
+from bench.core.files import parse_json, set_aside, write_atomic
+from bench.results import consistency, digests
 from bench.results.cells import SCHEMA, Cell, check_geometry, identity
 from bench.results.migrations import MIGRATIONS
+
+FORMAT = 2
+"""Version of a record's file, apart from the cell's schema, which is part of every id. Since 2, the file has a digest of itself."""
 
 _ABANDONED_SECONDS = 3600.0
 
@@ -119,8 +121,9 @@ class Record:
         data: ``classes``, ``train``, ``test`` counts, ``class_names`` in the order of the labels, ``digest`` of the decoded
             clips, ``test_keys_digest`` of the names of the test clips in order (`bench.results.test_clips`), ``left_out`` as
             ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by artefact (``costs["upstream"]`` is their sum),
-            ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units).
-        provenance: commit, versions, hardware, times.
+            ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units), ``start``: the
+            method and config that make the set that a learned one starts from.
+        provenance: commit, versions, hardware, times; ``processors`` are the kinds of processor that worked on it, in order.
         motion: the motion in the set and in the real clips; None if it was not measured.
         tuning: how `bench.running.plan.tuning` chose the config, or None. It was not asked for, so it is not part of the id.
     """
@@ -143,16 +146,18 @@ class Record:
         return self.cell.id()
 
     def to_json(self) -> str:
-        """The record as indented JSON.
+        """The record as indented JSON that carries a digest of itself.
 
         Accuracy, per-class accuracy and selection inflation are there for people who open the file. `from_json` ignores them.
         """
-        body = {"id": self.id, **dataclasses.asdict(self)}
+        body = {"id": self.id, "format": FORMAT, **dataclasses.asdict(self)}
         for fields, evaluation in zip(body["evaluations"], self.evaluations, strict=True):
-            fields["accuracy"] = evaluation.accuracy()
-            fields["selection_inflation"] = evaluation.selection_inflation()
-            fields["per_class"] = [row[i] / max(1, sum(row)) for i, row in enumerate(evaluation.confusion)]
-        return json.dumps(_finite(body), indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
+            fields |= consistency.derived(evaluation)
+        return digests.signed(_plain(body))
+
+    def contradiction(self) -> str | None:
+        """The first thing in which the record contradicts itself, as a clause; None if there is none."""
+        return consistency.contradiction(dataclasses.asdict(self), self.evaluations, self.cell.distillation().id())
 
 
 class NewerSchema(ValueError):
@@ -160,53 +165,93 @@ class NewerSchema(ValueError):
 
 
 def from_json(text: str | bytes, history: bool = True) -> Record:
-    """Reads a record of this or an older schema version.
+    """Reads a record of this or an older version.
 
     Args:
         text: as `Record.to_json` writes it; bytes are UTF-8.
         history: False leaves out the history, which takes most of the memory when there are ten thousand records.
 
     Raises:
-        ValueError: it is not a record, and why; `NewerSchema` for a record of a later version.
+        ValueError: it is not a record, or not what was written, and why; `NewerSchema` for a record of a later version.
     """
-    return _parsed(text, history)[1]
+    return _read(text, history).record
 
 
-def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
-    """The id that a record was written under, and the record in this schema version."""
+@dataclass(frozen=True)
+class _Read:
+    """A record as a file held it.
+
+    Attributes:
+        record: in this schema version.
+        written_id: the id that it was written under.
+        written_format: the version of its file.
+    """
+
+    record: Record
+    written_id: str
+    written_format: int
+
+
+def _read(text: str | bytes, history: bool) -> _Read:
     import msgspec
 
     try:
         body = msgspec.json.decode(text)  # three times as fast as json; it matters for ten thousand records
-        written_id = body.get("id")
+        written_id, written_format = body.get("id"), _checked_format(text, body)
         body = _migrated(body)
         Cell(**body["cell"])  # refuses unknown fields; types are checked below
         fields = {name: body[name] for name in _FIELDS} | {name: body.get(name) for name in _ADDED_LATER}
         record = msgspec.convert(fields, Record)
         check_geometry(record.cell)
-        if history:  # a loss that was not finite is null in JSON
-            losses: Any = msgspec.convert(body["history"], dict[str, list[float | None]])
+        losses: Any = msgspec.convert(body["history"], dict[str, list[float | None]])  # one that was not finite is null
+        if history:
             record = dataclasses.replace(record, history=losses)
         if body["id"] != record.id:
             raise ValueError("its id does not match its contents")
-        msgspec.convert([body["data"], body["provenance"]], tuple[_Data, _Provenance])
-        for evaluation in record.evaluations:
-            _check(evaluation)
-        return written_id, record
+        msgspec.convert([body["data"], body["provenance"], fields["tuning"]], tuple[_Data, _Provenance, _Tuning | None])
+        checked = {**fields, "cell": body["cell"], "history": losses if written_format == FORMAT else {}}
+        clause = consistency.contradiction(checked, record.evaluations, record.cell.distillation().id())
+        if clause is not None:
+            raise ValueError(f"it contradicts itself: {clause}")
+        return _Read(record, written_id, written_format)
     except msgspec.ValidationError as error:
         raise ValueError(f"not a record: {error}") from error
     except (KeyError, TypeError, AttributeError, RecursionError, OverflowError, msgspec.DecodeError) as error:
         raise ValueError(f"not a record: {type(error).__name__}: {error}") from error
 
 
+def _checked_format(text: str | bytes, body: Mapping[str, Any]) -> int:
+    """The version of a record's file.
+
+    Raises:
+        ValueError: there is no such version, or the digest in the file is missing or another one.
+    """
+    version = body.get("format", 1)
+    if not isinstance(version, int) or version < 1:
+        raise ValueError(f"not a record: it has format {version!r}")
+    if version > FORMAT:
+        raise NewerSchema(f"format {version}, this version of the suite reads up to {FORMAT}")
+    if version > 1 and not digests.is_intact(text, body):
+        raise ValueError("it is not what was written: its digest does not match its contents")
+    return version
+
+
 _FIELDS = ("cell", "status", "reason", "set", "evaluations", "costs", "data", "provenance")
 _ADDED_LATER = ("motion", "tuning")  # older records lack these
+
+
+class _Start(TypedDict):
+    """The method and hyper-parameters that make the set that a learned one starts from."""
+
+    method: str
+    config: dict[str, bool | int | float | str | None]
 
 
 class _Data(TypedDict, total=False):
     """The known fields of ``Record.data``; there may be more."""
 
     classes: int
+    class_names: list[str]
     train: int
     test: int
     digest: str
@@ -215,6 +260,7 @@ class _Data(TypedDict, total=False):
     notes: list[str]
     upstream: dict[str, PhaseCost]
     storage_loss: dict[str, float | None]
+    start: _Start
 
 
 class _Provenance(TypedDict, total=False):
@@ -223,6 +269,19 @@ class _Provenance(TypedDict, total=False):
     started: str
     ended: str
     planned_flops: float | None
+    processors: list[str]
+
+
+class _Trial(TypedDict, total=False):
+    """What is read of a trial in ``Record.tuning``."""
+
+    cell: str | None
+
+
+class _Tuning(TypedDict, total=False):
+    """What is read of ``Record.tuning``."""
+
+    trials: list[_Trial]
 
 
 def _migrated(body: dict[str, Any]) -> dict[str, Any]:
@@ -247,29 +306,17 @@ def _migrated(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "cell": cell, "id": identity(cell)}
 
 
-def _finite(value: Any) -> Any:
-    """The value with None for each number that JSON cannot hold (a diverged loss)."""
+def _plain(value: Any) -> Any:
+    """The value as JSON can hold it: None for a number that is not finite (a diverged loss), ``\\udc80`` for half a character."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):  # the name of a file that is no UTF-8
+        return value if value.isascii() else value.encode(errors="backslashreplace").decode()
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {_plain(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [_plain(inner) for inner in value]
     return value
-
-
-def _check(evaluation: Evaluation) -> None:
-    """Raises:
-    ValueError: its counts contradict each other.
-    """
-    confusion = evaluation.confusion
-    if any(len(row) != len(confusion) for row in confusion):
-        raise ValueError("not a record: its confusion matrix is not square")
-    if min(map(min, confusion), default=0) < 0:
-        raise ValueError("not a record: its confusion matrix holds a negative count")
-    clips = evaluation.correct_clips
-    if clips and bits.count(clips, evaluation.tested()) != evaluation.correct():
-        raise ValueError("not a record: its test clips are not the ones that its confusion matrix counts")
 
 
 def _worth(record: Record) -> tuple[bool, str]:
@@ -307,7 +354,7 @@ class RecordStore:
     def read(self, cell_id: str) -> Record | None:
         """The record of a cell; None if there is none or it is damaged."""
         try:
-            return self._load(self.path(cell_id))
+            return self._load(self.path(cell_id)).record
         except (OSError, ValueError):
             return None
 
@@ -323,7 +370,7 @@ class RecordStore:
         older: dict[str, Record] = {}
         for path in self._files():
             try:
-                record = self._load(path, history)
+                record = self._load(path, history).record
             except (OSError, ValueError) as error:
                 if on_bad is not None:
                     on_bad(path, str(error))
@@ -343,12 +390,12 @@ class RecordStore:
         return sorted(self.folder.glob("*.json"), key=lambda path: path.name) if self.folder.is_dir() else []
 
     def repair(self, tell: Callable[[str], None]) -> None:
-        """Sets damaged records aside and rewrites those of older schema versions. A run does this before it begins.
+        """Sets damaged records aside and rewrites those of older versions. A run does this before it begins.
 
         Files that cannot be read or written, and records of later versions, stay where they are.
 
         Args:
-            tell: called with a sentence about each such file.
+            tell: called with a sentence about each such file; with one about all that only lacked a digest.
         """
         if not self.folder.is_dir():
             return
@@ -357,11 +404,14 @@ class RecordStore:
                 if time.time() - unfinished.stat().st_mtime > _ABANDONED_SECONDS:
                     unfinished.unlink()
         older: list[tuple[Path, Record]] = []
+        unsigned: list[Record] = []
         for path in self._files():
             try:
-                record = self._load(path)
-                if path.stem != record.id:
-                    older.append((path, record))
+                read = self._load(path)
+                if path.stem != read.record.id:
+                    older.append((path, read.record))
+                elif read.written_format < FORMAT:
+                    unsigned.append(read.record)
             except (OSError, NewerSchema, BenchError) as error:
                 tell(f"record {path.name} is left out: {error}")
             except ValueError as error:
@@ -371,6 +421,18 @@ class RecordStore:
                 tell(self._bring_up(path, record))
             except (OSError, BenchError) as error:
                 tell(f"record {path.name} is left out: {error}")
+        self._sign(unsigned, tell)
+
+    def _sign(self, unsigned: Sequence[Record], tell: Callable[[str], None]) -> None:
+        """Rewrites records from before there were digests, under their own ids."""
+        try:
+            for record in unsigned:
+                self.write(record)
+        except BenchError as error:
+            tell(f"records of an earlier version stay without a digest of themselves: {error}")
+        else:
+            if unsigned:
+                tell(f"records of an earlier version: {len(unsigned):,} now carry a digest of themselves")
 
     def _bring_up(self, path: Path, record: Record) -> str:
         """Rewrites a record of an older schema version, and renames its set; returns a sentence about it.
@@ -381,7 +443,7 @@ class RecordStore:
         if self.path(record.id).exists():
             path.replace(path.with_suffix(".json.older"))
             return f"record {path.name}: a newer record of the same cell is there; it is now {path.stem}.json.older"
-        stored = json.loads(path.read_bytes())["set"]
+        stored = parse_json(path.read_bytes())["set"]
         if stored is not None and record.set is not None and record.set.artefact not in (None, stored["artefact"]):
             folder = set_folder(self.out, str(stored["artefact"]))
             with contextlib.suppress(OSError):  # the set may be gone, or renamed already for another record
@@ -390,16 +452,16 @@ class RecordStore:
         path.unlink()
         return f"record {path.name}: brought to schema {SCHEMA}, now {record.id}.json"
 
-    def _load(self, path: Path, history: bool = True) -> Record:
+    def _load(self, path: Path, history: bool = True) -> _Read:
         """Reads a record from a file that is named after its id.
 
         Raises:
             OSError, ValueError: the file cannot be read, or is damaged.
         """
-        written_id, record = _parsed(path.read_bytes(), history)
-        if written_id != path.stem:
+        read = _read(path.read_bytes(), history)
+        if read.written_id != path.stem:
             raise ValueError("its file is not named after its id")
-        return record
+        return read
 
 
 Resume = Literal["missing", "failed", "always", "never"]

@@ -247,6 +247,12 @@ COLUMNS: tuple[Column, ...] = (
         "Gain: difference in points, paired by seed and network.", of_budget=True,
     ),
     Column(
+        "own_gain", "gain over own start", _text(lambda f: f.own_gain, notation.own_gain),
+        _interval("own_gain", _value(lambda f: f.own_gain)),
+        "Own start: the same set before anything was learned, paired likewise; ▼: learning made it worse.",
+        of_budget=True,
+    ),
+    Column(
         "rank", "rank", _text(lambda f: f.rank, str),
         {"rank": _value(lambda f: f.rank), "tied_with_best": _value(lambda f: None if f.rank is None else f.tied)},
         "Rank: 1 + the number of methods that are significantly better; †: the best mean, or not distinguishable from it "

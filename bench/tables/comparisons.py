@@ -1,14 +1,19 @@
-"""Which methods of a leaderboard can be told apart: paired tests of all pairs, Holm-corrected, and the ranks that follow."""
+"""Which methods of a leaderboard can be told apart: paired tests of all pairs, Holm-corrected, and the ranks that follow.
+
+From three methods on, the spread of each pair is in part that of all (`bench.tables.spreads`). Two methods have only their own.
+"""
 
 from __future__ import annotations
 
 import itertools
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 from bench.tables import stats
-from bench.tables.stats import ENOUGH_SEEDS, Trainings
+from bench.tables.spreads import pair_error
+from bench.tables.stats import ENOUGH_SEEDS, Margins, Trainings
 
 ALPHA = 0.05
 
@@ -46,11 +51,14 @@ class Ranking:
         ranks: of each method, 1 + the number of methods that are significantly better than it.
         tied: for each method, whether it is the best mean or not significantly below it.
         tests: one of each pair.
+        visible: the difference that the tests of half of all pairs would find four times in five; None with fewer than three
+            methods.
     """
 
     ranks: tuple[int, ...]
     tied: tuple[bool, ...]
     tests: tuple[PairedTest, ...]
+    visible: float | None = None
 
 
 def untestable(methods: Sequence[Trainings]) -> str | None:
@@ -78,14 +86,11 @@ def compare(methods: Sequence[Trainings]) -> Ranking:
     """
     margins = [stats.margins(method) for method in methods]
     means = [each.mean for each in margins]
-    pairs = []
-    for i, j in itertools.combinations(range(len(methods)), 2):
-        first, second = (i, j) if means[i] >= means[j] else (j, i)
-        p = stats.p_value(margins[first], margins[second])
-        if p is None:
-            raise ValueError("a single training is too few for a test")
-        pairs.append((first, second, means[first] - means[second], p))
-    corrected = stats.holm([p for *_, p in pairs])
+    places = list(itertools.combinations(range(len(methods)), 2))
+    ordered = [(i, j) if means[i] >= means[j] else (j, i) for i, j in places]
+    p_values, visible = _pooled(margins, ordered) if len(methods) > 2 else _alone(margins, ordered)
+    pairs = [(i, j, means[i] - means[j], p) for (i, j), p in zip(ordered, p_values, strict=True)]
+    corrected = stats.holm(p_values)
     tests = tuple(PairedTest(*pair, corrected=p) for pair, p in zip(pairs, corrected, strict=True))
     beaten = [test.second for test in tests if test.significant]
     best = means.index(max(means))
@@ -94,4 +99,30 @@ def compare(methods: Sequence[Trainings]) -> Ranking:
         ranks=tuple(1 + beaten.count(place) for place in range(len(methods))),
         tied=tuple(place not in below for place in range(len(methods))),
         tests=tests,
+        visible=visible,
     )
+
+
+def _pooled(margins: Sequence[Margins], pairs: Sequence[tuple[int, int]]) -> tuple[list[float], float]:
+    """P-values of pairs among at least three methods, and the difference that they can see.
+
+    The first step of Holm's correction, which a lone difference must pass, says what can be seen.
+    """
+    _require_shared(margins)
+    errors = [pair_error(margins, i, j) for i, j in pairs]
+    p_values = [error.p_value(margins[i].mean - margins[j].mean) for error, (i, j) in zip(errors, pairs, strict=True)]
+    return p_values, statistics.median(error.visible(ALPHA / len(pairs)) for error in errors)
+
+
+def _alone(margins: Sequence[Margins], pairs: Sequence[tuple[int, int]]) -> tuple[list[float], None]:
+    """The p-value of a pair without other methods beside it."""
+    p_values = [stats.p_value(margins[i], margins[j]) for i, j in pairs]
+    if None in p_values:
+        raise ValueError("a single training is too few for a test")
+    return [p for p in p_values if p is not None], None
+
+
+def _require_shared(margins: Sequence[Margins]) -> None:
+    seeds = {frozenset(method.seeds) for method in margins if None not in method.seeds}
+    if len(seeds) > 1 or len({frozenset(method.networks) for method in margins}) > 1:
+        raise ValueError("a paired test needs methods with the same seeds and networks")

@@ -45,6 +45,14 @@ class Variant:
         """The finished cells that hold figures, in the order of their seeds."""
         return {seed: record for seed, record in self.by_seed.items() if record.status == "ok" and record.evaluations}
 
+    def start(self) -> tuple[str, Mapping[str, Value]] | None:
+        """The method and hyper-parameters of the set that these sets were learned from, as their records say; None if none."""
+        starts = [record.data["start"] for record in self.ok().values() if "start" in record.data]
+        if not starts:
+            return None
+        storage = {"storage": self.config["storage"]} if "storage" in self.config else {}
+        return starts[-1]["method"], {**starts[-1]["config"], **storage}
+
     def soft_labels(self) -> bool:
         """Whether its sets store labels of their own."""
         return any(record.set is not None and "labels" in record.set.tensors for record in self.ok().values())
@@ -79,24 +87,35 @@ class Candidate:
         return not self.holes
 
 
-def figures_of(
-    candidate: Candidate, design: Design, reference: Candidate | None, base: Candidate | None, context: Context
-) -> Figures:
+@final
+@dataclass(frozen=True)
+class Compared:
+    """The rows that a row is compared with; None where there is no such row, or more than one could be it.
+
+    Attributes:
+        full: the full data.
+        base: the baseline of gains.
+        start: the set that the row was learned from.
+    """
+
+    full: Candidate | None
+    base: Candidate | None
+    start: Candidate | None
+
+
+def figures_of(candidate: Candidate, design: Design, compared: Compared, context: Context) -> Figures:
     """Every figure of a row but its rank and what papers report.
 
     Args:
         candidate: the row; one of its cells is finished.
         design: the trainings that it should have.
-        reference: the full data, or None where no row, or more than one, stands for it.
-        base: the baseline of gains, likewise.
+        compared: the rows beside it.
         context: what all leaderboards share.
     """
     records, complete, accuracies = list(candidate.variant.ok().values()), candidate.complete, candidate.accuracies
     counted_top5 = complete and all(e.top5 is not None for record in records for e in record.evaluations)
     accuracy = context.estimator(_matrix(accuracies)) if complete else None
-    full = stats.grand_mean(reference.accuracies) if reference is not None else None
-    other = base.accuracies if complete and base is not None and base is not candidate else None
-    paired = stats.differences(accuracies, other) if other is not None else None
+    full = stats.grand_mean(compared.full.accuracies) if compared.full is not None else None
     costs = [cost for record in records for cost in record.costs.values()]
     distil, upstream, tune = (_costs(records, phase) for phase in ("distil", "upstream", "tune"))
     return Figures(
@@ -106,7 +125,8 @@ def figures_of(
         accuracy=accuracy,
         top5=context.estimator(_matrix(trainings(records, _top5_share))) if counted_top5 else None,
         share=accuracy.mean / full if accuracy is not None and full else None,
-        gain=None if paired is None else context.estimator(paired),
+        gain=_gain(candidate, compared.base, context.estimator),
+        own_gain=_gain(candidate, compared.start, context.estimator),
         stored=_extent([record.set.storage_bytes for record in records if record.set is not None]),
         stored_fp32=_extent([record.set.storage_bytes_fp32 for record in records if record.set is not None]),
         distil_seconds=_average([cost.wall_seconds for cost in distil]) if complete else None,
@@ -117,7 +137,7 @@ def figures_of(
         peak_device=max((cost.peak_device_bytes for cost in costs), default=0),
         peak_host=max((cost.peak_host_bytes for cost in costs), default=0),
         unfit=sum(not evaluation.fitted for record in records for evaluation in record.evaluations),
-        relative=_relative(candidate, accuracy, full, base),
+        relative=_relative(candidate, accuracy, full, compared.base),
         without_leaks=_without_leaks(records, context) if complete else None,
         inflation=_mean_inflation(records) if complete else None,
         left_out=_leaked(records, context.leaks),
@@ -127,6 +147,14 @@ def figures_of(
 def trainings(records: Iterable[Record], figure: Callable[[Evaluation], float]) -> Trainings:
     """A figure of each evaluation, by distillation seed and network."""
     return {r.cell.seed: {evaluation.network: figure(evaluation) for evaluation in r.evaluations} for r in records}
+
+
+def _gain(candidate: Candidate, other: Candidate | None, estimator: Estimator) -> Interval | None:
+    """Accuracy minus that of another row, paired."""
+    if other is None or other is candidate or not (candidate.complete and other.complete):
+        return None
+    paired = stats.differences(candidate.accuracies, other.accuracies)
+    return None if paired is None else estimator(paired)
 
 
 def _costs(records: Sequence[Record], phase: str) -> list[PhaseCost]:

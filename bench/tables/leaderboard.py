@@ -17,7 +17,7 @@ from bench.results.cells import Cell
 from bench.results.records import Record
 from bench.tables import remarks, stats
 from bench.tables.comparisons import PairedTest, compare, untestable
-from bench.tables.figures import Candidate, Context, Design, Variant, figures_of, trainings
+from bench.tables.figures import Candidate, Compared, Context, Design, Variant, figures_of, trainings
 from bench.tables.leaks import Leaks
 from bench.tables.published import Reported, beside
 from bench.tables.rows import MISSING, PARTIAL, Group, Leaderboard, Note, Row, amount_label, setting_label
@@ -150,7 +150,9 @@ def _board(group: Group, place: _Place, here: Sequence[Record], methods: set[str
     baselines = [each for each in candidates if each.variant.method == context.baseline and each.complete]
     reference = references[0] if len(references) == 1 else None
     base = baselines[0] if len(baselines) == 1 else None
-    pairs = [(_row(each, design, reference, base, context), each) for each in candidates]
+    pairs = [
+        (_row(each, design, Compared(reference, base, _start(each, candidates)), context), each) for each in candidates
+    ]
     pairs.sort(key=lambda pair: _order(pair[0]))
     ranked, tests, untested = _ranked(pairs)
     missing = [_missing_row(name) for name in methods - {record.cell.method for record in here}]
@@ -178,7 +180,7 @@ def _board(group: Group, place: _Place, here: Sequence[Record], methods: set[str
 
 
 def _ranked(pairs: Sequence[tuple[Row, Candidate]]) -> tuple[list[Row], tuple[PairedTest, ...], list[str]]:
-    """The rows with their ranks, the tests that gave them, and a remark where there could be none."""
+    """The rows with their ranks, the tests that gave them, and what they could see, or why there are none."""
     rows = [row for row, _ in pairs]
     places = [place for place, (row, each) in enumerate(pairs) if each.complete and not row.reference]
     if len(places) < 2:
@@ -191,7 +193,7 @@ def _ranked(pairs: Sequence[tuple[Row, Candidate]]) -> tuple[list[Row], tuple[Pa
         if (figures := rows[place].figures) is not None:
             rows[place] = dataclasses.replace(rows[place], figures=dataclasses.replace(figures, rank=rank, tied=tied))
     tests = (PairedTest(places[t.first], places[t.second], t.difference, t.p, t.corrected) for t in ranking.tests)
-    return rows, tuple(tests), []
+    return rows, tuple(tests), remarks.about_visible(ranking.visible)
 
 
 def _with_published(
@@ -282,13 +284,22 @@ def _written(value: Value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _row(
-    candidate: Candidate, design: Design, reference: Candidate | None, base: Candidate | None, context: Context
-) -> Row:
+def _start(candidate: Candidate, candidates: Sequence[Candidate]) -> Candidate | None:
+    """The row of the set that a row was learned from."""
+    start = candidate.variant.start()
+    if start is None:
+        return None
+    same = [
+        each for each in candidates if (each.variant.method, dict(each.variant.config)) == (start[0], dict(start[1]))
+    ]
+    return same[0] if len(same) == 1 else None
+
+
+def _row(candidate: Candidate, design: Design, compared: Compared, context: Context) -> Row:
     variant, holes = candidate.variant, candidate.holes
     if candidate.accuracies:
-        figures = figures_of(candidate, design, reference, base, context)
-        notes = remarks.notes_of(candidate, figures, base, context.leaks)
+        figures = figures_of(candidate, design, compared, context)
+        notes = remarks.notes_of(candidate, figures, compared, context.leaks)
         status = PARTIAL if holes else "ok"
     else:
         figures, notes = None, [Note("accuracy", text) for text in holes]

@@ -9,6 +9,7 @@ from bench.tables.stats import Interval
 
 TIED = "†"
 SECOND_HAND = "‡"
+WORSE = "▼"
 
 _MIB = 2**20
 _GIB = 2**30
@@ -26,6 +27,12 @@ def percent(interval: Interval | None, signed: bool = False) -> str:
         return ""
     text = points(interval.mean, signed)
     return text if interval.half_width is None else f"{text} ± {100 * interval.half_width:.1f}"
+
+
+def own_gain(interval: Interval) -> str:
+    """A gain over the start of a learned set, marked where learning made the set worse."""
+    text = percent(interval, signed=True)
+    return f"{text} {WORSE}" if interval.mean < 0 else text
 
 
 def points(value: float, signed: bool = False) -> str:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, final, get_args
 
+from bench.core import paths
 from bench.core.errors import BenchError
+
+FILE = "published.csv"
 
 COLUMNS = (
     "paper", "dataset", "split", "ipc", "method", "eval_net", "metric", "mean", "std", "storage", "confidence", "source",
@@ -58,6 +61,16 @@ class Reported:
     storage: str
     confidence: Confidence
     source: str
+
+
+def figures_of(out: Path) -> tuple[Reported, ...]:
+    """The figures in a folder of results, or else those that come with the suite.
+
+    Raises:
+        BenchError: the file cannot be read, or a line of it is not valid.
+    """
+    own = out / FILE
+    return read(own if own.exists() else paths.shipped(f"results/{FILE}"))
 
 
 def read(path: Path) -> tuple[Reported, ...]:

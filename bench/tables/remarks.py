@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bench.results.records import Record
-from bench.tables.figures import Candidate, Design, Variant
+from bench.tables.figures import Candidate, Compared, Design, Variant
 from bench.tables.leaks import UNKNOWN, Leaks
+from bench.tables.processors import mixed
 from bench.tables.published import Reported
 from bench.tables.rows import Figures, Group, Note, Row
 from bench.tables.stats import ENOUGH_SEEDS, Interval
@@ -39,13 +41,16 @@ _ELLIPSIS = " …"
 # Footnotes to the figures of a row
 
 
-def notes_of(candidate: Candidate, figures: Figures, base: Candidate | None, leaks: Leaks) -> list[Note]:
+def notes_of(candidate: Candidate, figures: Figures, compared: Compared, leaks: Leaks) -> list[Note]:
     """The footnotes of a row with figures, in the order in which tables number them."""
     variant, holes = candidate.variant, candidate.holes
     seedless = None in candidate.accuracies
     notes = [Note("accuracy", f"no mean over a part of the trainings; missing: {'; '.join(holes)}")] if holes else []
     notes += _of_interval("accuracy", figures.accuracy, seedless)
-    notes += _of_interval("gain", figures.gain, seedless and base is not None and None in base.accuracies)
+    notes += _of_interval("gain", figures.gain, seedless and _is_seedless(compared.base))
+    notes += _of_interval("own_gain", figures.own_gain, seedless and _is_seedless(compared.start))
+    notes += [] if holes else _of_start(variant, compared.start)
+    notes += _of_processors(variant)
     searched = any(record.cell.dataset in leaks.leaked for record in variant.ok().values())
     notes += [Note("without_leaks", UNKNOWN)] if searched and figures.without_leaks is None and not holes else []
     notes += [Note("hlr", SOFT)] if variant.soft_labels() else []
@@ -92,15 +97,44 @@ def _of_interval(column: str, interval: Interval | None, seedless: bool) -> list
     return [] if text is None else [Note(column, text)]
 
 
+def _of_processors(variant: Variant) -> list[Note]:
+    """That the trainings of a row ran on several kinds of processor, which its interval does not speak of."""
+    kinds = mixed(variant.ok().values())
+    if not kinds:
+        return []
+    parts = [
+        f"{_of_seeds([record.cell.seed for record in records])}on {kind}" for kind, records in sorted(kinds.items())
+    ]
+    text = f"made on {len(kinds)} kinds of processor, whose figures of the same cell differ: {'; '.join(parts)}"
+    return [Note("accuracy", text)]
+
+
+def _is_seedless(candidate: Candidate | None) -> bool:
+    return candidate is not None and None in candidate.accuracies
+
+
+def _of_start(variant: Variant, start: Candidate | None) -> list[Note]:
+    """Why there is no gain over the start of a learned set."""
+    named = variant.start()
+    if named is None or (start is not None and start.complete):
+        return []
+    return [Note("own_gain", f"its start ({named[0]}) has no complete row here; run the grid without --no-controls")]
+
+
 def _storage_losses(variant: Variant) -> list[str]:
     """What the storage codec of its sets lost, the worst of the seeds."""
     records = variant.ok().values()
     losses = [record.data["storage_loss"] for record in records if "storage_loss" in record.data]
     if not losses:
         return []
-    rms, most = (max(loss[name] for loss in losses) for name in ("rms", "max"))
+    rms, most = (max(_number(loss.get(name)) for loss in losses) for name in ("rms", "max"))
     codec = next(iter(records)).cell.storage
     return [f"stored as {codec}: rendered clips are {rms:.2g} (rms), at most {most:.2g} off, in network units"]
+
+
+def _number(value: float | None) -> float:
+    """A figure; one that was not finite is None in a record."""
+    return math.inf if value is None else value
 
 
 def _of_seeds(seeds: Sequence[int | None]) -> str:
@@ -123,6 +157,15 @@ def about_comparison(what: str, with_what: str, complete: int) -> list[str]:
         return []
     has = "no complete row" if complete == 0 else f"{complete} rows"
     return [f"no {what}: {with_what} has {has} in this table"]
+
+
+def about_visible(difference: float | None) -> list[str]:
+    """How large a difference must be for the tests of this table to find it."""
+    if difference is None:
+        return []
+    return [
+        f"two methods {100 * difference:.1f} points apart are told apart four times in five; smaller differences often are not"
+    ]
 
 
 def about_published(rows: Sequence[Row], group: Group) -> list[str]:
@@ -189,8 +232,18 @@ def about_disagreements(records: Sequence[Record]) -> list[str]:
             "the test clips", finished, _class_counts, lambda counts: f"counts by class {_shortened(counts)}"
         ),
         *_disagreement("the source of a plugin's network or protocol", finished, _plugins, str),
+        *_on_processors(finished),
         *_disagreement("the record's layout", records, lambda record: record.cell.schema, "schema {}".format),
     ]
+
+
+def _on_processors(records: Sequence[Record]) -> list[str]:
+    """Where the rows were made on several kinds of processor."""
+    kinds = mixed(records)
+    if not kinds:
+        return []
+    camps = [f"{', '.join(sorted({r.cell.method for r in made}))} ({kind})" for kind, made in sorted(kinds.items())]
+    return [f"CAUTION: the rows do not agree on the kind of processor: {' against '.join(camps)}"]
 
 
 def notes_of_data(records: Iterable[Record]) -> list[str]:

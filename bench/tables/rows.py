@@ -89,6 +89,7 @@ class Figures:
         tied: whether it is the best mean or not distinguishable from it, by the same tests.
         share: accuracy divided by that of the reference, or None.
         gain: accuracy minus that of the baseline, paired by seed and network, or None.
+        own_gain: accuracy minus that of the set it started from, paired likewise, or None: what learning added.
         relative: the scores of DD-Ranking, or None.
         reported: a published figure for the same method, data, budget and network, or None.
         without_leaks: accuracy on the test clips that did not leak into train, or None where it is not known.
@@ -110,6 +111,7 @@ class Figures:
     top5: Interval | None
     share: float | None
     gain: Interval | None
+    own_gain: Interval | None
     stored: Extent | None
     stored_fp32: Extent | None
     distil_seconds: float | None

@@ -7,9 +7,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
-
-from baselines.herding import herd
-from baselines.kcenter import k_center
+from bench.baselines.herding import herd
+from bench.baselines.kcenter import k_center
 
 
 def points(seed: int, n: int = 12, dims: int = 3) -> torch.Tensor:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
+from bench.baselines.random import Random
+from bench.baselines.random_frozen import RandomFrozen
+from bench.baselines.random_shuffled import RandomShuffled
 
-from baselines.random import Random
-from baselines.random_frozen import RandomFrozen
-from baselines.random_shuffled import RandomShuffled
 from bench.api import NoOptions
 from bench.core.rng import generator
 from bench.running.cell.costs import count_set

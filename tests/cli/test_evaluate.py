@@ -76,7 +76,7 @@ def test_a_set_made_from_stand_ins_can_be_judged_again(bench_main, tiny_plugin, 
 def edit(**values):
     def change(folder):
         path = folder / "manifest.json"
-        body = {**json.loads(path.read_text()), **values}
+        body = {**json.loads(path.read_text()), **values, "sha256": None}
         path.write_text(json.dumps({key: value for key, value in body.items() if value is not None}))
 
     return change
@@ -87,6 +87,7 @@ def edit_cell(**values):
         path = folder / "manifest.json"
         body = json.loads(path.read_text())
         body["cell"] |= values
+        del body["sha256"]
         path.write_text(json.dumps(body))
 
     return change
@@ -96,6 +97,7 @@ def tensors(**values):
     def change(folder):
         path = folder / "memory.safetensors"
         save_tensors(path, {**load_tensors(path)[0], **values}, {})
+        edit(tensors_sha256=None)(folder)
 
     return change
 

@@ -9,7 +9,7 @@ import pytest
 
 from bench.results.cells import Cell
 from bench.results.claims import Claims
-from bench.results.records import Record, RecordStore, SetReport
+from bench.results.records import Record, RecordStore, SetReport, StoredTensor
 
 PLUGIN = """
 from bench.api import Method, NoOptions
@@ -38,7 +38,8 @@ def out(tmp_path):
     def add(*cells, tuning=None):
         for cell in cells:
             artefact = cell.distillation().id()
-            record = Record(cell, "ok", set=SetReport("dense", 3, 4, 4, {}, artefact), tuning=tuning)
+            report = SetReport("dense", 3, 4, 4, {"pixels": StoredTensor((1,), "float32", 4)}, artefact)
+            record = Record(cell, "ok", set=report, tuning=tuning)
             RecordStore(tmp_path).write(record)
             for folder in (tmp_path / "artefacts" / artefact, tmp_path / "checkpoints" / cell.id()):
                 folder.mkdir(parents=True, exist_ok=True)

@@ -107,7 +107,7 @@ def test_a_folder_must_be_there(bench_main):
 
 def test_in_the_folder_of_methods_the_test_goes_beside_the_others(bench_main, here, monkeypatch):
     """A copy of the methods' package stands in for it."""
-    package = importlib.import_module("methods")
+    package = importlib.import_module("bench.methods")
     shutil.copytree(package.__path__[0], here / "methods", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(package, "__path__", [str(here / "methods")])
     outcome = bench_main("new-method", "freshly-made", "--into", "methods")

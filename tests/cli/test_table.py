@@ -15,7 +15,7 @@ from bench.api import Evaluation
 from bench.cli import table
 from bench.core.errors import BenchError
 from bench.results.cells import Cell
-from bench.results.records import Record, RecordStore, SetReport
+from bench.results.records import Record, RecordStore, SetReport, StoredTensor
 from bench.tables.bytes_svg import picture
 from bench.tables.formats import FORMATS, render
 from bench.tables.layouts import BY, LAYOUTS
@@ -103,7 +103,8 @@ def test_it_writes_what_a_reader_and_a_program_need(out, capsys):
 def test_the_picture_is_printed_written_and_checked_once_there_are_bytes(out, capsys):
     with pytest.raises(BenchError, match="--format svg: only --by bytes has a picture"):
         call("--out", out, "--format", "svg")
-    stored = dataclasses.replace(RECORDS[0], set=SetReport("dense", 2, 4096, 4096, {}, None))
+    report = SetReport("dense", 2, 4096, 4096, {"pixels": StoredTensor((1024,), "float32", 4096)}, None)
+    stored = dataclasses.replace(RECORDS[0], set=report)
     RecordStore(out).write(stored)
     expected = picture(leaderboards([stored, *RECORDS[1:]]))
     assert call("--out", out, "--format", "svg", "--by", "bytes") == 0

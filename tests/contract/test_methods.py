@@ -12,7 +12,7 @@ import torch
 import bench.running.cell.checkpoints
 from bench import plugins
 from bench.core.reporter import Reporter
-from bench.core.source import METHOD_PACKAGES
+from bench.core.source import METHOD_FOLDERS
 from bench.running.cell.cell import run_cell
 from bench.running.cell.journal import Journal
 from bench.testing import conformance
@@ -22,7 +22,7 @@ REGISTRIES = plugins.load()
 METHODS = [
     name
     for name in REGISTRIES.methods.names()
-    if REGISTRIES.methods.origin(name).where.partition(".")[0] in METHOD_PACKAGES
+    if REGISTRIES.methods.origin(name).where.partition(".")[0] in METHOD_FOLDERS
 ]
 LEARNED = [
     name

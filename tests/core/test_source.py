@@ -94,14 +94,13 @@ def test_a_module_installed_by_itself_does_not_take_in_everybodys_packages(write
 
 
 def test_the_source_of_a_coreset_follows_the_features_it_shares(monkeypatch):
-    import baselines._features
-    import baselines.herding
+    from bench.baselines import _features, herding
 
-    before = source.source_digest(baselines.herding)
-    untouched = source.source_digest(importlib.import_module("baselines.random"))
-    monkeypatch.setattr(baselines._features, "__file__", baselines.herding.__file__)
-    assert source.source_digest(baselines.herding) != before
-    assert source.source_digest(importlib.import_module("baselines.random")) == untouched
+    before = source.source_digest(herding)
+    untouched = source.source_digest(importlib.import_module("bench.baselines.random"))
+    monkeypatch.setattr(_features, "__file__", herding.__file__)
+    assert source.source_digest(herding) != before
+    assert source.source_digest(importlib.import_module("bench.baselines.random")) == untouched
 
 
 EVERY_KIND = b"""

@@ -201,6 +201,39 @@ def test_a_damaged_store_is_named_and_built_again(tmp_path, damage):
     assert len(said) == 1
 
 
+@pytest.mark.parametrize("change", ["most is zero", "one bit", "moved here"])
+def test_a_change_that_no_sample_shows_is_found_and_all_is_read_only_after_one(tmp_path, monkeypatch, change):
+    """At real sizes samples are a thousandth of a store."""
+    monkeypatch.setattr(store_module, "_SAMPLE_BYTES", 1)
+    read, digest_of = [], store_module._digest_of
+    monkeypatch.setattr(store_module, "_digest_of", lambda *asked: read.append(asked) or digest_of(*asked))
+    wanted, said = index(*plain(16)), []
+    digest = build(wanted, tmp_path).digest
+    build(wanted, tmp_path)
+    assert read == []
+    path = tmp_path / "clips" / key(wanted, GEOMETRY) / "clips.npy"
+    seen = set(np.linspace(0, 16 * 192 - 1, 64, dtype=np.int64).tolist())
+    flat = np.load(path, mmap_mode="r+").reshape(-1)
+    unseen = [place for place in range(len(flat)) if place not in seen]
+    if change == "most is zero":
+        flat[unseen] = 0
+    elif change == "one bit":
+        flat[unseen[1000]] ^= 1
+    else:
+        path.write_bytes(path.read_bytes())
+    del flat
+    store = build(wanted, tmp_path, log=said.append)
+    assert len(read) == (1 if change == "moved here" else 2)  # and once more when no other run can be building it
+    assert [line.endswith("is damaged (clips.npy was changed); it is built again") for line in said] == (
+        [] if change == "moved here" else [True]
+    )
+    assert store.digest == digest
+    np.testing.assert_array_equal(store.clips, np.stack([pixels(name) for name in store.keys]))
+    read.clear()
+    build(wanted, tmp_path)
+    assert read == []
+
+
 def test_a_class_without_a_usable_training_clip_ends_it(tmp_path):
     keys = plain(16)
     keys[1::2] = [f"broken{i}" for i in range(8)]

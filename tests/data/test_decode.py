@@ -111,6 +111,14 @@ def test_scaling_averages_areas(tmp_path):
     assert clip.std() < 8
 
 
+def test_a_title_that_is_not_utf_8_is_no_obstacle(tmp_path):
+    path = write_numbered(tmp_path / "plain.avi", 8)
+    body = path.read_bytes()
+    assert body.count(b"Lavf") == 1  # the writer's name, one of the file's metadata
+    path.write_bytes(body.replace(b"Lavf", b"L\xe4vf"))
+    assert [number(image) for image in read_video(path, Geometry(8, 1, 64, 64))[0]] == list(range(8))
+
+
 def _audio_only(path: Path) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from bench.methods.dc import class_gradient, gradient_distance
+from bench.methods.dm import DM, DMConfig, dm_loss
 
 from bench.core.rng import generator
 from bench.distill.features import class_means
@@ -12,8 +14,6 @@ from bench.distill.learner import Learner
 from bench.distill.real_start import real_initialisation
 from bench.sets.dense import DenseSet
 from bench.sets.static_dynamic import StaticDynamicSet
-from methods.dc import class_gradient, gradient_distance
-from methods.dm import DM, DMConfig, dm_loss
 from tests.oracle.fake_task import FakeTask
 
 LABELS = torch.tensor([3, 0, 1, 0, 4, 2, 2, 2, 1, 5, 0])  # uneven and out of order

@@ -6,6 +6,8 @@ import pickle
 
 import pytest
 import torch
+from bench.methods import static_dynamic
+from bench.methods.dm import RealMeans
 
 from bench import plugins
 from bench.api import Artefact, Task, Upstream
@@ -14,8 +16,6 @@ from bench.distill.matching import PerStep
 from bench.distill.real_start import real_initialisation
 from bench.distill.segments import SegmentTask
 from bench.distill.single_frames import FrameTask
-from methods import static_dynamic
-from methods.dm import RealMeans
 from tests.distill.test_taxonomy import Interrupted, Keeping, in_setting
 from tests.oracle.fake_task import FakeTask
 

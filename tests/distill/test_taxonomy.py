@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from bench.methods.dm import DM, DMConfig, dm_loss
 
 from bench.api import SyntheticSet, Task
 from bench.core import temporal
@@ -19,7 +20,6 @@ from bench.distill.single_frames import FrameTask
 from bench.sets.adaptive import AdaptiveSet, GrowingSet, neighbours, opposition
 from bench.sets.dense import DenseSet
 from bench.sets.keyframes import KeyframeSet, as_matched, expand, known_frames, places, stored_frames
-from methods.dm import DM, DMConfig, dm_loss
 from tests.oracle.fake_task import FakeTask
 
 

@@ -165,7 +165,7 @@ def test_the_python_that_is_shown_works(workplace, tiny_plugin, monkeypatch, tmp
         exec(block.replace("CELL", cell), names)
     assert len(blocks) == 4
     assert {record.status for record in names["records"]} == {"ok"}
-    assert set(names["frame"].method) == {"random", "dm"}
+    assert set(names["frame"].method) == {"random", "dm", "start-clips"}
     clips, labels = next(iter(names["loader"]))
     assert clips.shape[1:] == (3, 8, 32, 32)
     assert len(clips) == len(labels) == len(names["data"])

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from bench import plugins
-from bench.core.source import is_of_the_suite
 from bench.plugins import Registries
 from tests.golden import runs
 
@@ -42,7 +41,7 @@ def measured(registries: Registries, folder: Path) -> dict[str, dict[str, Any]]:
 
 def own(registry: Any) -> list[str]:
     """The names of the suite's own parts of a kind."""
-    return [name for name in registry.names() if is_of_the_suite(registry.origin(name).where)]
+    return [name for name in registry.names() if registry.origin(name).meaning is None]
 
 
 def differences(recorded: dict[str, list[float]], now: dict[str, list[float]]) -> list[str]:

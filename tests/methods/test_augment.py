@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
+from bench.methods import _augment
 
 from bench.core.rng import generator
-from methods import _augment
 
 CLIPS = torch.randn(3, 3, 4, 16, 16, generator=generator("clips"))
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
-from bench.core.rng import generator
-from bench.distill.learner import Learner
-from bench.distill.real_start import real_initialisation
-from bench.sets.dense import DenseSet
-from methods.dc import (
+from bench.methods.dc import (
     DC,
     DCConfig,
     class_gradient,
@@ -19,6 +14,11 @@ from methods.dc import (
     real_gradients,
     unchanged,
 )
+
+from bench.core.rng import generator
+from bench.distill.learner import Learner
+from bench.distill.real_start import real_initialisation
+from bench.sets.dense import DenseSet
 from tests.oracle.fake_task import FakeTask
 
 

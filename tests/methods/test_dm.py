@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from bench.methods.dm import DM, DMConfig, dm_loss
 
 from bench.core.rng import generator
 from bench.distill.real_start import real_initialisation
-from methods.dm import DM, DMConfig, dm_loss
 from tests.oracle.fake_task import FakeTask
 
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from bench.methods.frepo import FRePo, FRePoConfig, Pool, centred, label_margin, regress
 
 from bench.core.rng import generator
 from bench.distill.real_start import real_initialisation
-from methods.frepo import FRePo, FRePoConfig, Pool, centred, label_margin, regress
 from tests.oracle.fake_task import FakeTask
 
 

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from bench.methods._experts import Experts
+from bench.methods._unroll import BACKWARD, distance
+from bench.methods.mtt import MTT, MTTConfig, draw_segment, inner_loss
 
 from bench.api import ClipShape
 from bench.core.rng import generator
@@ -14,9 +17,6 @@ from bench.distill.functional import FlatNetwork, flatten
 from bench.distill.real_start import real_initialisation
 from bench.nets.convnet3d import ConvNet3D, SmallConvNet3D
 from bench.sets.static_dynamic import StaticDynamicSet
-from methods._experts import Experts
-from methods._unroll import BACKWARD, distance
-from methods.mtt import MTT, MTTConfig, draw_segment, inner_loss
 from tests.oracle.fake_task import FakeTask
 
 SMALL = MTTConfig(

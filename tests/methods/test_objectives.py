@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from bench.methods.dc import DC, DCConfig
+from bench.methods.dm import DM, DMConfig
+from bench.methods.dsa import DSA
+from bench.methods.frepo import FRePo, FRePoConfig
+from bench.methods.mtt import MTT, MTTConfig
 
 from bench.api import SyntheticSet, Task
 from bench.core.rng import generator
 from bench.distill.real_start import real_initialisation
 from bench.sets.static_dynamic import StaticDynamicSet
-from methods.dc import DC, DCConfig
-from methods.dm import DM, DMConfig
-from methods.dsa import DSA
-from methods.frepo import FRePo, FRePoConfig
-from methods.mtt import MTT, MTTConfig
 from tests.oracle.fake_task import FakeTask
 
 Objective = Callable[[Task, SyntheticSet, dict[str, float]], None]

@@ -6,6 +6,12 @@ import dataclasses
 
 import pytest
 import torch
+from bench.methods._memory import MemoryConfig, memory
+from bench.methods._stage_one import StaticConfig, static_memory, unlearned_memory
+from bench.methods.dc import DC, DCConfig
+from bench.methods.dm import dm_loss
+from bench.methods.dsa import DSA
+from bench.methods.static_dynamic import DMSD, DMDynamicOnly, DMNoHallucinator, DMSDConfig, FRePoSD, StaticOnly
 
 from bench.api import ClipShape, Method, Workload
 from bench.core import temporal
@@ -14,12 +20,6 @@ from bench.distill.real_start import real_initialisation
 from bench.distill.single_frames import FrameTask
 from bench.running.cell.costs import count_set
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
-from methods._memory import MemoryConfig, memory
-from methods._stage_one import StaticConfig, static_memory
-from methods.dc import DC, DCConfig
-from methods.dm import dm_loss
-from methods.dsa import DSA
-from methods.static_dynamic import DMSD, DMDynamicOnly, DMNoHallucinator, DMSDConfig, FRePoSD, StaticOnly
 from tests.oracle.fake_task import FakeTask
 
 QUICK = {"static_steps": 2, "static_batch": 4}
@@ -148,7 +148,7 @@ def test_stage_one_is_dc_on_single_frames_with_the_image_network() -> None:
 
 def test_the_static_memory_belongs_to_the_class_of_its_clip() -> None:
     task = FakeTask(classes=2, per_class=4, ipc=2)
-    static = static_memory(task, StaticConfig(static_steps=0))
+    static = unlearned_memory(task, StaticConfig())
     assert static.shape == (4, 2, 3, 16, 16)
     everything = task.data.transpose(1, 2)  # (clips, T, 3, H, W)
     for n in range(4):
@@ -173,7 +173,7 @@ def test_stage_two_is_sgd_with_momentum_on_dms_loss() -> None:
     config = DMSDConfig(**values)
     task = FakeTask(classes=2, per_class=4, ipc=1)
     learned = DMSD(config).distill(task)
-    copy = memory(task, config)
+    copy = memory(task, config, static_memory(task, config))
     tensors = copy.tensors()
     names = ["dynamic", "hallucinator.weight", "hallucinator.bias"]
     velocity = {name: torch.zeros_like(tensors[name]) for name in names}
@@ -192,12 +192,15 @@ def test_stage_two_is_sgd_with_momentum_on_dms_loss() -> None:
             tensors[name].sub_(velocity[name], alpha=0.01 if "hall" in name else 2.0)
     for name in names:
         torch.testing.assert_close(learned.tensors()[name], tensors[name], rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(learned.tensors()["dynamic"], memory(task, config).tensors()["dynamic"])
+    assert not torch.allclose(learned.tensors()["dynamic"], memory(task, config, None).tensors()["dynamic"])
 
 
 def test_an_identity_start_shows_the_still_image() -> None:
     task = FakeTask(classes=2, per_class=4, ipc=1)
-    random, identity = (memory(task, MemoryConfig(start=start, static_steps=0)) for start in ("random", "identity"))
+    random, identity = (
+        memory(task, MemoryConfig(start=start), unlearned_memory(task, StaticConfig()))
+        for start in ("random", "identity")
+    )
     a, b = (each.render(torch.arange(2), generator("r")) for each in (identity, random))
     image = identity.tensors()["static"]
     shown = (a - b)[0, :, 0]
@@ -220,4 +223,4 @@ def test_memories_that_cannot_be_shared_out_are_refused() -> None:
     from bench.core.errors import BenchError
 
     with pytest.raises(BenchError, match="dpc=3 must be a multiple of IPC, 2"):
-        memory(FakeTask(classes=2, per_class=4, ipc=2), MemoryConfig(dpc=3, static_steps=0))
+        memory(FakeTask(classes=2, per_class=4, ipc=2), MemoryConfig(dpc=3), None)

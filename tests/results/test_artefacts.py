@@ -8,12 +8,13 @@ import pickle
 import shutil
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.core.errors import BenchError
-from bench.results.artefacts import load_set, load_tensors, save_set, save_tensors
+from bench.results.artefacts import is_intact, load_meta, load_set, load_tensors, save_set, save_tensors
 from bench.sets.dense import DenseSet
 
 TENSORS = {
@@ -60,6 +61,39 @@ def test_a_truncated_file_counts_as_none(tmp_path, size):
     save_tensors(path, TENSORS, {})
     path.write_bytes(path.read_bytes()[:size])
     assert load_tensors(path) is None
+
+
+def test_a_changed_file_counts_as_none_and_one_without_digests_is_taken_as_it_is(tmp_path):
+    path = tmp_path / "x"
+    save_tensors(path, TENSORS, {"step": 3})
+    assert is_intact(path)
+    whole = path.read_bytes()
+    flip(path)
+    assert load_tensors(path) is None
+    assert not is_intact(path)
+    path.write_bytes(whole.replace(b'"step\\":3', b'"step\\":4'))
+    assert path.read_bytes() != whole
+    assert load_meta(path) is None
+    assert load_tensors(path) is None
+    safetensors.torch.save_file({"a": torch.ones(2)}, path)
+    assert load_tensors(path)[0]["a"].tolist() == [1, 1]
+
+
+def test_a_file_that_the_system_does_not_open_now_is_not_called_missing(tmp_path):
+    """safetensors says "No such file": a checkpoint would be taken for none, and written over."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "x"
+    save_tensors(path, TENSORS, {})
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(path, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            load_tensors(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert load_tensors(path) is not None
 
 
 def test_a_missing_file_a_folder_and_a_pickle_count_as_none(tmp_path):
@@ -130,10 +164,23 @@ def cut(name, size):
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size])
 
 
+def flip(path):
+    """Another last bit: the file is as long as before, and all its headers are right."""
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def forge(path):
+    """Other tensors, in a file that says nothing of digests."""
+    tensors, _ = load_tensors(path)
+    safetensors.torch.save_file({name: tensor + 1 for name, tensor in tensors.items()}, path)
+
+
 def edit(**values):
     def change(folder):
         path = folder / "manifest.json"
-        body = {**json.loads(path.read_text()), **values}
+        body = {**json.loads(path.read_text()), **values, "sha256": None, "tensors_sha256": None}
         path.write_text(json.dumps({key: value for key, value in body.items() if value is not None}))
 
     return change
@@ -152,7 +199,22 @@ def edit(**values):
         (lambda folder: (folder / "memory.safetensors").unlink(), "memory.safetensors is missing or damaged"),
         (
             lambda folder: save_tensors(folder / "memory.safetensors", {"labels": torch.zeros(1)}, {}),
+            "memory.safetensors is not the set that manifest.json was written for",
+        ),
+        (
+            lambda folder: (
+                save_tensors(folder / "memory.safetensors", {"labels": torch.zeros(1)}, {}),
+                edit(kind="dense")(folder),
+            ),
             "memory.safetensors does not hold a set of kind 'dense'",
+        ),
+        (lambda folder: flip(folder / "memory.safetensors"), "memory.safetensors is missing or damaged"),
+        (lambda folder: forge(folder / "memory.safetensors"), "is not the set that manifest.json was written for"),
+        (
+            lambda folder: (folder / "manifest.json").write_text(
+                (folder / "manifest.json").read_text().replace("cross-entropy", "squared")
+            ),
+            "manifest.json is damaged: it was changed after it was written",
         ),
         (
             lambda folder: save_tensors(folder / "memory.safetensors", {"clips": torch.zeros(1)}, {}),

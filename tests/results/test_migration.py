@@ -19,6 +19,7 @@ OF_A_PLUGIN = dataclasses.replace(CELL, method="mine", plugins={"method": "c" * 
 def first_layout(ended="2026-01-01T00:00:00+00:00", **changes):
     """The text of a record as version 1 wrote it, with the digest of the method's source, and its id."""
     body = json.loads(dataclasses.replace(RECORD, status="failed", reason="why").to_json())
+    del body["digest"], body["format"]
     fields = {name: value for name, value in body["cell"].items() if name not in ("version", "plugins")}
     body["cell"] = {**fields, "source": "c" * 64, "schema": 1} | changes
     body["provenance"]["ended"] = ended
@@ -152,6 +153,34 @@ def test_a_record_under_another_name_is_not_that_cells(tmp_path):
     other = dataclasses.replace(CELL, seed=1).id()
     store.path(other).write_text(RECORD.to_json())
     assert store.read(other) is None
+
+
+def test_a_run_gives_records_of_before_there_were_digests_one_and_their_ids_stay(tmp_path):
+    store = RecordStore(tmp_path)
+    store.folder.mkdir()
+    for seed in range(3):
+        record = dataclasses.replace(RECORD, cell=dataclasses.replace(CELL, seed=seed), set=None)
+        body = json.loads(record.to_json())
+        del body["digest"], body["format"]
+        store.path(record.id).write_text(json.dumps(body))
+    before = {record.id: record for record in store.all()}
+    assert len(before) == 3
+    assert repaired(store) == ["records of an earlier version: 3 now carry a digest of themselves"]
+    assert {record.id: record for record in store.all()} == before
+    for cell_id, record in before.items():
+        assert store.path(cell_id).read_text() == record.to_json()
+    assert repaired(store) == []
+
+
+def test_a_run_sets_a_record_aside_that_was_edited(tmp_path):
+    store = RecordStore(tmp_path)
+    store.write(RECORD)
+    path = store.path(RECORD.id)
+    path.write_text(path.read_text().replace('"loss": 0.001', '"loss": 0.0001'))
+    assert repaired(store) == [
+        f"record {path.name} cannot be trusted (it is not what was written: its digest does not match its contents); "
+        f"it is now {path.name}.damaged"
+    ]
 
 
 def test_half_written_files_are_removed_once_they_are_old(tmp_path):

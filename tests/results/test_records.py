@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -13,7 +14,16 @@ from bench.api import Evaluation
 from bench.core.errors import BenchError
 from bench.core.files import canonical_json, write_atomic
 from bench.results.cells import Cell
-from bench.results.records import Motion, PhaseCost, Record, RecordStore, SetReport, StoredTensor, from_json
+from bench.results.records import (
+    Motion,
+    NewerSchema,
+    PhaseCost,
+    Record,
+    RecordStore,
+    SetReport,
+    StoredTensor,
+    from_json,
+)
 
 CELL = Cell(
     method="dm",
@@ -33,13 +43,13 @@ CELL = Cell(
 RECORD = Record(
     cell=CELL,
     status="ok",
-    set=SetReport("dense", 3, 300, 1200, {"pixels": StoredTensor((3, 3, 8, 32, 32), "uint8", 300)}, "abc.safetensors"),
+    set=SetReport("dense", 3, 73728, 294912, {"pixels": StoredTensor((3, 3, 8, 32, 32), "uint8", 73728)}, None),
     evaluations=(
         Evaluation(0, ((8, 2, 0), (1, 9, 0), (5, 0, 0)), None, 1.0, True, 0.001, 100),
         Evaluation(
             1,
             ((7, 3, 0), (0, 9, 1), (0, 0, 5)),
-            20,
+            23,
             0.5,
             False,
             1.25,
@@ -47,13 +57,22 @@ RECORD = Record(
             {"reversed": 7, "frozen": 5},
             9,
             8,
-            "",
+            f"{2**25 - 2**4 << 3:07x}",
             (20, 23, 21),
         ),
     ),
     costs={"distil": PhaseCost(1.5, 1.25, 0, 10**9), "upstream": PhaseCost(9.0, 8.0, 5, 6, shared=True)},
     history={"step": [1.0, 2.0], "loss": [3.0, 2.5]},
-    data={"train": 30, "test": 25, "digest": "d" * 64, "left_out": [["a.avi", "empty"]], "notes": []},
+    data={
+        "classes": 3,
+        "class_names": ["a", "b", "c"],
+        "train": 30,
+        "test": 25,
+        "digest": "d" * 64,
+        "left_out": [["a.avi", "empty"]],
+        "notes": [],
+        "upstream": {"experts": dataclasses.asdict(PhaseCost(9.0, 8.0, 5, 6, shared=True))},
+    },
     provenance={"commit": None, "device": "cpu"},
     motion=Motion(set=(0.125, None, 0.0), real=(0.5, 0.25, 0.375)),
 )
@@ -94,9 +113,7 @@ def test_a_record_says_how_its_config_was_tuned_and_older_ones_do_not():
     told = dataclasses.replace(RECORD, tuning={"fields": ["lr"], "trials": [{"factor": 3.16, "accuracy": None}]})
     assert from_json(told.to_json()) == told
     assert told.id == RECORD.id
-    older = json.loads(RECORD.to_json())
-    assert older.pop("tuning") is None
-    assert from_json(json.dumps(older)) == RECORD
+    assert from_json(tampered(lambda body: body.pop("tuning"))) == RECORD
 
 
 @pytest.mark.parametrize("status", ["failed", "oom", "timeout", "skipped", "interrupted"])
@@ -123,10 +140,11 @@ def test_an_id_is_the_hash_of_what_was_asked():
 
 
 def test_a_record_of_before_there_were_budgets_reads_as_one_without():
-    body = json.loads(RECORD.to_json())
-    for name in LATER:
-        del body["cell"][name]
-    assert from_json(json.dumps(body)) == RECORD
+    def before(body):
+        for name in LATER:
+            del body["cell"][name]
+
+    assert from_json(tampered(before)) == RECORD
 
 
 def test_a_record_with_a_budget_reads_back_as_it_was():
@@ -165,7 +183,9 @@ def test_a_title_names_the_cell():
 
 
 def tampered(change):
+    """The record as an earlier version wrote it, without a digest, and then changed: only what it says can give it away."""
     body = json.loads(RECORD.to_json())
+    del body["digest"], body["format"]
     change(body)
     return json.dumps(body)
 
@@ -191,6 +211,125 @@ def tampered(change):
 def test_a_record_that_was_changed_is_not_believed(change, reason):
     with pytest.raises(ValueError, match=reason):
         from_json(tampered(change))
+
+
+def edited(change):
+    body = json.loads(RECORD.to_json())
+    change(body)
+    return json.dumps(body, indent=1, sort_keys=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body["evaluations"][0].update(loss=0.002),
+        lambda body: body["evaluations"][0].update(accuracy=0.99),  # nobody reads it but people
+        lambda body: body["costs"]["distil"].update(wall_seconds=0.5),
+        lambda body: body["provenance"].update(commit="abc"),
+        lambda body: body.update(note="by hand"),
+        lambda body: body.pop("motion"),
+        lambda body: body.pop("digest"),
+        lambda body: body.update(digest="0" * 64),
+        lambda body: body.update(digest=None),
+    ],
+)
+def test_whatever_is_edited_the_digest_tells(change):
+    with pytest.raises(ValueError, match="it is not what was written: its digest does not match its contents"):
+        from_json(edited(change))
+
+
+def test_the_digest_is_that_of_the_contents_and_not_of_their_layout():
+    body = json.loads(RECORD.to_json())
+    digest = body.pop("digest")
+    spelled = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert digest == hashlib.sha256(spelled.encode()).hexdigest()
+    for text in (
+        RECORD.to_json().replace("\n", "\r\n"),
+        edited(lambda body: None),  # the digest stands elsewhere
+        json.dumps(dict(reversed(json.loads(RECORD.to_json()).items())), separators=(",", ":")),
+    ):
+        assert from_json(text) == RECORD
+
+
+def test_a_file_of_a_later_format_is_left_to_later_versions():
+    with pytest.raises(NewerSchema, match="format 3, this version of the suite reads up to 2"):
+        from_json(edited(lambda body: body.update(format=3)))
+    with pytest.raises(ValueError, match="not a record: it has format 'x'"):
+        from_json(edited(lambda body: body.update(format="x")))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda body: body["set"].update(storage_bytes=1), "storage_bytes is 1; its tensors come to 73,728"),
+        (lambda body: body["set"].update(storage_bytes_fp32=4), "storage_bytes_fp32 is 4; its tensors come to 294,912"),
+        (lambda body: body["set"]["tensors"]["pixels"].update(bytes=9), "'pixels' is said to have 9 bytes; its shape"),
+        (lambda body: body["set"]["tensors"]["pixels"].update(shape=[-1, 2]), "tensor 'pixels' has an impossible size"),
+        (lambda body: body["set"]["tensors"]["pixels"].update(shape=[2**62] * 9), "tensor 'pixels' has an impossible size"),
+        (lambda body: body["set"]["tensors"].update(labels={"shape": [4, 3], "dtype": "float32", "bytes": 48}), "storage_bytes is 73,728"),
+        (lambda body: body["set"].update(clips=0), "its set has 0 clips"),
+        (lambda body: body["set"].update(kind=""), "its set is of no kind"),
+        (lambda body: body["set"].update(artefact="../../elsewhere"), "its set is named after another cell"),
+        (lambda body: body["evaluations"][1].update(network=0), "its networks are numbered 0, 0"),
+        (lambda body: body["evaluations"][0].update(confusion=[[8, 2, 0], [1, 9, 0], [5, 0]]), "its confusion matrix is not square"),
+        (lambda body: body["evaluations"][1].update(correct_clips="0" * 7), "its test clips are not the ones"),
+        (lambda body: body["evaluations"][0].update(confusion=[[9, 1], [7, 8]]), "has 2 classes, the data 3"),
+        (lambda body: body["evaluations"][0].update(confusion=[[12, -2, 0], [1, 9, 0], [5, 0, 0]]), "holds an impossible count"),
+        (lambda body: body["evaluations"][0].update(confusion=[[18, 2, 0], [1, 9, 0], [5, 0, 0]]), "counts 35 clips, the data has 25"),
+        (lambda body: body["evaluations"][1].update(confusion=[[7, 4, 0], [0, 8, 1], [0, 0, 5]]), r"s\[1\]: its test clips are not those"),
+        (lambda body: body["evaluations"][1].update(top5=26), "top5 is 26 of 25 test clips"),
+        (lambda body: body["evaluations"][1].update(top5=20), "top5 is 20, though 21 are correct"),
+        (lambda body: body["evaluations"][1]["probes"].update(frozen=26), r"probes.frozen is 26 of 25 test clips"),
+        (lambda body: body["evaluations"][1].update(frozen_both=-1), r"frozen_both is -1 of 25 test clips"),
+        (lambda body: body["evaluations"][1].update(checkpoints=[21, 20]), "its last checkpoint has 20 correct, its confusion matrix 21"),
+        (lambda body: body["evaluations"][0].update(train_accuracy=1.5), "train_accuracy is 1.5"),
+        (lambda body: body["evaluations"][0].update(loss=1e308), r"loss is 1e\+308"),
+        (lambda body: body["evaluations"][0].update(updates=-1), "updates is -1"),
+        (lambda body: body["data"].update(classes=2), "data.class_names has 3 names for 2 classes"),
+        (lambda body: body["data"].update(train=-30), "data.train is -30"),
+        (lambda body: body["data"].update(test=0), "counts 25 clips, the data has 0 to test on"),
+        (lambda body: body["data"].update(test_keys_digest="../../x"), "data.test_keys_digest is no digest"),
+        (lambda body: body["data"].update(storage_loss={"rms": 1e200}), "data.storage_loss.rms is 1e"),
+        (lambda body: body["data"].update(deep=functools.reduce(lambda inner, _: [inner], range(30), 0)), "deeper than 20 levels"),
+        (lambda body: body["motion"]["set"].pop(), "motion.set has 2 figures for 3 classes"),
+        (lambda body: body["motion"].update(real=[1e200, 0, 0]), "motion.real holds an impossible figure"),
+        (lambda body: body["costs"]["distil"].update(wall_seconds=-1.5), "costs.distil.wall_seconds is -1.5"),
+        (lambda body: body["costs"]["distil"].update(device_seconds=1e308), "costs.distil.device_seconds is 1e"),
+        (lambda body: body["costs"]["distil"].update(peak_host_bytes=2**64 - 1), "costs.distil.peak_host_bytes is 18446744073709551615"),
+        (lambda body: body["costs"]["upstream"].update(wall_seconds=10.0), "costs.upstream.wall_seconds is 10.0; its parts come to 9.0"),
+    ],
+)  # fmt: skip
+def test_a_record_that_contradicts_itself_is_not_believed(change, reason):
+    with pytest.raises(ValueError, match=f"it contradicts itself: .*{reason}"):
+        from_json(tampered(change))
+
+
+def test_no_history_that_is_written_today_has_lists_of_unequal_lengths():
+    uneven = dataclasses.replace(RECORD, history={"step": [1.0, 2.0], "loss": [0.5]})
+    with pytest.raises(ValueError, match="the lists of its history differ in length: loss 1, step 2"):
+        from_json(uneven.to_json())
+    older = from_json(tampered(lambda body: body["history"]["loss"].pop()))  # earlier versions wrote such
+    assert older.history == {"step": [1.0, 2.0], "loss": [3.0]}
+
+
+def test_a_set_of_labels_has_as_many_as_clips():
+    tensors = {"labels": StoredTensor((4, 3), "float32", 48)}
+    with pytest.raises(ValueError, match="its set has 3 clips and labels of 4"):
+        from_json(dataclasses.replace(RECORD, set=SetReport("dense", 3, 48, 48, tensors, None)).to_json())
+
+
+def test_a_set_keeps_to_its_budget_in_bytes():
+    small = dataclasses.replace(
+        RECORD, cell=dataclasses.replace(CELL, budget=73727), set=dataclasses.replace(RECORD.set, artefact=None)
+    )
+    with pytest.raises(ValueError, match="its set takes 73,728 bytes of a budget of 73,727"):
+        from_json(small.to_json())
+
+
+def test_text_that_is_no_utf8_is_written_so_that_it_can_be_read(tmp_path):
+    store = RecordStore(tmp_path)
+    store.write(Record(CELL, "failed", "caf\udce9.avi does not decode"))
+    assert store.read(CELL.id()).reason == "caf\\udce9.avi does not decode"
 
 
 def test_a_record_of_before_the_probes_reads_without_them():

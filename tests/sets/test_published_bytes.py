@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from bench.baselines.random import Random
+from bench.methods.dm import DM, DMConfig
 
-from baselines.random import Random
 from bench.api import ClipShape, NoOptions, Workload
 from bench.core.temporal import dense
 from bench.running.cell.costs import count_set
 from bench.sets.dense import DenseSet
-from methods.dm import DM, DMConfig
 
 MINIUCF = (50, (3, 16, 112, 112))
 HMDB51 = (51, (3, 16, 112, 112))

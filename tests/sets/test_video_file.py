@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 import torch
+from bench.baselines.codec import AV1Config, CodecAV1, CodecH264, H264Config, coded_clips
 
-from baselines.codec import AV1Config, CodecAV1, CodecH264, H264Config, coded_clips
 from bench.api import SyntheticSet
 from bench.core.config import build
 from bench.core.errors import BenchError, DoesNotFit

@@ -10,7 +10,7 @@ import pytest
 
 from bench.api import Evaluation
 from bench.results.cells import Cell
-from bench.results.records import PhaseCost, Record, SetReport
+from bench.results.records import PhaseCost, Record, SetReport, StoredTensor
 from bench.tables.leaderboard import leaderboards
 
 CELL: dict[str, Any] = {
@@ -64,7 +64,11 @@ def record(
 
     ``source`` is that of a plugin's method.
     """
-    report = SetReport("dense", clips, stored, 4 * stored, {}, None) if stored is not None and correct else None
+    report = None
+    if stored is not None and correct:
+        report = SetReport(
+            "dense", clips, stored, 4 * stored, {"pixels": StoredTensor((stored,), "uint8", stored)}, None
+        )
     return Record(
         cell=Cell(**{**CELL, "method": method, "plugins": {"method": source}, **cell}),
         status=status or "ok",  # type: ignore[arg-type]

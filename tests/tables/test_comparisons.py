@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.tables.comparisons import compare, untestable
+from bench.tables.spreads import pair_error
 from bench.tables.stats import holm, margins, p_value
 
 
@@ -28,17 +29,28 @@ def test_each_pair_is_tested_on_what_it_shares_and_corrected_by_holm():
     found = compare(methods)
     pairs = [(test.first, test.second) for test in found.tests]
     assert pairs == [(1, 0), (2, 0), (2, 1)]
-    p_values = [p_value(margins(methods[first]), margins(methods[second])) for first, second in pairs]
+    every = [margins(each) for each in methods]
+    p_values = [
+        pair_error(every, *pair).p_value(test.difference) for pair, test in zip(pairs, found.tests, strict=True)
+    ]
     assert [test.p for test in found.tests] == p_values
     assert [test.difference for test in found.tests] == pytest.approx([0.01, 0.015, 0.005])
     assert [test.corrected for test in found.tests] == holm(p_values)
 
 
+def test_two_methods_have_only_their_own_spread():
+    methods = [method(0.30, seed=1), method(0.31, seed=2)]
+    found = compare(methods)
+    assert found.tests[0].p == p_value(margins(methods[1]), margins(methods[0]))
+    assert found.visible is None
+
+
 def test_an_unsteady_best_is_told_apart_from_nobody():
     """Not told apart from the best, yet worse than the second: the mark and the rank are two statements."""
-    found = compare([method(0.50, spread=0.4, seed=1), method(0.46, 0.002, seed=2), method(0.40, 0.002, seed=3)])
-    assert found.tied == (True, True, True)
-    assert found.ranks == (1, 1, 2)
+    steady = [method(mean, 0.002, seed=seed) for seed, mean in enumerate([0.46, 0.40, 0.46, 0.46, 0.46])]
+    found = compare([method(0.50, spread=0.1, seed=9), *steady])
+    assert found.tied == (True,) * 6
+    assert found.ranks == (1, 1, 5, 1, 1, 1)
 
 
 def test_a_lone_method_is_first():

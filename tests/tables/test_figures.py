@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from bench.results.records import PhaseCost, StoredTensor
+from bench.tables.columns import COLUMNS, Line
 from bench.tables.ddranking import relative_scores
 from bench.tables.remarks import (
     HOST,
@@ -46,6 +47,43 @@ def test_gain_is_paired_by_seed_and_network(make_record):
     gain, expected = board["dm"].figures.gain, interval([[0.05, 0.06], [0.04, 0.03], [0.03, 0.05]])
     assert (gain.mean, gain.low, gain.high) == pytest.approx((0.13 / 3, expected.low, expected.high))
     assert board["random"].figures.gain is None
+
+
+START = {"start": {"method": "start-clips", "config": {"labels": "hard"}}}
+
+
+def test_the_gain_over_its_own_start_is_paired_with_the_set_that_was_learned_from(make_record):
+    ours = {0: [30, 35], 1: [40, 45], 2: [50, 55]}
+    before = {0: [29, 33], 1: [38, 44], 2: [51, 52]}
+    records = [make_record("dm", right, seed=seed, data=START) for seed, right in ours.items()]
+    records += [
+        make_record("start-clips", right, seed=seed, config={"labels": "hard"}) for seed, right in before.items()
+    ]
+    records += [make_record("start-clips", [1, 1], seed=seed, config={"labels": "regression"}) for seed in range(3)]
+    row = rows(only(records))["dm"]
+    expected = interval([[0.01, 0.02], [0.02, 0.01], [-0.01, 0.03]])
+    assert (row.figures.own_gain.mean, row.figures.own_gain.low) == pytest.approx((expected.mean, expected.low))
+    assert texts(row, "own_gain") == []
+
+
+def test_a_learned_set_without_its_start_beside_it_says_so(make_record):
+    board = rows(only([make_record("dm", [30], data=START), make_record("random", [20])]))
+    assert board["dm"].figures.own_gain is None
+    assert texts(board["dm"], "own_gain") == [
+        "its start (start-clips) has no complete row here; run the grid without --no-controls"
+    ]
+    assert texts(board["random"], "own_gain") == []
+
+
+def test_a_set_that_learning_made_worse_is_marked(make_record):
+    records = [make_record("dm", [30, 32], data=START)]
+    records += [make_record("start-clips", [40, 41], config={"labels": "hard"})]
+    (own_gain,) = (column for column in COLUMNS if column.key == "own_gain")
+    board = only(records)
+    shown = {row.label: own_gain.text(Line(board, row)) for row in board.rows}
+    assert shown["dm"].startswith("-9.5")
+    assert shown["dm"].endswith("▼")
+    assert shown["start-clips"] == ""
 
 
 def test_the_baseline_can_be_another_method(make_record):

@@ -81,6 +81,7 @@ def test_a_record_without_results_of_clips_is_a_footnote(judged, make_record):
 def test_records_hold_results_of_clips_and_check_them(judged):
     assert from_json(judged.to_json()) == judged
     body = json.loads(judged.to_json())
+    del body["digest"], body["format"]  # as earlier versions wrote it
     body["evaluations"][0]["correct_clips"] = bits.pack([True] * 10)
     with pytest.raises(ValueError, match="not the ones that its confusion matrix counts"):
         from_json(json.dumps(body))

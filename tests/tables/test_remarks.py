@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from bench.tables.remarks import (
@@ -111,3 +113,34 @@ def test_a_long_reason_is_cut(make_record):
     (text,) = texts(row, "accuracy")
     assert len(text) < 270
     assert text.endswith("…")
+
+
+def on(kinds, record):
+    return dataclasses.replace(record, provenance={"processors": kinds})
+
+
+def test_a_row_that_mixes_kinds_of_processor_is_marked(make_record):
+    records = [on(["AVX2"], make_record("dm", [30, 34], seed=0)), on(["AVX512"], make_record("dm", [31, 35], seed=1))]
+    board = only(records)
+    mark = "made on 2 kinds of processor, whose figures of the same cell differ: seed 0 on AVX2; seed 1 on AVX512"
+    assert mark in texts(board.rows[0], "accuracy")
+    assert "CAUTION: the rows do not agree on the kind of processor: dm (AVX2) against dm (AVX512)" in board.remarks
+
+
+def test_a_cell_in_parts_on_two_kinds_is_marked_too(make_record):
+    (row,) = only([on(["AVX2", "AVX512"], make_record("dm", [30, 34]))]).rows
+    assert "made on 2 kinds" in " ".join(texts(row, "accuracy"))
+
+
+@pytest.mark.parametrize("kinds", [["AVX2"], []])
+def test_one_kind_and_unknown_ones_are_not_mixed(make_record, kinds):
+    """Older records do not say what they were made on."""
+    board = only([on(["AVX2"], make_record("dm", [30, 34], seed=0)), on(kinds, make_record("dm", [31, 35], seed=1))])
+    assert not any("kind" in text for text in [*texts(board.rows[0], "accuracy"), *board.remarks])
+
+
+def test_what_a_codec_lost_may_be_no_number(make_record):
+    board = only([make_record("dm", [30, 34], storage="float16", data={"storage_loss": {"rms": None}})])
+    assert texts(board.rows[0], "stored") == [
+        "stored as float16: rendered clips are inf (rms), at most inf off, in network units"
+    ]

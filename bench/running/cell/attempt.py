@@ -51,12 +51,12 @@ class Attempt:
     @property
     def checkpoints(self) -> Path:
         """The folder of what the cell needs to go on after a break."""
-        return checkpoint_folder(self.context.out, self.cell)
+        return self.context.checkpoints(self.cell.id())
 
     @property
     def distillation_state(self) -> Path:
         """The checkpoint of distilling, which cells that share a set share."""
-        return checkpoint_folder(self.context.out, self.cell.distillation()) / "distil.safetensors"
+        return self.context.checkpoints(self.cell.distillation().id()) / "distil.safetensors"
 
     @property
     def archive(self) -> Path:
@@ -66,8 +66,3 @@ class Attempt:
     def protocol(self) -> Protocol:
         """How the set is judged."""
         return self.registries.protocols.get(self.cell.protocol.partition("/")[0])()
-
-
-def checkpoint_folder(out: Path, cell: Cell) -> Path:
-    """Where a cell keeps what it needs to go on, below the folder of results."""
-    return out / "checkpoints" / cell.id()

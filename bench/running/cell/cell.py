@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import gc
-import json
 import shutil
 import traceback
 from collections.abc import Callable, Mapping
@@ -14,24 +13,27 @@ from typing import Any
 
 import torch
 
+from bench.core import config
 from bench.core.errors import BenchError, DoesNotFit, OutOfTime
-from bench.core.files import parse_json, write_atomic
 from bench.core.precision import computing
 from bench.core.reporter import Reporter
 from bench.nets.builder import Builder
-from bench.nets.microbatch import MICRO_BATCH
 from bench.plugins import Registries
 from bench.results.records import PhaseCost, Record, Status, total
-from bench.running.cell.attempt import Attempt, checkpoint_folder
+from bench.running.cell import retry
+from bench.running.cell.attempt import Attempt
 from bench.running.cell.checkpoints import once
 from bench.running.cell.context import Context
 from bench.running.cell.costs import count_set
 from bench.running.cell.distil import distil
 from bench.running.cell.findings import Findings, record
 from bench.running.cell.judge import judge
+from bench.running.cell.out_of_memory import says_out_of_memory
 from bench.running.cell.provenance import environment, origins
 from bench.running.cell.real_clips import describe, open_real
+from bench.running.cell.retry import MICRO_BATCH
 from bench.running.cell.shared_sets import is_archived
+from bench.running.plan.controls import start_of
 from bench.running.plan.plan import PlannedCell
 
 
@@ -59,12 +61,13 @@ def run_cell(
         write(skipped)
         return skipped
     started = _now()
-    findings = Findings()
-    attempt = _attempt(planned, registries, context, reporter, _read_retry(context, planned))
+    findings, folder = Findings(), context.checkpoints(planned.cell.id())
+    attempt = _attempt(planned, registries, context, reporter, retry.read(folder))
     status, reason = _carry_out(attempt, findings)
     if status == "oom" and attempt.retried is None:
         reporter.log(f"{reason}; once more with at most {MICRO_BATCH} clips at a time")
-        attempt = _attempt(planned, registries, context, reporter, _note_retry(attempt, findings, reason))
+        retried = retry.note(folder, reason, MICRO_BATCH, total(list(findings.costs().values())))
+        attempt = _attempt(planned, registries, context, reporter, retried)
         findings = Findings(distils=findings.distils)
         _free(attempt.device)
         status, reason = _carry_out(attempt, findings)
@@ -87,7 +90,7 @@ def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
     try:
         with computing(attempt.cell.precision):
             real = open_real(attempt)
-            findings.data = describe(attempt, real)
+            findings.data = describe(attempt, real) | _start(attempt)
             stored = distil(attempt, real, findings)
             findings.journal = stored.account.journal
             findings.data |= stored.account.data
@@ -101,13 +104,20 @@ def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
     return "ok", ""
 
 
+def _start(attempt: Attempt) -> dict[str, Any]:
+    """Which method makes the set that this one starts from, if it learns one."""
+    cell, registries = attempt.cell, attempt.registries
+    method_type = registries.methods.get(cell.method)
+    control = start_of(method_type(config.build(method_type.Config, cell.config, cell.method)), registries)
+    return {} if control is None else {"start": {"method": control[0], "config": config.as_dict(control[1])}}
+
+
 def _classify(error: BaseException) -> tuple[Status, str]:
     """The status that an error gives a cell, and the reason in one line."""
     if isinstance(error, OutOfTime):
         return "timeout", str(error)
     text = " ".join(str(error).split())
-    # PyTorch's CPU allocator raises a plain RuntimeError.
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text:
+    if says_out_of_memory(error):
         return "oom", text or "out of memory"
     if isinstance(error, DoesNotFit):
         return "skipped", text
@@ -158,33 +168,6 @@ def _peaks(costs: Mapping[str, PhaseCost], again: bool) -> str:
     in_words = [f"{size / 2**30:.2f} GiB {what}" for what, size in sizes.items() if size]
     also = f"; also with {MICRO_BATCH} clips at a time" if again else ""
     return f"{also} (at its peak {', '.join(in_words)})" if in_words else also
-
-
-def _note_retry(attempt: Attempt, findings: Findings, reason: str) -> dict[str, Any]:
-    """Keeps, and gives back, that this cell ran out of memory, so that it goes on with fewer clips at a time, also after a break."""
-    peak = total(list(findings.costs().values()))
-    retried = {
-        "reason": reason,
-        "clips_at_a_time": MICRO_BATCH,
-        "peak_device_bytes": peak.peak_device_bytes,
-        "peak_host_bytes": peak.peak_host_bytes,
-    }
-    with contextlib.suppress(OSError):  # it would run out of memory again, and be tried again
-        write_atomic(attempt.checkpoints / _RETRIED, json.dumps(retried).encode())
-    return retried
-
-
-def _read_retry(context: Context, planned: PlannedCell) -> dict[str, Any] | None:
-    """What an earlier part of the cell has kept so; None if there is nothing."""
-    try:
-        path = checkpoint_folder(context.out, planned.cell) / _RETRIED
-        retried = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return retried if isinstance(retried, dict) else None
-
-
-_RETRIED = "retried.json"
 
 
 def _free(device: torch.device) -> None:

@@ -28,3 +28,7 @@ class Context:
     keep_sets: bool = True
     gain_of_full: bool = False
     anew: bool = False
+
+    def checkpoints(self, cell_id: str) -> Path:
+        """The folder of what a cell needs to go on after a break."""
+        return self.out / "checkpoints" / cell_id

@@ -13,6 +13,7 @@ from bench.running.cell.checks import check_budget, check_set
 from bench.running.cell.costs import PhaseMeter
 from bench.running.cell.findings import Findings
 from bench.running.cell.journal import load_journal
+from bench.running.cell.provenance import processor
 from bench.running.cell.real_clips import RealClips
 from bench.running.cell.shared_sets import Account, StoredSet, is_archived
 from bench.running.cell.task import CellTask
@@ -66,6 +67,7 @@ def _learned(attempt: Attempt, real: RealClips, findings: Findings) -> Synthetic
     method: Method[Any] = method_type(config.build(method_type.Config, cell.config, cell.method))
     frame_network = registries.profiles.get(cell.profile).frame_network
     journal = load_journal(state, cell.distillation().id())
+    journal.go_on(processor(str(attempt.device)))
     task = CellTask(
         cell.distillation(), real.store, real.split, attempt.planned.geometry.shape(), attempt.planned.setting,
         registries.networks.get(cell.network)(), registries.networks.get(frame_network)(), attempt.protocol(),

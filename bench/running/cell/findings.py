@@ -26,6 +26,7 @@ class Findings:
         evaluations: of the protocol's networks.
         motion: of the set.
         judging: what the phases of judging took.
+        judges: the kinds of processor that have judged, in order.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Findings:
     evaluations: tuple[Evaluation, ...] = ()
     motion: Motion | None = None
     judging: dict[str, PhaseCost] = field(default_factory=dict)
+    judges: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
     def charged(self, phase: str, meter: PhaseMeter) -> Iterator[None]:
@@ -62,17 +64,19 @@ def record(
     retried: dict[str, Any] | None,
     provenance: dict[str, Any],
 ) -> Record:
-    """The record of a cell.
+    """The record of a cell; of one whose figures contradict each other, a record that says so.
 
     Args:
         cell, status, reason: the cell and how it ended.
         findings: what it has found until then.
         retried: what is known of a first attempt that ran out of memory, or None.
-        provenance: where the figures come from.
+        provenance: where the figures come from; ``processors`` of earlier parts go before this one's.
     """
     journal = findings.journal or Journal()
+    kinds = dict.fromkeys([*journal.processors, *findings.judges, *provenance.get("processors", ())])
+    provenance = {**provenance, "processors": list(kinds)}
     upstream = {name: asdict(cost) for name, cost in journal.upstream.items()}
-    return Record(
+    made = Record(
         cell=cell,
         status=status,
         reason=reason,
@@ -86,3 +90,9 @@ def record(
         provenance=provenance,
         motion=findings.motion,
     )
+    clause = made.contradiction()
+    if clause is None:
+        return made
+    # A protocol of a plugin has counted wrongly.
+    reason = f"its figures contradict each other: {clause}"
+    return Record(cell, "failed", reason, costs=made.costs, data=findings.data, provenance=provenance)

@@ -38,9 +38,11 @@ def judge(stored: StoredSet, attempt: Attempt, real: RealClips, findings: Findin
         )  # fmt: skip
 
     trainings = Trainings(attempt, "evaluate", "evaluations.json")
+    findings.judges += trainings.processors
     with findings.charged("evaluate", trainings.meter):
         findings.evaluations = tuple(networks_on(synthetic, trainings, PROBES))
     trainings = Trainings(attempt, "probe", "frozen.json")
+    findings.judges += trainings.processors
     with findings.charged("probe", trainings.meter):
         findings.motion = motion.measure(synthetic, real.store, real.split)
         if protocol.frozen_training and (synthetic.archived or attempt.context.gain_of_full):

@@ -17,6 +17,9 @@ from bench.core.version import __version__
 from bench.plugins import Registries
 from bench.running.plan.plan import PlannedCell
 
+# Environment variables by which users choose instructions.
+_SETTINGS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
+
 _PACKAGES = ("torch", "numpy", "scipy", "av", "pytorchvideo", "safetensors")
 
 
@@ -33,7 +36,25 @@ def environment(device: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
+        "processors": [processor(device)],
+        "vector": torch.backends.cpu.get_cpu_capability(),
+        "onednn": _has_onednn(),
+        "settings": _settings(),
     }
+
+
+@functools.cache
+def processor(device: str) -> str:
+    """The kind of processor that a device is: one that rounds otherwise has another text.
+
+    A GPU with its compute capability; a CPU with the vector instructions that PyTorch uses on it, and what was set by hand.
+    """
+    if device.startswith("cuda"):
+        major, minor = torch.cuda.get_device_capability(device)
+        return f"{torch.cuda.get_device_name(device)}, compute capability {major}.{minor}"
+    onednn = [] if _has_onednn() else ["no oneDNN"]
+    by_hand = [f"{name}={value}" for name, value in _settings().items()]
+    return ", ".join([_cpu_model(), torch.backends.cpu.get_cpu_capability(), *onednn, *by_hand])
 
 
 def origins(planned: PlannedCell, registries: Registries) -> dict[str, str]:
@@ -51,6 +72,14 @@ def origins(planned: PlannedCell, registries: Registries) -> dict[str, str]:
     known = [(kind, registry.origin(name).where) for kind, registry, name in parts if name in registry.names()]
     places = {kind: Path(where).name if where.endswith(".py") else where for kind, where in known}
     return {**places, "source": registries.methods.origin(cell.method).source}
+
+
+def _has_onednn() -> bool:
+    return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
+def _settings() -> dict[str, str]:
+    return {name: os.environ[name] for name in _SETTINGS if name in os.environ}
 
 
 def _version(package: str) -> str | None:

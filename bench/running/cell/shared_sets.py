@@ -13,6 +13,7 @@ from bench.api import SyntheticSet
 from bench.core import config
 from bench.core.errors import BenchError
 from bench.core.files import locked, parse_json, set_aside, write_atomic
+from bench.core.sealed import seal, unseal
 from bench.data.clip_store import ClipStore
 from bench.results.artefacts import load_set, save_set
 from bench.results.cells import Cell
@@ -54,7 +55,7 @@ class Account:
         """The same for a cell that found the set stored."""
         journal = self.journal
         upstream = {name: replace(cost, shared=True) for name, cost in journal.upstream.items()}
-        return replace(self, journal=Journal(journal.history, replace(journal.distil, shared=True), upstream))
+        return replace(self, journal=replace(journal, distil=replace(journal.distil, shared=True), upstream=upstream))
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def keep(attempt: Attempt, store: ClipStore, stored: StoredSet) -> None:
     save_set(attempt.archive, stored.synthetic, manifest)
     marker = _marker(attempt)
     try:
-        write_atomic(marker, json.dumps(account).encode())
+        write_atomic(marker, json.dumps(seal(account)).encode())
     except OSError as error:
         attempt.reporter.log(f"cannot keep in {marker} that it is distilled ({error.strerror}); going on without")
 
@@ -108,8 +109,10 @@ def of_this_cell(attempt: Attempt) -> StoredSet | None:
     if not (marker.exists() and attempt.archive.exists()):
         return None
     try:
-        synthetic, _ = load_set(attempt.archive, attempt.registries)
-        meta = parse_json(marker.read_text(encoding="utf-8"))
+        synthetic, manifest = load_set(attempt.archive, attempt.registries)
+        if Cell(**manifest["cell"]) != attempt.cell.distillation():
+            raise BenchError(f"{attempt.archive}: it is the set of another cell")
+        meta = unseal(parse_json(marker.read_text(encoding="utf-8")))
         return StoredSet(synthetic, Account.from_meta({"data": {}, "by": attempt.cell.id(), **meta}))
     except _DAMAGED as error:
         moved = set_aside(attempt.archive)
@@ -147,6 +150,11 @@ def _recorded(out: Path, name: str) -> dict[str, Any] | None:
     if record is None or "distil" not in record.costs:
         return None
     upstream = record.data.get("upstream", {})
-    journal = {"history": record.history, "distil": asdict(record.costs["distil"]), "upstream": upstream}
+    journal = {
+        "history": record.history,
+        "distil": asdict(record.costs["distil"]),
+        "upstream": upstream,
+        "processors": record.provenance.get("processors", ()),
+    }
     data = {key: value for key, value in record.data.items() if key == "storage_loss"}
     return {"journal": journal, "data": data, "by": record.id}

@@ -256,8 +256,8 @@ class CellTask(Task):
             values = {"step": float(step)} | {name: _number(value) for name, value in metrics.items()}
             self._loss = values.get("loss")
             self._look = time.monotonic() + LOOK_SECONDS
-            for name, value in values.items() if recorded else ():
-                self.journal.history.setdefault(name, []).append(value)
+            if recorded:
+                self.journal.note(values)
         self._reporter.step(self._phase, step, total, self._loss)
         if self._phase == "upstream":  # parts without checkpoints of their own stop in time, too
             self._reporter.check_time()

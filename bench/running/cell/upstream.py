@@ -17,8 +17,8 @@ from typing_extensions import override
 
 from bench.api import Artefact
 from bench.core.errors import BenchError
-from bench.core.files import canonical_json, set_aside
-from bench.results.artefacts import load_meta, load_tensors, save_tensors
+from bench.core.files import canonical_json, set_aside, state_of
+from bench.results.artefacts import is_intact, load_meta, load_tensors, save_tensors
 from bench.results.records import PhaseCost, total
 
 MakePart = Callable[[int, Path], tuple[Mapping[str, torch.Tensor], PhaseCost]]
@@ -36,13 +36,14 @@ class StoredArtefact(Artefact):
 
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
+        self._checked: dict[int, tuple[int, ...]] = {}
         self.folder = parts.folder
 
     @override
     def part(self, number: int) -> dict[str, torch.Tensor]:
         loaded = load_tensors(part_path(self.folder, number))
         if loaded is None:
-            self._parts.obtain([number])
+            self._parts.renew(number)
             loaded = load_tensors(part_path(self.folder, number))
         if loaded is None:
             raise BenchError(f"{part_path(self.folder, number)} is missing or damaged; run the same command again")
@@ -52,12 +53,22 @@ class StoredArtefact(Artefact):
     def rows(self, number: int, name: str, rows: slice) -> torch.Tensor:
         from safetensors import SafetensorError, safe_open
 
+        self._check(number)
         try:
             with safe_open(part_path(self.folder, number), framework="pt") as file:
                 tensor_rows: torch.Tensor = file.get_slice(name)[rows]
                 return tensor_rows
         except (OSError, SafetensorError):
             return self.part(number)[name][rows]
+
+    def _check(self, number: int) -> None:
+        """Reads a part whole the first time that rows of it are asked for, and again if its file is another one since."""
+        path = part_path(self.folder, number)
+        state = state_of(path)
+        if not state or self._checked.get(number) != state:
+            if not is_intact(path):
+                self._parts.renew(number)
+            self._checked[number] = state_of(path)
 
 
 @final
@@ -196,9 +207,27 @@ class _Parts:
             made = made or bool(mine)
             missing = [number for number in missing if self._cost(number) is None]
             if missing and not mine:
-                self._wait(f"waiting for another cell to make {self.folder.name.rpartition('-')[0]}")
-                time.sleep(_POLL_SECONDS)
+                self._wait_for_others()
         return made
+
+    def _wait_for_others(self) -> None:
+        self._wait(f"waiting for another cell to make {self.folder.name.rpartition('-')[0]}")
+        time.sleep(_POLL_SECONDS)
+
+    def _set_aside(self, path: Path) -> None:
+        self._wait(f"{path} is damaged; it is now {set_aside(path).name}, and is made again")
+
+    def renew(self, number: int) -> None:
+        """Makes a part again that has disappeared or is damaged, unless another process is faster."""
+        path = part_path(self.folder, number)
+        while path.exists() and not is_intact(path):
+            try:
+                with FileLock(path.with_suffix(".lock"), timeout=0):
+                    if path.exists() and not is_intact(path):
+                        self._set_aside(path)
+            except Timeout:
+                self._wait_for_others()
+        self.obtain([number])
 
     def _try(self, number: int) -> bool:
         """Makes a part, unless another process is making it or has just finished it; returns whether it did."""
@@ -209,7 +238,7 @@ class _Parts:
                 if self._cost(number) is not None:
                     return False
                 if path.exists():
-                    self._wait(f"{path} is damaged; it is now {set_aside(path).name}, and is made again")
+                    self._set_aside(path)
                 checkpoint = path.with_name(f"{number:03}.partial.safetensors")
                 tensors, cost = self._make(number, checkpoint)
                 save_tensors(path, tensors, {"key": self._key, "cost": asdict(cost)})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO, final
 
 from typing_extensions import override
 
-from bench.core.text import printable
+from bench.core.text import duration, printable
 from bench.running.display.progress import Clock, GridProgress
 from bench.running.engines.events import CellLog, CellProgress, CellStarted, Event
 from bench.running.observer import Observer
@@ -59,9 +59,9 @@ class PlainDisplay(Observer):
         grid = self._grid
         if isinstance(event, CellStarted):
             grid.begin(event)
-            self._print(
-                f"[{grid.done + len(grid.running)}/{grid.total}] {grid.title(event.cell_id)}: started{grid.left()}"
-            )
+            place = f"[{grid.done + len(grid.running)}/{grid.total}]"
+            begins = "started" if event.before is None else f"goes on after {duration(event.before)}"
+            self._print(f"{place} {grid.title(event.cell_id)}: {begins}{grid.left()}")
         elif isinstance(event, CellProgress):
             cell = grid.advance(event)
             if self._clock() - self._last_line >= SECONDS_BETWEEN_LINES:

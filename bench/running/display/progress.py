@@ -62,7 +62,7 @@ class RunningCell:
 
     Attributes:
         title: what it is.
-        started, phase_started: when, by the clock of the grid.
+        started, phase_started: when, by the clock of the grid; of a cell that goes on, as if it had not been interrupted.
         phase: what it is doing.
         first_step, step, total: of the phase; ``first_step`` is the first that was reported.
         loss: the current one, or None where there is none.
@@ -119,8 +119,8 @@ class GridProgress:
         self.running.clear()  # the decoding of data, which came before
 
     def begin(self, event: CellStarted) -> None:
-        """Takes in a cell that starts."""
-        self.running[event.cell_id] = RunningCell(printable(event.title), self.clock())
+        """Takes in a cell that starts, or goes on: the time that it has taken already counts."""
+        self.running[event.cell_id] = RunningCell(printable(event.title), self.clock() - (event.before or 0.0))
         self.workers = max(self.workers, len(self.running))
 
     def advance(self, event: CellProgress) -> RunningCell:

@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from bench.core.errors import BenchError
 from bench.results.claims import Claim, Claims
-from bench.results.records import RecordStore
+from bench.results.records import RecordStore, Status
 from bench.running.engines.clusters import Open
 from bench.running.engines.dask_worker import End, WorkerProcesses, fingerprint, host, perform, same, stop
 from bench.running.engines.engine import Emit, Engine, Order, Run, StoppedAtOnce, stamp
@@ -150,7 +150,8 @@ class _Driver:
         elif end.how == "held":
             holder = Claims(self.run.context.out).holder(order.id())
         elif end.how == "died":
-            holder = give_up(order, self.run, "failed", died(end.times, end.detail), self.emit)
+            status: Status = "oom" if end.of_memory else "failed"
+            holder = give_up(order, self.run, status, died(end.times, end.detail), self.emit)
         elif end.how == "hung" and self.run.timeout is not None:
             holder = give_up(order, self.run, "timeout", too_long(self.run.timeout), self.emit)
         if end.how == "held" or holder is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -17,10 +18,12 @@ from typing import Any
 
 from distributed import WorkerPlugin, get_worker
 
-from bench.core.source import METHOD_PACKAGES
+from bench.core.source import METHOD_PACKAGES, SUITE
 from bench.results.claims import machine
+from bench.running.cell import retry
 from bench.running.engines.engine import Run, stamp
 from bench.running.engines.events import CellFinished, CellHeld, CellLog, CellProgress, Event
+from bench.running.engines.one_cell import died
 from bench.running.engines.worker import Parcel, Worker, ended, is_worn
 
 # The pace at which a cell's progress travels.
@@ -36,11 +39,13 @@ class End:
             or ``unfit`` with what the worker lacks.
         detail: see there.
         times: processes that died.
+        of_memory: whether the system killed the last of them for memory.
     """
 
     how: str
     detail: str = ""
     times: int = 0
+    of_memory: bool = False
 
 
 def perform(name: str, cell_id: str, order: bytes, index: bytes) -> End:
@@ -120,10 +125,12 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
         """Runs a cell; if its process dies, again."""
         if self.lacks:
             return End("unfit", f"{self.dask_worker.address} {self.lacks}")
-        cause = ""
+        end = End("died")
         for number in range(self.run.attempts):
             if number:
-                self._tell(CellLog(cell_id, f"its worker process died ({cause}); trying it again"))
+                if end.of_memory:
+                    retry.note(self.run.context.checkpoints(cell_id), died(number, end.detail))
+                self._tell(CellLog(cell_id, f"its worker process died ({end.detail}); trying it again"))
             if self.stopped:
                 return End("stopped")
             if self.run.is_late():
@@ -136,8 +143,7 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
                     self.busy.discard(worker)
             if end.how != "died" or self.stopped:
                 return End("stopped") if end.how == "died" else end
-            cause = end.detail
-        return End("died", cause, self.run.attempts)
+        return replace(end, times=self.run.attempts)
 
     def _attend(self, worker: Worker, cell_id: str, parcel: Parcel) -> End:
         """Hands a cell to a process and passes on what that tells, until one of them ends."""
@@ -155,7 +161,9 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
                     self._tell(event)
             if dead:
                 worker.pipe.close()  # should it live though the server that it was forked from does not, it ends now
-                return End("hung") if worker.is_late else End("died", worker.cause())
+                if worker.is_late:
+                    return End("hung")
+                return End("died", worker.cause(), of_memory=worker.ran_out_of_memory())
 
     def _free(self) -> Worker:
         """A process that is free, or a new one; it is busy from here on."""
@@ -198,13 +206,13 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
 
 def fingerprint(run: Run) -> str:
     """A digest of all code that results depend on."""
-    root = Path(__file__).resolve().parents[3]
-    files = [path for name in ("bench", *METHOD_PACKAGES) for path in sorted((root / name).rglob("*.py"))]
-    digest = hashlib.sha256()
+    folders = [importlib.import_module(name).__path__[0] for name in (SUITE, *METHOD_PACKAGES)]
+    files = [path for folder in folders for path in Path(folder).rglob("*.py")]
+    digests = set()  # an installed suite has its methods inside, a source tree beside
     for path in [*files, *(run.folder / file for file in run.plugin_files)]:
         with contextlib.suppress(OSError):
-            digest.update(hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).digest())
-    return digest.hexdigest()
+            digests.add(hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest())
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
 
 
 def host(address: str) -> str:

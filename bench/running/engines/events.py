@@ -13,10 +13,15 @@ Phase = Literal["data", "upstream", "distil", "evaluate"]
 
 @dataclass(frozen=True)
 class CellStarted:
-    """A cell began."""
+    """A cell began.
+
+    Attributes:
+        before: seconds that earlier runs have spent on what it goes on from; None if it begins anew.
+    """
 
     cell_id: str
     title: str
+    before: float | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from typing_extensions import override
 
 from bench.core.errors import BenchError
 from bench.data.workers import UNGUARDED
+from bench.results.records import Status
+from bench.running.cell import retry
 from bench.running.engines.engine import Emit, Engine, Order, Run, StoppedAtOnce
 from bench.running.engines.events import CellHeld, CellLog
 from bench.running.engines.one_cell import died, give_up, too_long
@@ -147,11 +149,14 @@ class _Pool:
         if worker.is_late and self.run.timeout is not None:
             holder = give_up(order, self.run, "timeout", too_long(self.run.timeout), self.emit)
         elif times < self.run.attempts:
+            if worker.ran_out_of_memory():
+                retry.note(self.run.context.checkpoints(order.id()), died(times, worker.cause()))
             self.emit(CellLog(order.id(), f"its worker process died ({worker.cause()}); trying it again"))
             self.waiting.appendleft(order)
             return
         else:
-            holder = give_up(order, self.run, "failed", died(times, worker.cause()), self.emit)
+            status: Status = "oom" if worker.ran_out_of_memory() else "failed"
+            holder = give_up(order, self.run, status, died(times, worker.cause()), self.emit)
         if holder is not None:
             wait_for(order, holder, self.watch, self.emit)
 

@@ -12,6 +12,7 @@ from bench.plugins import Registries
 from bench.results.claims import Claim, Claims, HeldClaim
 from bench.results.records import Record, RecordStore, Status
 from bench.running.cell.cell import run_cell
+from bench.running.cell.spent import seconds_before
 from bench.running.engines.engine import Emit, Order, Run, ended_elsewhere, is_finished
 from bench.running.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 
@@ -64,7 +65,7 @@ def _claimed(order: Order, run: Run, emit: Emit, make: Callable[[HeldClaim], Rec
 def _run(order: Order, registries: Registries, run: Run, claim: HeldClaim, emit: Emit) -> Record:
     cell_id, cell = order.id(), order.planned.cell
     store = RecordStore(run.context.out)
-    emit(CellStarted(cell_id, cell.title()))
+    emit(CellStarted(cell_id, cell.title(), seconds_before(run.context, cell)))
 
     def step(phase: str, number: int, total: int, loss: float | None) -> None:
         claim.progress(phase, number, total)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, final
 
 from bench.api import ClipIndex
+from bench.running.engines import oom_killer
 from bench.running.engines.engine import Order, Run
 from bench.running.engines.events import CellFinished, CellHeld, Event
 from bench.running.engines.worker_process import Fault, Ready, serve
@@ -32,6 +33,13 @@ ALLOCATOR = {
 }
 """How glibc keeps memory in worker processes: maps of a network come and go in every step, and asking the system for them each time
 takes a tenth of a step of clips of 32 pixels. Read when a process starts; other C libraries do not know these variables."""
+
+# What a process may have died of, by its signal.
+_MAY_BE = {
+    "SIGKILL": "; the system may have run out of memory",
+    "SIGABRT": "; a library may have run out of memory",
+    "SIGBUS": "; a file that it read may have been cut short, or its disk may be full",
+}
 
 # How often a process is tried to be started; a tenth of a second lies between.
 _TRIES = 20
@@ -105,6 +113,7 @@ class Worker:
         self._fault: str | None = None
         self._ready = False
         self.is_late = False
+        self._killed_before = oom_killer.count()
         with _no_interrupt():
             self._start()
         there.close()
@@ -165,7 +174,15 @@ class Worker:
         if code is None or code >= 0:
             return f"exit code {code}"
         name = signal.Signals(-code).name
-        return name + ("; the system may have run out of memory" if name == "SIGKILL" else "")
+        if self.ran_out_of_memory():
+            return f"{name}; the system ran out of memory and killed it"
+        return name + _MAY_BE.get(name, "")
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether the system killed it for memory, as far as the system tells; known once it is dead."""
+        if self._fault is not None or self.process.exitcode != -signal.SIGKILL or self._killed_before is None:
+            return False
+        return (oom_killer.count() or 0) > self._killed_before
 
     def interrupt(self) -> None:
         """Asks it to record its cell as interrupted and to end; a terminal's Ctrl-C may have done so already."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from typing_extensions import assert_never
 
+from bench.core import paths
 from bench.core.errors import BenchError, Mistakes
 from bench.core.files import parse_toml
 from bench.core.text import shown
@@ -37,12 +38,16 @@ from bench.running.options.options import OPTIONS
 
 _BUDGETS = ("ipc", "budget")
 
+_OWN = (Path(), Path("experiments"))
+"""Where the suite's own files are named."""
+
 
 def read(path: Path, mistakes: Mistakes) -> dict[str, Given]:
     """The options of an experiment file, by field name.
 
     Args:
-        path: of the file.
+        path: of the file. The names of the suite's own, such as ``experiments/paper.toml`` or ``paper.toml``, work in every
+            folder.
         mistakes: takes in unknown keys and values of the wrong kind, a sentence each. What is wrong is left out.
 
     Raises:
@@ -70,13 +75,19 @@ def read(path: Path, mistakes: Mistakes) -> dict[str, Given]:
 
 def _body(path: Path) -> dict[str, Any]:
     try:
-        return parse_toml(path.read_text(encoding="utf-8"))
+        return parse_toml(_located(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BenchError(f"experiment file: no file '{path}'") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BenchError(f"{path}: cannot be read ({error})") from error
     except ValueError as error:
         raise BenchError(f"{path}: not TOML: {error}") from error
+
+
+def _located(path: Path) -> Path:
+    """The file that is meant: one of the suite's own, if there is no other of that name."""
+    own = paths.shipped("experiments") / path.name
+    return own if path.parent in _OWN and own.exists() and not path.exists() else path
 
 
 def _unknown(key: str, valid: list[str]) -> str:

@@ -183,6 +183,13 @@ class RunOptions:
     plugin: Annotated[
         tuple[str, ...], _what(Repeated("FILE.py"), "a file with methods, datasets ...; may be repeated")
     ] = ()
+    controls: Annotated[
+        bool,
+        _what(
+            Flag(negatable=True),
+            "beside each learned method also its start, the same set before anything is learned (default: yes)",
+        ),
+    ] = True
     stand_in: Annotated[bool, _what(Flag(), "procedural clips in the place of a named dataset, and so labelled")] = (
         False
     )

@@ -34,6 +34,7 @@ class Request:
         storages: how float tensors are stored; what a method stores as uint8 pixels is the same in each.
         nets: networks to train on each set, or none for the profile's.
         precision: in which number format networks compute.
+        controls: whether each learned method's start is run beside it.
     """
 
     methods: tuple[str, ...]
@@ -49,6 +50,7 @@ class Request:
     storages: tuple[Storage, ...] = (PLAIN,)
     nets: tuple[str, ...] = ()
     precision: Precision = FULL
+    controls: bool = False
 
 
 def make_request(options: RunOptions, registries: Registries, mistakes: Mistakes) -> Request:
@@ -72,6 +74,7 @@ def make_request(options: RunOptions, registries: Registries, mistakes: Mistakes
         storages=options.storage,
         nets=() if options.nets is None else _networks(options.nets, registries, mistakes),
         precision=options.precision,
+        controls=options.controls,
     )
 
 

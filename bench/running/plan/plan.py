@@ -23,6 +23,7 @@ from bench.results.cells import Cell
 from bench.running.options.options import JudgedOn
 from bench.running.options.request import Request
 from bench.running.plan.budget import needed_bytes, stores_float32
+from bench.running.plan.controls import start_of
 from bench.running.plan.planned_dataset import PlannedDataset, plan_datasets, profile_with
 from bench.running.plan.presets import resolve_config
 from bench.running.plan.work import Work, passes
@@ -164,7 +165,7 @@ def variant(
 def _points(
     request: Request, registries: Registries, data: PlannedDataset, settings: list[TemporalSetting]
 ) -> Iterator[_Point]:
-    """The points over one dataset, for the first of the seeds."""
+    """The points over one dataset, for the first of the seeds; after each learned method its start."""
     amounts = request.budgets or request.ipcs
     profile = data.profile
     axes = itertools.product(settings, request.nets or (profile.network,), amounts, request.storages, request.methods)
@@ -178,7 +179,10 @@ def _points(
         if request.budgets:
             size = _Size(_fitting(method_type, config_at, data, setting, amount, storage), amount, storage)
         judge = None if net == profile.network else net
-        yield _Point(name, config_at(size.ipc), setting, size, request.seeds[0], request.precision, judge)
+        point = _Point(name, config_at(size.ipc), setting, size, request.seeds[0], request.precision, judge)
+        yield point
+        if request.controls and (control := start_of(method_type(point.config), registries)) is not None:
+            yield replace(point, method=control[0], config=control[1])
 
 
 def _fitting(
@@ -250,9 +254,9 @@ def _as_stored(method: Method[Any], point: _Point, frames: int) -> tuple[Tempora
 def _declines(method: Method[Any], work: Workload, network: Network, judge: Network) -> str | None:
     """Why the method, its network or the judging network cannot do the work; None if they can."""
     declined = method.declines(work)
-    if declined is None and work.setting.segments > 1:
+    if declined is None and (work.setting.segments > 1 or method.clip_passes(work) > 0):  # it learns with the network
         declined = network.declines(replace(work.clip, frames=work.clip.frames // work.setting.segments))
-    if declined is None and judge is not network:
+    if declined is None:
         declined = judge.declines(work.clip)
     return declined
 

@@ -104,13 +104,24 @@ def _settings(
 
 
 def check_tested(index: ClipIndex, judged_on: JudgedOn) -> None:
-    """Refuses data without test clips where these judge.
+    """Refuses data without test clips, or without a clip to hold out of train, where these judge.
 
     Raises:
         BenchError: there is none.
     """
+    if judged_on == "validation" and not _can_hold_out(index):
+        raise BenchError(
+            f"{index.dataset}: no training clip can be held out to judge on (--judge-on validation, --tune); "
+            "some class needs two groups of training clips"
+        )
     if judged_on == "test" and not number(index.clips, "test"):
         raise BenchError(
             f"{index.dataset}: no test clip; give some the split 'test', or more than one group to a class, "
             "or use --judge-on validation"
         )
+
+
+def _can_hold_out(index: ClipIndex) -> bool:
+    """Whether some class has training clips of two groups. It ends at the first such class."""
+    first: dict[int, str] = {}
+    return any(first.setdefault(clip.label, clip.group) != clip.group for clip in index.clips if clip.split == "train")

@@ -18,6 +18,7 @@ from bench.core.errors import BenchError
 from bench.plugins import Registries
 from bench.results.records import PhaseCost, Record, total
 from bench.running.plan.plan import PlannedCell, variant
+from bench.running.plan.planned_dataset import check_tested
 
 OPENING = (1.0, 10.0, 0.1)
 """The factors of the first trials, which depend on no score."""
@@ -230,7 +231,7 @@ def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) ->
         seed: the distillation seed of the trials.
 
     Raises:
-        BenchError: nothing in the plan can be tuned, or a value to scale is not a positive number.
+        BenchError: nothing in the plan can be tuned, no clip can be held out, or a value to scale is not a positive number.
     """
     together: defaultdict[str, list[PlannedCell]] = defaultdict(list)
     for planned in cells:
@@ -241,6 +242,8 @@ def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) ->
             f"--tune: nothing to tune in {', '.join(dict.fromkeys(planned.cell.method for planned in cells))} "
             f"(valid: {', '.join(name for name, method in registries.methods if method.tuned)})"
         )
+    for planned in {id(planned.index): planned for planned in cells}.values():
+        check_tested(planned.index, "validation")
     of_plan = []
     for group in together.values():
         fields = registries.methods.get(group[0].cell.method).tuned

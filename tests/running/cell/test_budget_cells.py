@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from bench import plugins
-from bench.core.source import METHOD_PACKAGES
+from bench.core.source import METHOD_FOLDERS
 from bench.results.artefacts import load_set
 from bench.running.cell.cell import run_cell
 from bench.running.cell.costs import count_set
@@ -17,7 +17,7 @@ REGISTRY = plugins.load().methods
 METHODS = [
     name
     for name, method in REGISTRY
-    if REGISTRY.origin(name).where.partition(".")[0] in METHOD_PACKAGES and method.uses_ipc
+    if REGISTRY.origin(name).where.partition(".")[0] in METHOD_FOLDERS and method.uses_ipc
 ]
 STORAGES = ("float32", "float16", "uint8")
 # Bytes: less than a clip a class of any learned method, of some, of none; and more than all clips take as float32.

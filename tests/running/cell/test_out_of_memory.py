@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import json
+import mmap
+import sys
 
+import numpy as np
+import psutil
 import pytest
 import torch
 
 from bench.api import Clips
 from bench.core.classifier import Classifier
+from bench.core.errors import BenchError
 from bench.core.reporter import Reporter
 from bench.core.rng import generator
 from bench.judging import training
@@ -21,6 +28,7 @@ from bench.nets.microbatch import limit
 from bench.results.records import from_json
 from bench.running.cell import cell as cells
 from bench.running.cell.cell import run_cell
+from bench.running.cell.out_of_memory import says_out_of_memory
 from bench.sets.dense import DenseSet
 
 SHAPE = (3, 2, 4, 4)
@@ -155,6 +163,101 @@ def test_batch_norm_in_training_sees_its_batch_whole():
     network.eval()
     training.test(network, Real(), 3)
     assert max(network.seen[3:]) == 4
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Words
+
+
+@contextlib.contextmanager
+def little_memory(room):
+    """The system gives this process so many bytes more, and no more."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is not kept")
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda file: torch.empty(1 << 30),
+        lambda file: torch.zeros(1 << 13, 1) @ torch.zeros(1, 1 << 17),
+        lambda file: torch.from_file(file, size=1 << 28),
+        lambda file: np.empty(1 << 32),
+        lambda file: np.memmap(file),
+        lambda file: bytearray(1 << 32),
+        lambda file: mmap.mmap(-1, 1 << 32),
+    ],
+)
+def test_memory_that_truly_runs_out_is_known_by_its_words(tmp_path, ask):
+    file = tmp_path / "large"
+    with file.open("wb") as large:
+        large.truncate(1 << 30)  # takes no room on the disk
+    with little_memory(64 << 20), pytest.raises((RuntimeError, MemoryError, OSError)) as caught:
+        ask(str(file))
+    assert says_out_of_memory(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "CUDA driver error: CUDA_ERROR_OUT_OF_MEMORY",
+        "MPS backend out of memory (MPS allocated: 8 GB)",
+        "std::bad_alloc",
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes.",
+    ],
+)
+def test_devices_and_libraries_say_it_in_other_words(words):
+    assert says_out_of_memory(RuntimeError(words))
+    assert not says_out_of_memory(ValueError(words))  # a method's own words on its options
+
+
+def test_other_errors_are_not_of_memory_unless_they_come_from_one_that_is():
+    for error in (
+        RuntimeError("CUDA error: an illegal memory access"),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ):
+        assert not says_out_of_memory(error)
+    outer = BenchError("cannot write a clip store")
+    outer.__cause__ = OSError(errno.ENOMEM, "Cannot allocate memory")
+    assert says_out_of_memory(outer)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is not kept")
+def test_a_cell_that_truly_runs_out_of_memory_is_tried_again_and_ends_ok(plan, registries, context, monkeypatch):
+    """Networks want a gibibyte where more than three clips come at a time, and the system does not give it."""
+    kind = registries.networks.get("convnet3d-small")
+    build = kind.build
+    monkeypatch.setattr(cells, "MICRO_BATCH", 3)
+
+    def built(self, classes, clip, rng):
+        network = build(self, classes, clip, rng)
+        forward = network.forward
+
+        def hungry(clips):
+            torch.empty((1 << 28) * (len(clips) > 3))
+            return forward(clips)
+
+        network.forward = hungry
+        return network
+
+    monkeypatch.setattr(kind, "build", built)
+    (planned,) = plan("tiny-walk", ipcs=(2,))
+    lines = []
+    with little_memory(512 << 20):
+        record = run_cell(planned, registries, context, Reporter(lambda *_: None, lines.append))
+    assert (record.status, record.reason) == ("ok", "")
+    assert "can't allocate memory" in record.data["retried"]["reason"]
+    assert lines == [f"{record.data['retried']['reason']}; once more with at most 3 clips at a time"]
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from filelock import FileLock
 from bench.core.reporter import Reporter
 from bench.results.artefacts import load_set
 from bench.results.records import PhaseCost
+from bench.running.cell import upstream
 from bench.running.cell.cell import run_cell
 from bench.running.cell.upstream import PassingArtefact, has_room, open_or_make, part_path, trim
 
@@ -71,6 +72,40 @@ def test_a_damaged_part_is_made_again(tmp_path, damage):
     ask(tmp_path, again)
     assert again.made == [1]
     assert artefact.part(1)["value"][0].tolist() == [1, 2]
+
+
+def flip(path):
+    """Another last bit, which is a tensor's: length and headers are as before."""
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_part_that_was_changed_is_found_when_it_is_read_and_made_again(tmp_path):
+    maker, lines = Maker(), []
+    artefact, _ = ask(tmp_path, maker, wait=lines.append)
+    for number, read in enumerate(
+        [
+            lambda: artefact.part(0)["value"][0].tolist(),
+            lambda: artefact.rows(1, "value", slice(0, 1))[0].tolist(),
+        ]
+    ):
+        path = part_path(artefact.folder, number)
+        flip(path)
+        assert read() == [number, number + 1]
+        assert lines[number] == f"{path} is damaged; it is now {path.name}.damaged, and is made again"
+    flip(part_path(artefact.folder, 1))  # once more, after it was found right
+    assert artefact.rows(1, "value", slice(2, 3)).tolist() == [[5, 6]]
+    assert maker.made == [0, 1, 2, 0, 1, 1]
+
+
+def test_a_part_is_read_whole_once_only(tmp_path, monkeypatch):
+    artefact, _ = ask(tmp_path, Maker())
+    checks = []
+    monkeypatch.setattr(upstream, "is_intact", lambda path: checks.append(path.name) or True)
+    for number in (0, 1, 0, 0, 1):
+        artefact.rows(number, "value", slice(0, 1))
+    assert checks == ["000.safetensors", "001.safetensors"]
 
 
 def test_another_key_is_another_artefact(tmp_path):
@@ -255,7 +290,7 @@ def test_experts_are_charged_to_every_cell_and_made_by_one(plan, registries, con
 
 
 def test_seconds_of_upstream_are_not_charged_as_distillation(plan, registries, context, monkeypatch):
-    from methods._experts import Experts
+    from bench.methods._experts import Experts
 
     make = Experts.make
     monkeypatch.setattr(Experts, "make", lambda self, task, part: (time.sleep(0.5), make(self, task, part))[1])

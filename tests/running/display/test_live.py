@@ -124,6 +124,21 @@ def test_plain_lines_of_a_run(stream, clock):
     ]
 
 
+def test_a_cell_that_goes_on_counts_with_the_time_that_it_had_taken(stream, clock):
+    """It took a second here, and two minutes in all, as was thought: the cell after it takes its two minutes."""
+    cells = [record("dm", 0), record("dm", 1)]
+    with PlainDisplay(stream, clock) as display:
+        display.start(2, 0, {cell.id: 120.0 for cell in cells})
+        display.handle(CellStarted(cells[0].id, cells[0].cell.title(), 119.0))
+        clock.now += 1
+        display.handle(CellFinished(cells[0]))
+    assert stream.getvalue().splitlines() == [
+        "2 cells, 4 min left",
+        "[1/2] dm · shapes-mixed · ipc 1 · seed 0: goes on after 2 min, 2 min left",
+        "[1/2] dm · shapes-mixed · ipc 1 · seed 0: ok, accuracy 27.5 % (2 networks), 2 min, 2 min left",
+    ]
+
+
 def test_the_last_line_promises_nothing(stream, clock):
     with PlainDisplay(stream, clock) as display:
         display.start(1, 0, {record().id: 5.0})

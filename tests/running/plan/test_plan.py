@@ -8,12 +8,14 @@ import itertools
 
 import pytest
 
-from bench.api import Geometry, Method, Preset
+from bench.api import ClipIndex, ClipRef, Geometry, Method, Preset
 from bench.core.config import as_dict
 from bench.core.errors import BenchError
 from bench.profiles import PAPER
 from bench.results.cells import Cell
 from bench.results.records import to_run
+from bench.running.cell.cell import run_cell
+from bench.running.plan.planned_dataset import check_tested
 from bench.running.plan.presets import resolve_config
 
 CELL = Cell(
@@ -294,3 +296,47 @@ def test_cells_of_many_seeds_are_those_planned_one_by_one(plan):
     assert dict(map(known, together)) == dict(map(known, alone))
     assert {cell.cell.seed for cell in together if cell.cell.method == "dm"} == {0, 3, 7}
     assert {cell.cell.seed for cell in together if cell.cell.method == "full"} == {None}
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What could only fail
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("tiny[frames=1]", "network 'convnet3d-small' needs clips of at least 2 frames of 16x16, not 1 of 16x16"),
+        ("tiny[size=12]", "network 'convnet3d-small' needs clips of at least 2 frames of 16x16, not 4 of 12x12"),
+    ],
+)
+def test_clips_that_the_network_cannot_take_are_declined_in_the_plan(plan, registries, context, reporter, data, words):
+    cells = plan("random", "full", "herding", "tiny-walk", dataset=data)
+    assert [planned.declined for planned in cells] == [words] * 4
+    # Another network can judge them; what learns with the first one still cannot.
+    for planned in plan("random", "full", "herding", dataset=data, nets=("cnn-mean-small",)):
+        assert planned.declined == (words if planned.cell.method == "herding" else None)
+        if planned.cell.method == "random":
+            assert run_cell(planned, registries, context, reporter).status == "ok"
+
+
+def test_more_clips_than_a_class_has_are_no_fault(plan, registries, context, reporter):
+    (planned,) = plan("random", ipcs=(9,))
+    record = run_cell(planned, registries, context, reporter)
+    assert (record.status, planned.declined) == ("ok", None)
+
+
+def test_data_without_a_clip_to_judge_on_are_refused_before_anything_runs():
+    def index(groups):
+        clips = [
+            ClipRef(f"{label}/{k}", label, "train", group)
+            for label, names in enumerate(groups)
+            for k, group in enumerate(names)
+        ]
+        return ClipIndex("few", ("a", "b"), tuple(clips), "f")
+
+    check_tested(index(["xy", "z"]), "validation")
+    for alone in (["x", "z"], ["xx", "zz"], ["x", "x"]):
+        with pytest.raises(BenchError, match="few: no training clip can be held out to judge on"):
+            check_tested(index(alone), "validation")
+    with pytest.raises(BenchError, match="few: no test clip"):
+        check_tested(index(["xy", "z"]), "test")
