@@ -12,7 +12,7 @@ from typing import Literal, final
 import torch
 from typing_extensions import override
 
-from bench.api import Method, SyntheticSet, Task, Workload
+from bench.api import Count, Method, Positive, SyntheticSet, Task, Workload
 from bench.distill.real_start import pixel_bytes
 from bench.distill.segments import learn_in_time
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
@@ -32,7 +32,7 @@ class TrainedOn:
     """
 
     labels: Literal["hard", "regression"] = "hard"
-    rate: float | None = None
+    rate: Positive | None = None
 
     def applied(self, synthetic: SyntheticSet, task: Task) -> SyntheticSet:
         """The set, given these labels and this rate."""
@@ -79,8 +79,8 @@ class StartClips(Method[TrainedOn]):
 class StartFramesConfig:
     """How many images: see `methods._stage_one.StaticConfig`."""
 
-    spc: int | None = None
-    per_clip: int = 2
+    spc: Count | None = None
+    per_clip: Count = 2
 
     def static(self) -> StaticConfig:
         """The same for stage one."""
@@ -113,9 +113,9 @@ class StartFrames(Method[StartFramesConfig]):
 class StartMemoriesConfig(TrainedOn):
     """Which memories: see `methods._memory.MemoryConfig`; ``static`` and ``hallucinator`` say whether there are these."""
 
-    spc: int | None = None
-    dpc: int | None = None
-    per_clip: int = 2
+    spc: Count | None = None
+    dpc: Count | None = None
+    per_clip: Count = 2
     mode: Mode = "concat"
     start: Literal["random", "identity"] = "random"
     static: bool = True

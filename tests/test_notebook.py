@@ -256,3 +256,16 @@ def test_random_sets_draw_from_pytorchs_generator_or_the_one_given():
     own = DistilledClips(Drawn(), ("a", "b"), generator("own"))
     assert torch.equal(own[0][0], DistilledClips(Drawn(), ("a", "b"), generator("own"))[0][0])
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"folder": None}, r"load_set\(\): folder=None is not a path"),
+        ({"folder": "a" * 300}, "is no path: a name in it has 300 bytes"),
+        ({"folder": "nowhere", "plugin": "none.py"}, "--plugin: no file 'none.py'"),
+    ],
+)
+def test_a_set_that_cannot_be_loaded_is_refused_in_a_sentence(arguments, words):
+    with pytest.raises(BenchError, match=words):
+        bench.load_set(**arguments)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.cli.shared import read_records
 from bench.core.errors import BenchError
+from bench.core.paths import possible
 from bench.results.records import Record, from_json
 from bench.tables.formats import FORMATS
 from bench.tables.two_folders import compare, render
@@ -23,8 +24,8 @@ SUMMARY = "compare the same cells in two folders of results"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``compare``."""
-    parser.add_argument("one", metavar="A", help="a folder of results, or the file of a record")
-    parser.add_argument("other", metavar="B", help="another")
+    parser.add_argument("one", type=possible, metavar="A", help="a folder of results, or the file of a record")
+    parser.add_argument("other", type=possible, metavar="B", help="another")
     parser.add_argument("--format", choices=FORMATS, default="terminal", help="the output format (default: terminal)")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError
-from bench.core.paths import possible
+from bench.core.paths import may_be_folder, possible
 from bench.core.text import printable
 from bench.results import merge
 from bench.results.merge import PREFERENCES, Conflict, StoredRecord
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     for source in sources:
         if not (source / "cells").is_dir():
             raise BenchError(f"{source}: not a folder of results: it has no 'cells'")
-    if out.exists() and not out.is_dir():
+    if not may_be_folder(out):
         raise BenchError(f"--out {out}: not a folder")
     sources = [source for source in sources if source.resolve() != out.resolve()]
     for source in sources:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from bench.core.errors import BenchError
-from bench.core.paths import possible
+from bench.core.paths import may_be_folder, possible
 from bench.core.text import printable
 from bench.results.records import Record, RecordStore
 from bench.running.options.kinds import at_least_one
@@ -43,7 +43,7 @@ def read_records(out: Path, history: bool) -> list[Record]:
     records = list(store.all(lambda path, reason: bad.append(f"{path.name}: {reason}"), history=history))
     for line in bad:
         print(f"warning: record left out: {printable(line)}", file=sys.stderr)
-    if not records and out.exists() and not out.is_dir():
+    if not records and not may_be_folder(out):
         raise BenchError(f"--out {out}: not a folder")
     if not records:
         what = "no readable records" if bad else "no records"

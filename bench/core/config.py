@@ -71,7 +71,7 @@ def build(config_type: type[C], values: Mapping[str, Value], where: str) -> C:
 
 @functools.cache
 def fields(config_type: type) -> Mapping[str, Any]:
-    """Field name to type with bounds; cached, because reading annotations is slow and a plan of thousands of cells needs them often."""
+    """Field name to type with bounds; cached, because reading annotations is slow and a large plan needs them often."""
     hints = typing.get_type_hints(config_type, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
 

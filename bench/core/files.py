@@ -7,6 +7,7 @@ import errno
 import glob
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -106,6 +107,10 @@ def canonical_json(value: Any) -> str:
     return _CANONICAL.encode(value)
 
 
+_DESCRIPTOR = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/(self|\d+)/fd/\d+")
+"""The paths of what a process has open, files among them."""
+
+
 def is_stream(path: Path) -> bool:
     """Whether a path is a device or a pipe, such as ``/dev/stdout``: what is written there cannot replace it.
 
@@ -120,7 +125,7 @@ def is_stream(path: Path) -> bool:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
         raise OSError(errno.EINVAL, "neither a file nor a pipe", str(path))
-    return not stat.S_ISREG(mode) or path.absolute().parts[1:2] in (("dev",), ("proc",))
+    return not stat.S_ISREG(mode) or _DESCRIPTOR.fullmatch(str(path.absolute())) is not None
 
 
 def write_atomic(path: Path, data: bytes) -> None:

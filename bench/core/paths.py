@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import platformdirs
@@ -50,7 +51,7 @@ def check_environment() -> None:
     """Checks the variables ``BENCH_CACHE``, ``BENCH_CACHE_LIMIT`` and ``BENCH_DATA`` before anything runs.
 
     Raises:
-        BenchError: one has no use.
+        BenchError: one cannot be used.
     """
     mistakes = Mistakes()
     mistakes.attempt(cache_root)
@@ -88,9 +89,17 @@ def _folder(variable: str) -> Path | None:
         path = possible_path(text)
     except BenchError as error:
         raise BenchError(f"{variable}: {error}") from error
-    if path.exists() and not path.is_dir():
+    if not may_be_folder(path):
         raise BenchError(f"{variable}: '{text}' is not a folder")
     return path
+
+
+def may_be_folder(path: Path) -> bool:
+    """Whether a path is a folder, or nothing yet, or cannot be looked at."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return True
 
 
 def shipped(name: str) -> Path:

@@ -11,6 +11,9 @@ from torch.utils.data import Dataset
 
 from bench import plugins
 from bench.api import SyntheticSet
+from bench.core.errors import BenchError
+from bench.core.paths import possible_path
+from bench.core.text import shown
 from bench.results.artefacts import load_set as load_artefact
 
 
@@ -42,16 +45,21 @@ class DistilledClips(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return clips[0].contiguous(), self.synthetic.labels[position]  # in memory of its own, so callers may change it
 
 
-def load_set(folder: str | Path, rng: torch.Generator | None = None, plugin: Sequence[str] = ()) -> DistilledClips:
+def load_set(
+    folder: str | Path, rng: torch.Generator | None = None, plugin: str | Sequence[str] = ()
+) -> DistilledClips:
     """Loads a set that a run stored, ``results/artefacts/CELL``.
 
     Args:
         folder: the folder with ``memory.safetensors`` and ``manifest.json``.
         rng: the generator for sets that render at random.
-        plugin: plugin files that define its kind of set, if the suite does not.
+        plugin: a plugin file, or several, that define its kind of set, if the suite does not.
 
     Raises:
         BenchError: there is no set, it is damaged, or its kind is unknown.
     """
-    synthetic, manifest = load_artefact(Path(folder), plugins.load(plugin))
+    if not isinstance(folder, str | Path):
+        raise BenchError(f"load_set(): folder={shown(folder)} is not a path")
+    files = (plugin,) if isinstance(plugin, str) else plugin
+    synthetic, manifest = load_artefact(possible_path(str(folder)), plugins.load(files))
     return DistilledClips(synthetic, manifest["classes"], rng)

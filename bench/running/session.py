@@ -218,7 +218,7 @@ class Session:
 
 
 def _check_folder(out: Path) -> None:
-    if out.exists() and not out.is_dir():
+    if not paths.may_be_folder(out):
         raise BenchError(f"--out {out}: not a folder")
 
 

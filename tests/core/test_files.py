@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import threading
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def test_standard_output_is_written_to_behind_what_was_printed(capfd):
     write_atomic(Path("/dev/stdout"), b"second\n")
     print("third")
     assert capfd.readouterr().out == "first\nsecond\nthird\n"
+
+
+def test_files_in_memory_are_files_though_they_lie_among_the_devices():
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        path = Path(folder) / "file"
+        for data in (b"old", b"new"):
+            write_atomic(path, data)
+        assert path.read_bytes() == b"new"
 
 
 def test_a_link_stays_a_link_and_its_file_is_written(tmp_path):

@@ -33,6 +33,17 @@ def test_any_other_text_can_be_a_path(text):
     assert paths.possible_path(text) == Path(text)
 
 
+def test_what_may_be_a_folder(tmp_path):
+    (tmp_path / "file").write_text("x")
+    assert [paths.may_be_folder(tmp_path / name) for name in ("", "none", "file", "file/x")] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert not paths.may_be_folder(Path("/dev/null"))
+
+
 def test_every_variable_that_has_no_use_is_told_at_once(monkeypatch, tmp_path):
     file = tmp_path / "file"
     file.write_text("x")

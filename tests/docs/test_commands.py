@@ -172,7 +172,7 @@ def test_the_python_that_is_shown_works(workplace, tiny_plugin, monkeypatch, tmp
 
 
 def test_the_method_that_is_shown_is_the_one_that_is_written(bench_main, tmp_path):
-    shown, _, test = python("new-method.md")[:3]
+    shown, *_, test = python("new-method.md")
     assert bench_main("new-method", "nearest", "--kind", "coreset", "--into", tmp_path).code == 0
     written = (tmp_path / "nearest.py").read_text(encoding="utf-8")
     lines = [line for line in shown.splitlines() if line.strip() and not line.lstrip().startswith(("#", '"""'))]
