@@ -51,7 +51,7 @@ def call(installed, tmp_path):
     def called(*words):
         return subprocess.run(
             [sys.executable, "-m", "bench", *map(str, words)], cwd=tmp_path, capture_output=True, text=True, check=False,
-            env={**os.environ, "PYTHONPATH": str(installed)}, timeout=120,
+            env={**os.environ, "PYTHONPATH": str(installed)}, timeout=300,
         )  # fmt: skip
 
     return called
