@@ -305,7 +305,7 @@ def machine() -> str:
     """A digest that distinguishes this machine, its boot and its namespace of process ids from all others."""
     parts = [platform.node()]
     with contextlib.suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -313,7 +313,7 @@ def machine() -> str:
 def _started(pid: int) -> int | None:
     """When a process began, in ticks that do not depend on the clock's setting; None if it is gone or a zombie."""
     try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         return None if after_name[0] in ("Z", "X") else int(after_name[19])
     except (OSError, ValueError, IndexError):
         if Path("/proc/self/stat").exists():

@@ -89,9 +89,10 @@ def test_what_is_no_method_is_refused(bench_main, tmp_path, monkeypatch, argumen
     monkeypatch.chdir(tmp_path)
     Path("data.py").write_text(
         "from bench.nets.described.convnets import Network\nclass Net(Network):\n    name = 'net'\n"
-        "    def build(self, classes, clip, rng): ...\n    def flops(self, classes, clip): ...\n"
+        "    def build(self, classes, clip, rng): ...\n    def flops(self, classes, clip): ...\n",
+        encoding="utf-8",
     )
-    Path("syntax.py").write_text("def broken(:\n")
+    Path("syntax.py").write_text("def broken(:\n", encoding="utf-8")
     outcome = bench_main("check", *arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert words in outcome.err.splitlines()[-1]

@@ -36,7 +36,7 @@ class Toy(Dataset[NoOptions]):
 
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
         if self.root:
-            with Path(self.root, "reads").open("a") as file:
+            with Path(self.root, "reads").open("a", encoding="utf-8") as file:
                 file.write(f"{clip.key}\n")
         if "broken" in clip.key:
             raise UnreadableClip("it is broken")

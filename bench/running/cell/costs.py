@@ -93,12 +93,12 @@ def _reset_peak_host() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     # On Linux, this resets the peak to the present size. Elsewhere the peak is that of the process since it started.
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def _peak_host() -> int:
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
         line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     except (OSError, StopIteration):
