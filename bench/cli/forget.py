@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from bench import plugins
-from bench.cli.shared import add_plugin
+from bench.cli.shared import add_plugin, tell_left_out
 from bench.core.errors import BenchError
 from bench.core.text import printable, split_list
 from bench.plugins import Registries
@@ -93,9 +93,9 @@ def _show(removal: Removal) -> None:
 
 
 def _name_unknown(out: Path, registries: Registries) -> None:
-    """Says which methods are not loaded, as nothing is known of their sources."""
+    """Says which methods are not loaded, as nothing is known of their sources, and which records cannot be read."""
     known = registries.methods.names()
-    methods = sorted({record.cell.method for record in RecordStore(out).all(history=False)} - set(known))
+    methods = sorted({record.cell.method for record in RecordStore(out).all(tell_left_out, history=False)} - set(known))
     if methods:
         print(
             printable(f"not looked at, as no such method is loaded: {', '.join(methods)}; name its file with --plugin")

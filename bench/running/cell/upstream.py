@@ -38,6 +38,12 @@ class StoredArtefact(Artefact):
         self._parts = parts
         self.folder = parts.folder
 
+    def processors(self) -> list[str]:
+        """The kinds of processor that made its parts, each once; unknown ones are left out."""
+        parts = [path for path in self.folder.glob("*.safetensors") if "." not in path.stem]  # else a checkpoint
+        made = [load_meta(path) or {} for path in parts]
+        return sorted({str(meta["processor"]) for meta in made if meta.get("processor")})
+
     @override
     def part(self, number: int) -> dict[str, torch.Tensor]:
         loaded = load_tensors(part_path(self.folder, number))
@@ -88,6 +94,7 @@ def open_or_make(
     make: MakePart,
     wait: Callable[[str], None],
     room: int | None = None,
+    processor: str = "",
 ) -> tuple[StoredArtefact, PhaseCost]:
     """Opens the artefact with that key, after making the parts that the cache lacks.
 
@@ -101,6 +108,7 @@ def open_or_make(
         make: makes one part.
         wait: called about once a second, with a line for the user, while others work on the last parts; may raise.
         room: bytes that all other artefacts may take; `trim` removes the excess.
+        processor: the kind that makes what is missing.
 
     Returns:
         The artefact, and the cost summed over its parts, which is ``shared`` unless this call made one of them.
@@ -111,7 +119,7 @@ def open_or_make(
     os.utime(folder)  # marks it as used now: `trim` removes the longest unused first
     if room is not None:
         trim(cache, room, folder)
-    artefact_parts = _Parts(folder, key_json, make, wait)
+    artefact_parts = _Parts(folder, key_json, make, wait, processor)
     made = artefact_parts.obtain(range(parts))
     costs = [replace(artefact_parts.cost(n), stored_bytes=part_path(folder, n).stat().st_size) for n in range(parts)]
     return StoredArtefact(artefact_parts), replace(total(costs), shared=not made)
@@ -166,11 +174,12 @@ def _busy(folder: Path) -> bool:
 class _Parts:
     """Makes the missing parts of one artefact, together with other processes."""
 
-    def __init__(self, folder: Path, key: str, make: MakePart, wait: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, key: str, make: MakePart, wait: Callable[[str], None], processor: str) -> None:
         self.folder = folder
         self._key = key
         self._make = make
         self._wait = wait
+        self._processor = processor
 
     def cost(self, number: int) -> PhaseCost:
         """What making a finished part cost.
@@ -212,7 +221,7 @@ class _Parts:
                     self._wait(f"{path} is damaged; it is now {set_aside(path).name}, and is made again")
                 checkpoint = path.with_name(f"{number:03}.partial.safetensors")
                 tensors, cost = self._make(number, checkpoint)
-                save_tensors(path, tensors, {"key": self._key, "cost": asdict(cost)})
+                save_tensors(path, tensors, {"key": self._key, "cost": asdict(cost), "processor": self._processor})
                 checkpoint.unlink(missing_ok=True)
                 return True
         except Timeout:
