@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import plugins
-from bench.cli.shared import add_plugin
+from bench.cli.shared import add_plugin, tell_left_out
 from bench.core import config
 from bench.core.errors import BenchError
 from bench.core.paths import possible
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         RecordStore(out).repair(lambda line: print(f"warning: {printable(line)}", file=sys.stderr))
     for plugin in registries.methods.unavailable():
         print(f"warning: plugin '{printable(plugin.name)}' is unavailable: {printable(plugin.reason)}", file=sys.stderr)
-    records = list(RecordStore(out).all(history=False))
+    records = list(RecordStore(out).all(tell_left_out, history=False))
     _check_names(args, registries, records)
     removal = forget.look(out, _reason(args, registries, records), registries, split_list(args.methods or ""))
     _show(removal)

@@ -28,6 +28,11 @@ def positive(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def tell_left_out(path: Path, reason: str) -> None:
+    """Names a record that cannot be read, on stderr."""
+    print(f"warning: record left out: {printable(f'{path.name}: {reason}')}", file=sys.stderr)
+
+
 def read_records(out: Path, history: bool) -> list[Record]:
     """The readable records of a folder of results. Names the others on stderr.
 
@@ -38,11 +43,11 @@ def read_records(out: Path, history: bool) -> list[Record]:
     Raises:
         BenchError: there are no readable records.
     """
-    bad: list[str] = []
     store = RecordStore(out)
-    records = list(store.all(lambda path, reason: bad.append(f"{path.name}: {reason}"), history=history))
-    for line in bad:
-        print(f"warning: record left out: {printable(line)}", file=sys.stderr)
+    bad: list[tuple[Path, str]] = []
+    records = list(store.all(lambda path, reason: bad.append((path, reason)), history=history))
+    for path, reason in bad:
+        tell_left_out(path, reason)
     if not records and not may_be_folder(out):
         raise BenchError(f"--out {out}: not a folder")
     if not records:

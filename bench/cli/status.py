@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cli.shared import tell_left_out
 from bench.core.errors import BenchError
 from bench.core.paths import possible
 from bench.core.text import duration, printable
@@ -42,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     running = {claim.cell_id: claim for claim in Claims(out).all()}
     store = RecordStore(out)
     if cells:
-        records = {cell_id: record for cell_id in cells if (record := store.read(cell_id)) is not None}
+        records = {cell_id: record for cell_id in cells if (record := store.read(cell_id, tell_left_out)) is not None}
     else:
-        records = {record.id: record for record in store.all(history=False)}
+        records = {record.id: record for record in store.all(tell_left_out, history=False)}
     print(written(sort(cells, running, records), [grid.driver for grid in grids], time.time()), end="")
     return 0
 

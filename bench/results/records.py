@@ -231,7 +231,7 @@ def _checked_format(text: str | bytes, body: Mapping[str, Any]) -> int:
         raise ValueError(f"not a record: it has format {version!r}")
     if version > FORMAT:
         raise NewerSchema(f"format {version}, this version of the suite reads up to {FORMAT}")
-    if version > 1 and not digests.is_intact(text, body):
+    if (version > 1 or digests.KEY in body) and not digests.is_intact(text, body):
         raise ValueError("it is not what was written: its digest does not match its contents")
     return version
 
@@ -329,6 +329,10 @@ def set_folder(out: Path, artefact: str) -> Path:
     return out / "artefacts" / artefact
 
 
+OnBad = Callable[[Path, str], object]
+"""Told of a record that cannot be read, and why."""
+
+
 class RecordStore:
     """The folder of records, ``OUT/cells/<id>.json``."""
 
@@ -351,14 +355,19 @@ class RecordStore:
         except OSError as error:
             raise BenchError(f"--out {self.out}: cannot write the record {record.id[:12]}: {error.strerror}") from error
 
-    def read(self, cell_id: str) -> Record | None:
-        """The record of a cell; None if there is none or it is damaged."""
+    def read(self, cell_id: str, on_bad: OnBad | None = None) -> Record | None:
+        """The record of a cell; None if there is none or it is damaged, which ``on_bad`` is told, as in `all`."""
+        path = self.path(cell_id)
         try:
-            return self._load(self.path(cell_id)).record
-        except (OSError, ValueError):
+            return self._load(path).record
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            if on_bad is not None:
+                on_bad(path, str(error))
             return None
 
-    def all(self, on_bad: Any = None, history: bool = True) -> Iterator[Record]:
+    def all(self, on_bad: OnBad | None = None, history: bool = True) -> Iterator[Record]:
         """Every readable record, in the order of file names.
 
         Records of older schema versions come last. If several of them have become one cell, only the newest finished one is used.

@@ -24,8 +24,7 @@ Verdict = Literal["equal", "within", "outside", "apart", "one network", "ended o
 
 ``equal``: every network's confusion matrix is the same. ``within``: the interval of the difference holds zero. ``outside``: it
 does not, which one cell in twenty does by chance. ``apart``: also after Holm's correction for the number of cells. ``one
-network``: a difference without an interval. ``ended otherwise``: only one of them has figures, or none has and they ended
-differently.
+network``: a difference without an interval. ``ended otherwise``: they ended differently, or have no network in common.
 """
 
 EXPLAINED = (
@@ -126,7 +125,8 @@ def _pair(one: Record, other: Record) -> Pair:
     alike = bool(shared) and {k: e.confusion for k, e in first.items()} == {k: e.confusion for k, e in second.items()}
     half = None if alike else _half_width(points, tested)
     if not shared:
-        verdict: Verdict = "equal" if one.status == other.status != "ok" else "ended otherwise"
+        same = one.status == other.status and not (first or second)
+        verdict: Verdict = "equal" if same else "ended otherwise"
     elif alike:
         verdict = "equal"
     elif half is None or mean is None:

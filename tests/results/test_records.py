@@ -229,6 +229,7 @@ def edited(change):
         lambda body: body.update(note="by hand"),
         lambda body: body.pop("motion"),
         lambda body: body.pop("digest"),
+        lambda body: body.pop("format"),
         lambda body: body.update(digest="0" * 64),
         lambda body: body.update(digest=None),
     ],

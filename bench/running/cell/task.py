@@ -28,6 +28,7 @@ from bench.running.cell import checkpoints
 from bench.running.cell.checkpoints import FileCheckpoints
 from bench.running.cell.costs import PhaseMeter
 from bench.running.cell.journal import Journal, load_journal
+from bench.running.cell.provenance import processor
 from bench.running.cell.trained_network import TrainedNetwork, shortened
 from bench.running.cell.upstream import PassingArtefact, has_room, open_or_make
 from bench.sets.keyframes import as_matched, known_frames
@@ -174,8 +175,11 @@ class CellTask(Task):
         make = functools.partial(self._make_part, what, key)
         with self._meter.paused() if self._meter is not None else contextlib.nullcontext():
             artefact, cost = open_or_make(
-                self._cache, what.name, key, what.parts, make, self._reporter.wait, room=limit - expected
-            )
+                self._cache, what.name, key, what.parts, make, self._reporter.wait, limit - expected,
+                processor(str(self.device)),
+            )  # fmt: skip
+        for kind in artefact.processors():
+            self.journal.go_on(kind)
         self.journal.upstream.setdefault(what.name, cost)  # else this cell made it itself, before it was resumed
         return artefact
 

@@ -39,6 +39,12 @@ class StoredArtefact(Artefact):
         self._checked: dict[int, tuple[int, ...]] = {}
         self.folder = parts.folder
 
+    def processors(self) -> list[str]:
+        """The kinds of processor that made its parts, each once; unknown ones are left out."""
+        parts = [path for path in self.folder.glob("*.safetensors") if "." not in path.stem]  # else a checkpoint
+        made = [load_meta(path) or {} for path in parts]
+        return sorted({str(meta["processor"]) for meta in made if meta.get("processor")})
+
     @override
     def part(self, number: int) -> dict[str, torch.Tensor]:
         loaded = load_tensors(part_path(self.folder, number))
@@ -99,6 +105,7 @@ def open_or_make(
     make: MakePart,
     wait: Callable[[str], None],
     room: int | None = None,
+    processor: str = "",
 ) -> tuple[StoredArtefact, PhaseCost]:
     """Opens the artefact with that key, after making the parts that the cache lacks.
 
@@ -112,6 +119,7 @@ def open_or_make(
         make: makes one part.
         wait: called about once a second, with a line for the user, while others work on the last parts; may raise.
         room: bytes that all other artefacts may take; `trim` removes the excess.
+        processor: the kind that makes what is missing.
 
     Returns:
         The artefact, and the cost summed over its parts, which is ``shared`` unless this call made one of them.
@@ -122,7 +130,7 @@ def open_or_make(
     os.utime(folder)  # marks it as used now: `trim` removes the longest unused first
     if room is not None:
         trim(cache, room, folder)
-    artefact_parts = _Parts(folder, key_json, make, wait)
+    artefact_parts = _Parts(folder, key_json, make, wait, processor)
     made = artefact_parts.obtain(range(parts))
     costs = [replace(artefact_parts.cost(n), stored_bytes=part_path(folder, n).stat().st_size) for n in range(parts)]
     return StoredArtefact(artefact_parts), replace(total(costs), shared=not made)
@@ -177,11 +185,12 @@ def _busy(folder: Path) -> bool:
 class _Parts:
     """Makes the missing parts of one artefact, together with other processes."""
 
-    def __init__(self, folder: Path, key: str, make: MakePart, wait: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, key: str, make: MakePart, wait: Callable[[str], None], processor: str) -> None:
         self.folder = folder
         self._key = key
         self._make = make
         self._wait = wait
+        self._processor = processor
 
     def cost(self, number: int) -> PhaseCost:
         """What making a finished part cost.
@@ -241,7 +250,7 @@ class _Parts:
                     self._set_aside(path)
                 checkpoint = path.with_name(f"{number:03}.partial.safetensors")
                 tensors, cost = self._make(number, checkpoint)
-                save_tensors(path, tensors, {"key": self._key, "cost": asdict(cost)})
+                save_tensors(path, tensors, {"key": self._key, "cost": asdict(cost), "processor": self._processor})
                 checkpoint.unlink(missing_ok=True)
                 return True
         except Timeout:

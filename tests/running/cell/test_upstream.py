@@ -52,6 +52,15 @@ def test_it_is_made_once_and_read_whole_or_by_rows(tmp_path):
     assert again.made == []
 
 
+def test_it_says_on_which_kinds_of_processor_its_parts_were_made(tmp_path):
+    def made_on(kind, parts):
+        return open_or_make(tmp_path, "thing", {"a": 1}, parts, Maker(), lambda message: None, processor=kind)[0]
+
+    assert made_on("AVX2", 1).processors() == ["AVX2"]
+    assert made_on("AVX512", 1).processors() == ["AVX2"]
+    assert made_on("AVX512", 3).processors() == ["AVX2", "AVX512"]
+
+
 def test_finished_parts_survive_a_break_and_more_parts_make_only_the_new_ones(tmp_path):
     with pytest.raises(RuntimeError):
         ask(tmp_path, Maker(breaks_at=1))
