@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
+from bench.cli.stopping import Stop, interrupted_by_signals
 from bench.core import lazy
 from bench.core.errors import BenchError, SeveralMistakes
 from bench.core.version import __version__
@@ -23,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line.
 
     Returns:
-        The exit code: 0 done, 1 some cell failed, 2 bad input, 130 interrupted.
+        The exit code: 0 done, 1 some cell failed, 2 bad input, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).
     """
     # Waiting threads must not spin. If anything else runs on the machine, spinning threads are several times slower, and if
     # nothing does, they are no faster. OpenMP reads this when torch is loaded, which happens later.
@@ -31,6 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     for package in DEFERRED:
         lazy.defer(package)
     parser, commands = _parser()
+    with interrupted_by_signals() as stop:
+        return _run(parser, commands, argv, stop)
+
+
+def _run(
+    parser: argparse.ArgumentParser,
+    commands: dict[str, argparse.ArgumentParser],
+    argv: Sequence[str] | None,
+    stop: Stop,
+) -> int:
     try:
         args = _parsed(parser, commands, list(sys.argv[1:] if argv is None else argv))
         code: int = args.run(args)
@@ -47,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print("interrupted", file=sys.stderr)
+        return stop.exit_code()
     except BrokenPipeError:  # the reader of a pipe (head, less) went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 from bench.core.errors import BenchError
@@ -23,19 +24,41 @@ def check(options: RunOptions) -> None:
     if scheduler is not None and engine != "dask":
         raise BenchError(f"--scheduler: it is for --engine dask, not {engine}")
     if scheduler is not None and re.fullmatch(r"(tcp|tls)://[^\s/:]+:\d+", scheduler) is None:
-        raise BenchError(f"--scheduler: '{scheduler}' is no address (valid: tcp://HOST:PORT)")
+        raise BenchError(f"--scheduler: '{scheduler}' is no address (valid: tcp://HOST:PORT, tls://HOST:PORT)")
     if scheduler is not None and jobs is not None:
         raise BenchError("--jobs: the cluster of --scheduler has as many workers as it has; leave one of the two out")
     if (cluster is not None) != (engine == "slurm"):
         raise BenchError("--engine slurm and --cluster FILE.toml go together; docs/cluster.md shows a file")
     if engine == "slurm" and jobs is not None:
         raise BenchError("--jobs: with --engine slurm write it as 'jobs' into the file of --cluster")
-    if engine != "local" and importlib.util.find_spec("distributed") is None:
-        raise BenchError(f"--engine {engine}: dask is not installed; pip install 'video-distillation-bench[cluster]'")
+    if engine != "local":
+        # An engine that starts a scheduler makes keys for it.
+        for package in ("distributed", *(() if scheduler is not None else ("cryptography",))):
+            _require(engine, package)
     if cluster is not None:
         from bench.running.engines.slurm import read
 
         read(cluster)
+        _require(engine, "dask_jobqueue")
+        if not options.dry_run and shutil.which("sbatch") is None:
+            raise BenchError(
+                "--engine slurm: no 'sbatch' on this machine; run it where Slurm jobs are submitted, or with --dry-run"
+            )
+
+
+def _require(engine: str, package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        name = "dask" if package == "distributed" else package.replace("_", "-")
+        raise BenchError(f"--engine {engine}: {name} is not installed; pip install 'video-distillation-bench[cluster]'")
+
+
+def preview(options: RunOptions) -> str | None:
+    """What an engine would submit elsewhere, for a dry run; None if nothing."""
+    if options.cluster is None:
+        return None
+    from bench.running.engines.slurm import job_script, read
+
+    return job_script(read(options.cluster), options.per_gpu, options.out.absolute() / "logs")
 
 
 def is_elsewhere(options: RunOptions) -> bool:
