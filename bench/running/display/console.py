@@ -45,9 +45,9 @@ def announce(session: Session) -> None:
     estimates = session.estimates(session.start)
     if session.options.dry_run:
         print(plan_text(session.start, estimates, workers))
-        script = choice.preview(session.options)
-        if script is not None:
-            print(f"\nThe script of each job:\n\n{script}")
+        preview = choice.preview(session.options)
+        if preview is not None:
+            print(f"\n{preview}")
     for note in dict.fromkeys(f"{c.index.dataset}: {note}" for c in session.cells for note in c.index.notes):
         print(printable(note), file=sys.stderr)
     if not session.options.dry_run:

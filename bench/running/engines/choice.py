@@ -32,33 +32,43 @@ def check(options: RunOptions) -> None:
     if engine == "slurm" and jobs is not None:
         raise BenchError("--jobs: with --engine slurm write it as 'jobs' into the file of --cluster")
     if engine != "local":
-        # An engine that starts a scheduler makes keys for it.
-        for package in ("distributed", *(() if scheduler is not None else ("cryptography",))):
-            _require(engine, package)
+        _require(engine, "distributed")
     if cluster is not None:
         from bench.running.engines.slurm import read
 
         read(cluster)
+    if engine == "local" or options.dry_run:
+        return
+    if scheduler is None:  # it starts one, and makes keys for it
+        _require(engine, "cryptography")
+    if engine == "slurm":
         _require(engine, "dask_jobqueue")
-        if not options.dry_run and shutil.which("sbatch") is None:
+        if shutil.which("sbatch") is None:
             raise BenchError(
                 "--engine slurm: no 'sbatch' on this machine; run it where Slurm jobs are submitted, or with --dry-run"
             )
 
 
 def _require(engine: str, package: str) -> None:
-    if importlib.util.find_spec(package) is None:
+    if not _is_installed(package):
         name = "dask" if package == "distributed" else package.replace("_", "-")
         raise BenchError(f"--engine {engine}: {name} is not installed; pip install 'video-distillation-bench[cluster]'")
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def preview(options: RunOptions) -> str | None:
     """What an engine would submit elsewhere, for a dry run; None if nothing."""
     if options.cluster is None:
         return None
+    if not _is_installed("dask_jobqueue"):
+        return "The script of each job is shown where dask-jobqueue is installed."
     from bench.running.engines.slurm import job_script, read
 
-    return job_script(read(options.cluster), options.per_gpu, options.out.absolute() / "logs")
+    script = job_script(read(options.cluster), options.per_gpu, options.out.absolute() / "logs")
+    return f"The script of each job:\n\n{script}"
 
 
 def is_elsewhere(options: RunOptions) -> bool:

@@ -143,11 +143,11 @@ def job_script(what: Slurm, per_gpu: int, logs: Path) -> str:
     from dask_jobqueue.slurm import SLURMJob
     from distributed.security import Security
 
-    keys = {f"tls_{name}": str(logs / ".keys" / name) for name in ("ca_file", "worker_cert", "worker_key")}
-    job = SLURMJob(
-        f"tls://{what.address or what.interface}:PORT", "NAME", **_job(what, per_gpu, logs), security=Security(**keys)
-    )
-    return str(job.job_script()).strip()
+    with tempfile.TemporaryDirectory() as made:  # dask-jobqueue makes the folder of logs
+        keys = {f"tls_{name}": f"{made}/.keys/{name}" for name in ("ca_file", "worker_cert", "worker_key")}
+        address = f"tls://{what.address or what.interface}:PORT"
+        job = SLURMJob(address, "NAME", **_job(what, per_gpu, Path(made)), security=Security(**keys))
+        return str(job.job_script()).strip().replace(made, str(logs))
 
 
 def _job(what: Slurm, per_gpu: int, logs: Path) -> dict[str, Any]:
