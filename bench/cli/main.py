@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import importlib.util
 import os
 import signal
@@ -13,6 +15,7 @@ from typing import NoReturn, final
 
 from typing_extensions import override
 
+from bench.cli.stopping import Stop, interrupted_by_signals
 from bench.core import lazy
 from bench.core.errors import BenchError, SeveralMistakes
 from bench.core.version import __version__
@@ -34,7 +37,7 @@ def command() -> NoReturn:
     # Worker processes, too, do not look for modules in the current folder. Python reads it from version 3.11 on.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     code = with_guarded_output(main)
-    if code == 130:  # interrupted: a further Ctrl-C has nothing left to stop but the tidying up
+    if code > 128:  # interrupted: a further Ctrl-C has nothing left to stop but the tidying up
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
 
@@ -43,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line.
 
     Returns:
-        The exit code: 0 done, 1 some cell failed, 2 bad input, 130 interrupted.
+        The exit code: 0 done, 1 some cell failed, 2 bad input, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).
     """
     # Waiting threads must not spin. If anything else runs on the machine, spinning threads are several times slower, and if
     # nothing does, they are no faster. OpenMP reads this when torch is loaded, which happens later.
@@ -52,6 +55,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         lazy.defer(package)
     parser, commands = _parser()
     _complete(parser)
+    with interrupted_by_signals() as stop:
+        return _run(parser, commands, argv, stop)
+
+
+def _run(
+    parser: argparse.ArgumentParser,
+    commands: dict[str, argparse.ArgumentParser],
+    argv: Sequence[str] | None,
+    stop: Stop,
+) -> int:
     try:
         args = _parsed(parser, commands, list(sys.argv[1:] if argv is None else argv))
         code: int = args.run(args)
@@ -67,8 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print("interrupted", file=sys.stderr)
+        return stop.exit_code()
 
 
 def _complete(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from bench.core.text import printable
 from bench.results.records import Record
 from bench.running.display.live import make_display
 from bench.running.display.plan_text import choice_text, plan_text, summary
+from bench.running.engines import choice
 from bench.running.engines.engine import StoppedAtOnce
 from bench.running.plan.agenda import Agenda
 from bench.running.session import Session
@@ -44,6 +45,9 @@ def announce(session: Session) -> None:
     estimates = session.estimates(session.start)
     if session.options.dry_run:
         print(plan_text(session.start, estimates, workers))
+        preview = choice.preview(session.options)
+        if preview is not None:
+            print(f"\n{preview}")
     for note in dict.fromkeys(f"{c.index.dataset}: {note}" for c in session.cells for note in c.index.notes):
         print(printable(note), file=sys.stderr)
     if not session.options.dry_run:

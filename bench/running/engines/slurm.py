@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,10 +17,13 @@ from typing import Any, get_type_hints
 
 from bench.core.errors import BenchError
 from bench.core.files import parse_toml
-from bench.running.engines.clusters import Open, quiet
+from bench.running.engines.clusters import Open, certificates, closed
 
 # A job that ends at its wall time, or is preempted, takes its worker along, which is not the fault of the cell it was at.
 _LOST_JOBS_PER_ATTEMPT = 10
+
+# How long Slurm may take to say whether it would take a job.
+_ANSWER_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -102,38 +108,74 @@ def cluster(what: Slurm, attempts: int, per_gpu: int) -> Open:
         attempts: how often a cell whose process dies is tried.
         per_gpu: workers that share a GPU.
     """
-    workers = max(1, what.gpus * per_gpu)
 
     def start(stack: ExitStack, log: Callable[[str], None], logs: Path) -> Any:
         import dask
+        from dask_jobqueue import SLURMCluster
         from distributed import Client
 
-        try:
-            from dask_jobqueue import SLURMCluster
-        except ImportError as error:
-            raise BenchError(
-                "--engine slurm: dask-jobqueue is not installed; pip install 'video-distillation-bench[cluster]'"
-            ) from error
-
         stack.enter_context(dask.config.set(_settings(attempts)))
+        logs.mkdir(parents=True, exist_ok=True)
+        keys = tempfile.mkdtemp(prefix=".keys-", dir=logs)  # workers read theirs here; only this user may
+        stack.callback(shutil.rmtree, keys, ignore_errors=True)
         try:
             made = SLURMCluster(
-                queue=what.partition, account=what.account or None, cores=workers, processes=workers,
-                job_cpu=what.cpus, memory=what.memory, walltime=what.wall_time, interface=what.interface,
-                job_extra_directives=[*([f"--gres=gpu:{what.gpus}"] if what.gpus else []), *what.directives],
-                job_script_prologue=[f"export OMP_NUM_THREADS={max(1, what.cpus // workers)}", *what.setup],
+                **_job(what, per_gpu, logs), interface=what.interface, silence_logs=logging.CRITICAL,
                 scheduler_options={"dashboard_address": None, **({"host": what.address} if what.address else {})},
-                python=what.python or sys.executable, silence_logs=logging.CRITICAL, local_directory=None,
-                worker_extra_args=["--memory-limit", "0", "--no-dashboard"], log_directory=str(logs),
+                security=certificates(), shared_temp_directory=keys,
             )  # fmt: skip
         except (OSError, ValueError, RuntimeError) as error:
             raise BenchError(f"--engine slurm: the scheduler cannot listen on '{what.interface}': {error}") from error
         stack.enter_context(made)
+        _check_accepted(made.job_script(), Path(keys) / "job.sh")
         made.adapt(minimum_jobs=0, maximum_jobs=what.jobs, interval="2s", wait_count=10)
         log(f"up to {what.jobs} Slurm jobs in partition {what.partition}; cells start as these do")
         return stack.enter_context(Client(made))
 
     return start
+
+
+def job_script(what: Slurm, per_gpu: int, logs: Path) -> str:
+    """The script of each job, with words for what is known only when the run has started."""
+    from dask_jobqueue.slurm import SLURMJob
+    from distributed.security import Security
+
+    with tempfile.TemporaryDirectory() as made:  # dask-jobqueue makes the folder of logs
+        keys = {f"tls_{name}": f"{made}/.keys/{name}" for name in ("ca_file", "worker_cert", "worker_key")}
+        address = f"tls://{what.address or what.interface}:PORT"
+        job = SLURMJob(address, "NAME", **_job(what, per_gpu, Path(made)), security=Security(**keys))
+        return str(job.job_script()).strip().replace(made, str(logs))
+
+
+def _job(what: Slurm, per_gpu: int, logs: Path) -> dict[str, Any]:
+    """What dask-jobqueue makes the script of a job from."""
+    workers = max(1, what.gpus * per_gpu)
+    return {
+        "queue": what.partition, "account": what.account or None, "cores": workers, "processes": workers,
+        "job_cpu": what.cpus, "memory": what.memory, "walltime": what.wall_time, "protocol": "tls://",
+        "job_extra_directives": [*([f"--gres=gpu:{what.gpus}"] if what.gpus else []), *what.directives],
+        "job_script_prologue": [f"export OMP_NUM_THREADS={max(1, what.cpus // workers)}", *what.setup],
+        "python": what.python or sys.executable, "local_directory": None,
+        "worker_extra_args": ["--memory-limit", "0", "--no-dashboard"], "log_directory": str(logs),
+    }  # fmt: skip
+
+
+def _check_accepted(script: str, file: Path) -> None:
+    """Asks Slurm whether it would take the job, without submitting it.
+
+    Raises:
+        BenchError: it would not, or does not answer.
+    """
+    file.write_text(script, encoding="utf-8")
+    try:
+        asked = subprocess.run(
+            ["sbatch", "--test-only", str(file)], capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BenchError(f"--engine slurm: sbatch does not answer: {error}") from error
+    if asked.returncode != 0:
+        words = " ".join(asked.stderr.split()) or f"exit code {asked.returncode}"
+        raise BenchError(f"--engine slurm: Slurm does not take the job: {words}")
 
 
 def _settings(attempts: int) -> dict[str, Any]:
@@ -142,5 +184,5 @@ def _settings(attempts: int) -> dict[str, Any]:
         "distributed.scheduler.allowed-failures": _LOST_JOBS_PER_ATTEMPT * attempts,
         # Jobs are asked for by the time that cells may take: these take long.
         "distributed.scheduler.unknown-task-duration": "1h",
-        **quiet(),
+        **closed(),
     }

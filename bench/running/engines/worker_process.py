@@ -94,13 +94,16 @@ def _run_next(pipe: Connection, registries: Registries, run: Run, tell: Callable
 
 
 def _listen_to_interrupts() -> None:
-    """From now on the first Ctrl-C ends the work; further ones do not disturb what is then written."""
+    """From now on the first Ctrl-C ends the work; further ones do not disturb what is then written. So does SIGTERM, which
+    whoever stops a job sends to all of its processes."""
 
     def first(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, first)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, first)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 

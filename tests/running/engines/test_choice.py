@@ -14,7 +14,7 @@ from bench.running.engines.slurm import Slurm, read
     ("options", "words"),
     [
         ("--scheduler tcp://127.0.0.1:8786", "--scheduler: it is for --engine dask, not local"),
-        ("--engine dask --scheduler 127.0.0.1", "'127.0.0.1' is no address (valid: tcp://HOST:PORT)"),
+        ("--engine dask --scheduler 127.0.0.1", "'127.0.0.1' is no address (valid: tcp://HOST:PORT, tls://HOST:PORT)"),
         ("--engine dask --scheduler tcp://a:1 --jobs 2", "--jobs: the cluster of --scheduler has as many workers as it has"),
         ("--engine slurm", "--engine slurm and --cluster FILE.toml go together"),
         ("--engine dask --cluster a.toml", "--engine slurm and --cluster FILE.toml go together"),

@@ -10,6 +10,9 @@ import psutil
 import pytest
 
 pytest.importorskip("distributed")
+pytest.importorskip("cryptography")
+
+import dask
 
 from bench.core.errors import BenchError
 from bench.results.claims import Claims
@@ -32,7 +35,41 @@ def address(tmp_path_factory):
     with contextlib.ExitStack() as stack:
         client = loopback(2, 10)(stack, print, tmp_path_factory.mktemp("logs"))
         patch.undo()
+        keys = client.security.get_tls_config_for_role("client")
+        names = {"ca-file": keys["ca_file"], "client.cert": keys["cert"], "client.key": keys["key"]}
+        stack.enter_context(dask.config.set({f"distributed.comm.tls.{name}": key for name, key in names.items()}))
         yield client.scheduler.address
+
+
+def is_let_in(address, **keys):
+    """Whether somebody with these keys (none given: those of the settings) reaches a scheduler or worker."""
+    from distributed import Client
+
+    try:
+        with Client(address, timeout=2, **keys):
+            return True
+    except (OSError, RuntimeError):
+        return False
+
+
+def test_nobody_without_the_keys_of_the_run_reaches_its_cluster(address, context):
+    """Neither the scheduler nor a worker, with other keys or without encryption."""
+    from distributed.security import Security
+
+    with contextlib.ExitStack() as stack:
+        workers = list(running(address)(stack, print, context.out).scheduler_info()["workers"])
+    assert len(workers) == 2
+    assert is_let_in(address)
+    for door in (address, workers[0]):
+        assert door.startswith("tls://127.0.0.1:")
+        assert not is_let_in(door, security=Security.temporary())
+        assert not is_let_in(door.replace("tls://", "tcp://"), security=Security(require_encryption=False))
+    with (
+        dask.config.set({"distributed.comm.tls.ca-file": None}),
+        contextlib.ExitStack() as stack,
+        pytest.raises(BenchError, match=r"--scheduler tls://.*; it asks for certificates"),
+    ):
+        running(address)(stack, print, context.out)
 
 
 @pytest.fixture
@@ -117,7 +154,7 @@ def test_a_user_who_stops_the_driver_finds_the_cell_interrupted(engine, plan, co
 
 def test_a_worker_that_cannot_give_the_same_records_is_named(engine, plan, context, monkeypatch):
     monkeypatch.setattr(engine_module, "fingerprint", lambda run: "other code")
-    with pytest.raises(BenchError, match=r"dask worker tcp://127.0.0.1:\d+ runs other code of the suite"):
+    with pytest.raises(BenchError, match=r"dask worker tls://127.0.0.1:\d+ runs other code of the suite"):
         engine(plan("tiny-noise"))
     assert records(context.out) == {}
 
