@@ -717,6 +717,8 @@ class ClipIndex:
         clips: all videos, in a fixed order: a tuple, or a `bench.data.clip_table.ClipTable` if there are many.
         fingerprint: SHA-256 that changes when the data do.
         notes: what the user should know (a split that was drawn, a ceiling that was computed), one sentence each.
+        stamp: changes whenever a file may have changed; empty where clips are not read from files. It says which decoded clips
+            are still those of the files. It is no part of any cell: a copy of the data has another one.
     """
 
     dataset: str
@@ -724,6 +726,7 @@ class ClipIndex:
     clips: Sequence[ClipRef]
     fingerprint: str
     notes: tuple[str, ...] = ()
+    stamp: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from bench import plugins
 from bench.api import SyntheticSet
@@ -24,6 +25,9 @@ class DistilledClips(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     Item i is a clip ``(C, T, H, W)``, float32, normalised per channel (`bench.data.pixels`), and its label: ``()`` int64, or
     ``(classes,)`` float for learned or soft labels. Sets that render at random draw from ``rng`` at each access.
 
+    It can be copied, pickled and read by the workers of a `DataLoader`. Each worker draws from a generator of its own, seeded
+    by the state of ``rng`` and by the seed that the loader gives it, which is another one in each epoch.
+
     Attributes:
         synthetic: the set itself.
         classes: class names in label order.
@@ -34,6 +38,7 @@ class DistilledClips(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.synthetic = synthetic
         self.classes = tuple(classes)
         self.rng = rng
+        self._of_worker: tuple[int, torch.Generator] | None = None
 
     def __len__(self) -> int:
         return len(self.synthetic)
@@ -41,8 +46,32 @@ class DistilledClips(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         position = range(len(self))[index]  # handles negative positions, and raises IndexError
         with torch.no_grad():
-            clips = self.synthetic.render(torch.tensor([position]), self.rng or torch.default_generator)
+            clips = self.synthetic.render(torch.tensor([position]), self._generator())
         return clips[0].contiguous(), self.synthetic.labels[position]  # in memory of its own, so callers may change it
+
+    def _generator(self) -> torch.Generator:
+        """The generator to draw from in this process."""
+        worker = get_worker_info()
+        if self.rng is None or worker is None:
+            return self.rng or torch.default_generator
+        if self._of_worker is None or self._of_worker[0] != worker.seed:
+            state = bytes(self.rng.get_state().tolist())
+            digest = hashlib.sha256(state + worker.seed.to_bytes(16, "big", signed=True)).digest()
+            self._of_worker = worker.seed, torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        return self._of_worker[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Generators cannot be pickled; their states can."""
+        state = None if self.rng is None else (str(self.rng.device), self.rng.get_state())
+        return {**self.__dict__, "rng": state, "_of_worker": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The inverse of `__getstate__`."""
+        self.__dict__.update(state)
+        if state["rng"] is not None:
+            device, drawn = state["rng"]
+            self.rng = torch.Generator(device)
+            self.rng.set_state(drawn)
 
 
 def load_set(

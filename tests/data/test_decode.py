@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from av.video.frame import PictureType
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,3 +181,138 @@ def test_opening_looks_at_the_first_frame_only(tmp_path):
     check_opens(_damaged(tmp_path / "damaged.mp4"))
     with pytest.raises(UnreadableClip, match="the file is empty"):
         check_opens(_bytes(tmp_path / "empty.avi", b""))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What a container tells of how to show it
+
+ONE = Geometry(1, 1, 48, 48)
+FRAMES = 2
+
+
+def _corners(height=48, width=48):
+    """A white, a red, a green and a blue quarter, so that no turn or mirroring leaves it as it is."""
+    picture = np.full((height, width, 3), 255, np.uint8)
+    picture[: height // 2, width // 2 :] = (255, 0, 0)
+    picture[height // 2 :, : width // 2] = (0, 255, 0)
+    picture[height // 2 :, width // 2 :] = (0, 0, 255)
+    return picture
+
+
+def _grey(level):
+    return np.full((48, 48, 3), level, np.uint8)
+
+
+def _written(path, *streams, options=None):
+    """A file of still videos, one for each ``(picture, settings)``; settings are attributes of the stream or its codec."""
+    with av.open(str(path), "w", options=options or {}) as container:
+        made = []
+        for picture, settings in streams:
+            settings = dict(settings)
+            codec = settings.pop("codec", "libx264")
+            stream = container.add_stream(codec, rate=25, options=settings.pop("options", {}))
+            stream.height, stream.width = picture.shape[:2]
+            stream.pix_fmt = settings.pop("pix_fmt", "yuv420p")
+            for name, value in settings.items():
+                setattr(
+                    stream if hasattr(stream, name) and name == "disposition" else stream.codec_context, name, value
+                )
+            made.append((stream, picture))
+        for stream, picture in made:
+            for _ in range(FRAMES):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode())
+    return path
+
+
+def _shown(path, geometry=ONE):
+    return read_video(path, geometry)[0, 0].astype(int)
+
+
+def _error(path, picture, geometry=ONE):
+    """How far the middles of the quarters are from what they should be; their edges are blurred by coding."""
+    size = geometry.size
+    near = [size // 4 - 4, size // 4 + 4, 3 * size // 4 - 4, 3 * size // 4 + 4]
+    return np.abs(_shown(path, geometry) - picture)[np.ix_(near, near)].max()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "seen"),
+    [
+        ((1, 0, 0, 1), lambda p: p),
+        ((0, 1, -1, 0), lambda p: np.rot90(p, -1)),  # a telephone held upright
+        ((-1, 0, 0, -1), lambda p: np.rot90(p, 2)),
+        ((0, -1, 1, 0), lambda p: np.rot90(p, 1)),
+        ((-1, 0, 0, 1), lambda p: p[:, ::-1]),  # the camera that looks at its owner
+        ((1, 0, 0, -1), lambda p: p[::-1]),
+        ((0, 1, 1, 0), lambda p: p.transpose(1, 0, 2)),
+        ((0, -1, -1, 0), lambda p: np.rot90(p, 2).transpose(1, 0, 2)),
+    ],
+)
+def test_a_clip_is_turned_and_mirrored_as_its_file_says(tmp_path, matrix, seen):
+    path = _written(tmp_path / "phone.mp4", (_corners(), {}))
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 44  # ISO 14496-12, 8.3.2: after the type, times, numbers, layer and volume
+    a, b, c, d = (value << 16 for value in matrix)
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    assert _error(path, seen(_corners())) < 12
+
+
+def test_an_upright_video_is_cropped_upright(tmp_path):
+    wide = np.hstack([_grey(0), _corners(), _grey(0)])
+    path = _written(tmp_path / "phone.mp4", (wide, {}))
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 44
+    data[place : place + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    assert _error(path, np.rot90(_corners(), -1)) < 12
+
+
+@pytest.mark.parametrize(("ratio", "width"), [(Fraction(2), 24), (Fraction(1, 2), 96), (Fraction(99), 48)])
+def test_pixels_that_are_not_square_are_made_so_unless_that_is_nonsense(tmp_path, ratio, width):
+    path = _written(tmp_path / "tv.mkv", (_corners(48, width), {"sample_aspect_ratio": ratio}))
+    assert _error(path, _corners()) < 12
+
+
+@pytest.mark.parametrize(
+    ("streams", "level"),
+    [
+        ([(_grey(200), {"codec": "mjpeg", "pix_fmt": "yuvj420p", "disposition": Disposition.attached_pic}), (_grey(90), {})], 90),
+        ([(_grey(200)[:32, :32], {}), (_grey(90), {})], 90),
+        ([(_grey(90), {}), (_grey(200), {})], 90),
+        ([(_grey(200), {"disposition": Disposition(0)}), (_grey(90)[:32, :32], {"disposition": Disposition.default})], 90),
+    ],
+    ids=["cover", "larger", "first of equals", "default"],
+)  # fmt: skip
+def test_the_video_is_read_and_not_what_goes_with_it(tmp_path, streams, level):
+    path = _written(tmp_path / ("clip.mkv" if "mjpeg" not in str(streams) else "clip.mp4"), *streams)
+    assert abs(_shown(path, Geometry(1, 1, 32, 32)) - level).max() < 6
+
+
+@pytest.mark.parametrize("deep", ["yuv420p10le", "yuv422p10le", "yuv420p12le"])
+@pytest.mark.parametrize("size", [48, 32, 24])
+def test_more_bits_show_what_eight_bits_show(tmp_path, deep, size):
+    geometry = Geometry(1, 1, size, size)
+    wave = np.indices((48, 48)).sum(0)
+    picture = np.stack([wave * 2, 255 - wave, (wave * 5) % 256], -1).astype(np.uint8)
+    picture[8:24, 8:24] = (255, 0, 0)
+    plain = deep.removesuffix("10le").removesuffix("12le")
+    paths = [
+        _written(tmp_path / f"{name}.mkv", (picture, {"codec": "ffv1", "pix_fmt": name})) for name in (deep, plain)
+    ]
+    assert np.abs(_shown(paths[0], geometry) - _shown(paths[1], geometry)).max() <= 5
+
+
+@pytest.mark.parametrize("size", [48, 24])
+def test_an_interlaced_video_is_shown_as_whole_pictures(tmp_path, size):
+    geometry = Geometry(1, 1, size, size)
+    rows = np.zeros((48, 48, 3), np.uint8)
+    rows[::2] = 200  # the two fields differ: apart, each line of the half size would be all of one
+    rows[:, 24:] = (180, 40, 40)
+    settings = {"options": {"flags": "+ilme+ildct", "x264-params": "tff=1", "qp": "0"}}
+    path = _written(tmp_path / "tv.mkv", (rows, settings))
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).interlaced_frame
+    plain = _written(tmp_path / "plain.mkv", (rows, {"options": {"qp": "0"}}))
+    assert np.abs(_shown(path, geometry) - _shown(plain, geometry)).max() <= 2

@@ -5,7 +5,7 @@
 - one folder per class.
 
 Where no split is given, one is drawn group by group. A validation split is used as the test split if there is no other, and
-joins the training split otherwise: the suite sets a validation part aside by itself.
+joins the training split otherwise: the suite sets a validation part aside by itself. What is not read is said.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from __future__ import annotations
 import csv
 import io
 import os
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, ClassVar
@@ -25,7 +26,9 @@ from bench.api import ClipIndex, ClipRef, CountOrZero, Dataset, Geometry
 from bench.core.errors import BenchError, MissingData
 from bench.core.paths import possible_path
 from bench.core.text import first_few
-from bench.data.sources.video_files import SUFFIXES, Listed, Listing, fingerprint, group_of, read_file
+from bench.data.sources.folder_scan import SPLITS, LeftOut, is_utf8, legible, scan, videos_below
+from bench.data.sources.list_checks import told_apart
+from bench.data.sources.video_files import SUFFIXES, Listed, Listing, group_of, indexed, read_file
 from bench.data.splits import draw_split
 
 if TYPE_CHECKING:
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LABELS = "labels.csv"
-_SPLITS = {"train": "train", "test": "test", "val": "val", "validation": "val", "": ""}
 _LAYOUTS = (
     "expected labels.csv (file,label[,split][,group]), or train/ and test/ with a folder per class, "
     f"or one folder per class; videos end in {' '.join(SUFFIXES)}"
@@ -83,9 +85,13 @@ class Folder(Dataset[FolderOptions], Listed):
         folder = self._folder()
         if not folder.is_dir():
             raise MissingData(f"folder:{self.argument}: no such folder")
-        rows = _rows(folder)
+        if not is_utf8(folder.name):
+            raise BenchError(
+                f"folder:{legible(self.argument)}: the folder's name is not UTF-8; rename it, or link to it"
+            )
+        rows, said = _rows(folder)
         if not rows:
-            raise MissingData(f"folder:{self.argument}: no labelled videos; {_LAYOUTS}")
+            raise MissingData(" ".join([f"folder:{self.argument}: no labelled videos; {_LAYOUTS}.", *said]))
         rows, notes = _settle_splits(rows, self.options.split_seed)
         classes = tuple(sorted({row.label for row in rows}))
         labels = {name: label for label, name in enumerate(classes)}
@@ -98,7 +104,8 @@ class Folder(Dataset[FolderOptions], Listed):
         )
         missing = frozenset(key for key, size in sizes.items() if size is None)
         _check_classes(f"folder:{self.argument}", classes, clips)
-        return Listing(folder, classes, clips, missing, (*notes, *_doubts(classes, clips)))
+        alike = told_apart(f"folder:{self.argument}", classes)
+        return Listing(folder, classes, clips, missing, (*notes, *_doubts(classes, clips), *alike, *said))
 
     @override
     def index(self, geometry: Geometry) -> ClipIndex:
@@ -109,13 +116,8 @@ class Folder(Dataset[FolderOptions], Listed):
                 f"folder:{self.argument}: {len(listing.missing):,} of {len(listing.clips):,} files named in {_LABELS} "
                 f"are missing: {first_few(sorted(listing.missing))}"
             )
-        return ClipIndex(
-            dataset=f"folder:{self._folder().name}",
-            classes=listing.classes,
-            clips=listing.clips,
-            fingerprint=fingerprint(listing.classes, listing.clips),
-            notes=listing.notes,
-        )
+        title = f"folder:{self._folder().name}"
+        return indexed(title, listing.folder, listing.classes, listing.clips, listing.notes)
 
     @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:
@@ -130,25 +132,18 @@ class Folder(Dataset[FolderOptions], Listed):
 # What the folder says
 
 
-def _rows(folder: Path) -> list[_Row]:
+def _rows(folder: Path) -> tuple[list[_Row], list[str]]:
+    """The videos that are named, and sentences on what is not read."""
+    left = LeftOut()
     if (folder / _LABELS).is_file():
-        return _read_csv(folder / _LABELS)
-    splits = {_SPLITS[path.name]: path for path in _subfolders(folder) if path.name in _SPLITS}
-    if "train" in splits and len(splits) > 1:
-        return [row for split, path in sorted(splits.items()) for row in _class_folders(folder, path, split)]
-    return list(_class_folders(folder, folder, ""))
-
-
-def _class_folders(folder: Path, parent: Path, split: str) -> Iterator[_Row]:
-    for path in _subfolders(parent):
-        for video in sorted(path.rglob("*")):
-            if video.suffix.lower() in SUFFIXES and not video.name.startswith(".") and video.is_file():
-                key = video.relative_to(folder).as_posix()
-                yield _Row(key, path.name, split, group_of(key))
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        rows = _read_csv(folder / _LABELS)
+        named = {row.key for row in rows}
+        for key in videos_below(folder):
+            if key not in named:
+                left.add(f"Videos that {_LABELS} does not name", key)
+        return rows, left.sentences()
+    found, notes = scan(folder, left)
+    return [_Row(video.key, video.label, video.split, group_of(video.key)) for video in found], notes + left.sentences()
 
 
 def _read_csv(path: Path) -> list[_Row]:
@@ -163,6 +158,8 @@ def _read_csv(path: Path) -> list[_Row]:
         lines = [(reader.line_num, line) for line in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise BenchError(f"{path}: not a CSV file in UTF-8: {error}") from error
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error.strerror})") from error
     header = [name.strip().lower() for name in lines[0][1]] if lines else []
     unknown = [name for name in header if name not in ("file", "label", "split", "group")]
     if not {"file", "label"} <= set(header) or len(set(header)) < len(header) or unknown:
@@ -184,8 +181,10 @@ def _read_csv(path: Path) -> list[_Row]:
             mistakes.append(f"line {number}: {', '.join(wrong)}")
             continue
         seen[key] = number
-        split = _SPLITS[values.get("split", "").lower()]
-        rows.append(_Row(key, values["label"], split, values.get("group") or group_of(key)))
+        split = SPLITS.get(values.get("split", "").lower(), "")
+        rows.append(
+            _Row(key, unicodedata.normalize("NFC", values["label"]), split, values.get("group") or group_of(key))
+        )
     if rows and not all(row.split for row in rows) and any(row.split for row in rows):
         without = [seen[row.key] for row in rows if not row.split]
         mistakes += [f"line {number}: no split, though other lines have one" for number in without]
@@ -201,7 +200,7 @@ def _line_mistakes(header: Sequence[str], line: Sequence[str]) -> list[str]:
     wrong = [f"no {name}" for name in ("file", "label") if not values[name]]
     if values["file"] and _leaves(values["file"]):
         wrong.append(f"'{values['file']}' is not below the folder")
-    if values.get("split", "").lower() not in _SPLITS:
+    if values.get("split") and values["split"].lower() not in SPLITS:
         wrong.append(f"split '{values['split']}' is not train, test or val")
     return wrong
 

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
 from bench.core.errors import BenchError, MissingData
+from bench.data.sources.list_checks import checked, told_apart
 from bench.data.sources.video_files import (
     Archive,
     ClassFolders,
@@ -87,7 +88,7 @@ class HMDB(Dataset[HMDBOptions], Fetchable):
 
         Raises:
             MissingData: there are no lists.
-            BenchError: a line cannot be read, or the lists are not those of 51 classes.
+            BenchError: a line cannot be read, the lists are not those of 51 classes, or they contradict each other.
         """
         root, split = Path(self.root), self.options.split
         lists = find_lists(root, split)
@@ -112,8 +113,11 @@ class HMDB(Dataset[HMDBOptions], Fetchable):
                 clips.append(ClipRef(key, label, side, source_of(key, action), size or 0))  # type: ignore[arg-type]
                 if size is None:
                     missing.add(key)
-        notes = _doubts(self.declared(), len(train), len(test)) + _shared_sources(train, test)
-        return Listing(root, tuple(lists), (*train, *test), frozenset(missing), notes)
+        where = f"{next(iter(lists.values())).parent} (split {split})"
+        clips, notes = checked(where, tuple(lists), (*train, *test))
+        notes += told_apart(where, tuple(lists))
+        notes += _doubts(self.declared(), len(train), len(test)) + _shared_sources(train, test)
+        return Listing(root, tuple(lists), clips, frozenset(missing), notes)
 
     @override
     def index(self, geometry: Geometry) -> ClipIndex:

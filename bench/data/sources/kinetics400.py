@@ -20,13 +20,14 @@ from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry, NoOpt
 from bench.core.errors import BenchError, MissingData
 from bench.core.text import first_few
 from bench.data.clip_table import ClipTable
+from bench.data.sources.list_checks import checked
 from bench.data.sources.video_files import (
     Archive,
     Fetchable,
     Listing,
     VideosByName,
     capped,
-    fingerprint,
+    indexed,
     read_file,
 )
 
@@ -103,7 +104,8 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
         table = ClipTable(clips(train, "train"))
         for clip in clips(test, "test"):
             table.append(clip)
-        return Listing(root, classes, table, frozenset(missing), _doubts(table))
+        listed, notes = checked(f"{train} and {test.name}", classes, table, mends=True)
+        return Listing(root, classes, listed, frozenset(missing), notes + _doubts(table))
 
     @override
     def index(self, geometry: Geometry) -> ClipIndex:
@@ -129,7 +131,7 @@ class Kinetics400(Dataset[NoOptions], Fetchable):
                 f"{self.name}: no training video of {len(untrained):,} of {CLASSES} classes ({first_few(untrained)}) is in "
                 f"{root / 'train'}. {how_to_get(root)}"
             )
-        return ClipIndex(self.name, listing.classes, clips, fingerprint(listing.classes, clips), notes)
+        return indexed(self.name, root, listing.classes, clips, notes)
 
     @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -18,7 +18,8 @@ from typing_extensions import override
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry, NoOptions
 from bench.core.errors import BenchError, MissingData
 from bench.core.files import parse_json
-from bench.data.clip_table import ClipTable
+from bench.data.clip_table import ClipTable, number
+from bench.data.sources.list_checks import checked
 from bench.data.sources.video_files import ByHand, Listing, VideosByName, capped, complete, read_file
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ class SSv2(Dataset[NoOptions], ByHand):
         table = ClipTable(clips(train, "train"))
         for clip in clips(validation, "test"):
             table.append(clip)
-        return Listing(root, classes, table, frozenset(missing), _doubts(table))
+        listed, notes = checked(f"{train} and {validation.name}", classes, table)
+        return Listing(root, classes, listed, frozenset(missing), notes + _doubts(listed))
 
     @override
     def index(self, geometry: Geometry) -> ClipIndex:
@@ -166,8 +168,8 @@ def _text(path: Path) -> str:
         raise BenchError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _doubts(clips: ClipTable) -> tuple[str, ...]:
-    train, test = clips.number("train"), clips.number("test")
+def _doubts(clips: Sequence[ClipRef]) -> tuple[str, ...]:
+    train, test = number(clips, "train"), number(clips, "test")
     if (train, test) == (TRAIN, TEST):
         return ()
     return (

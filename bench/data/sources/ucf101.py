@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -16,6 +16,8 @@ from typing_extensions import override
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
 from bench.core.errors import BenchError, MissingData
+from bench.data.clip_table import number
+from bench.data.sources.list_checks import checked, told_apart
 from bench.data.sources.video_files import (
     Archive,
     ClassFolders,
@@ -83,7 +85,9 @@ class UCF(Dataset[UCFOptions], Fetchable):
     @override
     def listing(self) -> Listing:
         """Every clip of these classes in the official lists, training clips first."""
-        return list_clips(self.name, Path(self.root), self.options.split, self.only())
+        listing = list_clips(self.name, Path(self.root), self.options.split, self.only())
+        size = self.declared()
+        return listing if size is None else replace(listing, notes=(*listing.notes, *_doubts(size, listing)))
 
     @override
     def index(self, geometry: Geometry) -> ClipIndex:
@@ -161,32 +165,39 @@ def list_clips(name: str, root: Path, split: int, only: frozenset[str] | None) -
 
     Raises:
         MissingData: a list is not there.
-        BenchError: a line of a list cannot be read.
+        BenchError: a line of a list cannot be read or names a class that is not in the class list, a clip is in both lists,
+            or a class has no training clip.
     """
     files = list_files(root, split)
     absent = [path.name for path in files if not path.is_file()]
     if absent:
         raise MissingData(f"{name}: no {', '.join(absent)} in {root / LISTS}. {how_to_get(name, root)}")
     class_list, train_list, test_list = files
-    classes = tuple(spelling for spelling in _classes(class_list) if only is None or spelling in only)
+    known = _classes(class_list)
+    told_apart(str(class_list), [spelling.lower() for spelling in known])
+    names = {spelling.lower() for spelling in known}
+    classes = tuple(spelling for spelling in known if only is None or spelling in only)
     labels = {spelling.lower(): label for label, spelling in enumerate(classes)}
     present = ClassFolders(root, CLIPS)
     clips: list[ClipRef] = []
     missing: set[str] = set()
     parts: tuple[tuple[Path, Literal["train", "test"]], ...] = ((train_list, "train"), (test_list, "test"))
     for path, part in parts:
-        for number, line in numbered_lines(path):
+        for place, line in numbered_lines(path):
             match = _CLIP_LINE.fullmatch(line)
             if match is None:
-                raise BenchError(f"{path}: line {number}: '{line}' is not Class/clip.avi")
-            label = labels.get(match["action"].lower())
-            if label is None:
+                raise BenchError(f"{path}: line {place}: '{line}' is not Class/clip.avi")
+            action = match["action"].lower()
+            if action not in names:
+                raise BenchError(f"{path}: line {place}: class '{match['action']}' is not in {class_list.name}")
+            if (label := labels.get(action)) is None:
                 continue
             key, size = present.find(match["action"], match["file"])
             clips.append(ClipRef(key, label, part, group_of(key), size or 0))
             if size is None:
                 missing.add(key)
-    return Listing(root, classes, tuple(clips), frozenset(missing))
+    listed, notes = checked(f"{train_list} and {test_list.name}", classes, clips)
+    return Listing(root, classes, listed, frozenset(missing), notes)
 
 
 def list_files(root: Path, split: int) -> tuple[Path, Path, Path]:
@@ -206,12 +217,22 @@ def how_to_get(name: str, root: Path) -> str:
     )
 
 
+def _doubts(size: DeclaredSize, listing: Listing) -> tuple[str, ...]:
+    counted = DeclaredSize(len(listing.classes), number(listing.clips, "train"), number(listing.clips, "test"))
+    if counted == size:
+        return ()
+    return (
+        f"The lists name {counted.train:,} training and {counted.test:,} test clips of {counted.classes} classes; "
+        f"the published ones name {size.train:,} and {size.test:,} of {size.classes}.",
+    )
+
+
 def _classes(path: Path) -> list[str]:
     """Class names of ``classInd.txt`` (``1 ApplyEyeMakeup``) in label order."""
     classes: list[str] = []
-    for number, line in numbered_lines(path):
+    for place, line in numbered_lines(path):
         fields = line.split()
         if len(fields) != 2 or fields[0] != str(len(classes) + 1):
-            raise BenchError(f"{path}: line {number}: '{line}' is not '{len(classes) + 1} ClassName'")
+            raise BenchError(f"{path}: line {place}: '{line}' is not '{len(classes) + 1} ClassName'")
         classes.append(fields[1])
     return classes

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from bench.api import Geometry
+from bench.api import ClipRef, Geometry
 from bench.core.errors import BenchError, MissingData
 from bench.data.clip_store import open_or_build
 from bench.data.sources.folder import Folder, FolderOptions
+from bench.data.sources.ucf101 import UCF101, UCFOptions
 from tests.data.videos import write_numbered
 
 GEOMETRY = Geometry(4, 2, 16, 16)
@@ -141,6 +145,9 @@ def test_without_a_split_one_is_drawn_by_group_and_said(tmp_path):
     assert index.notes == (
         "No split is given; one was drawn by group with split_seed=0: "
         "42 clips of 14 groups to train and 18 clips of 6 groups to test.",
+        "Class folders without a video are left out: 1 (empty/).",
+        "Files whose ending is not a video's are left out: 2 (empty/readme.md, run/notes.txt).",
+        "Hidden files and folders are left out: 1 (.hidden).",
     )
     other = folder(tmp_path, split_seed=1).index(GEOMETRY)
     assert [clip.split for clip in other.clips] != [clip.split for clip in index.clips]
@@ -179,6 +186,102 @@ def test_split_folders(tmp_path, parts, train, test, note):
 def test_a_class_may_be_called_train(tmp_path):
     touch(tmp_path, *(f"{c}/{c}{i}.mp4" for c in ("train", "car") for i in range(4)))
     assert folder(tmp_path).index(GEOMETRY).classes == ("car", "train")
+
+
+def test_split_folders_are_found_in_any_case_and_what_lies_beside_them_is_said(tmp_path):
+    touch(tmp_path, *(f"{part}/{c}/{c}.mp4" for part in ("Train", "TEST", "val", "validation", "extra") for c in "xy"))
+    index = folder(tmp_path).index(GEOMETRY)
+    assert index.classes == ("x", "y")
+    assert Counter(clip.key.split("/")[0] for clip in index.clips if clip.split == "train") == {
+        "Train": 2, "val": 2, "validation": 2
+    }  # fmt: skip
+    assert {clip.key.split("/")[0] for clip in index.clips if clip.split == "test"} == {"TEST"}
+    assert index.notes == (
+        "The 4 validation clips count as train clips.",
+        "Folders beside train and test are left out: 1 (extra/).",
+    )
+
+
+def test_a_train_folder_alone_is_said_to_be_a_class(tmp_path):
+    touch(tmp_path, *(f"{part}/{c}/{c}.mp4" for part in ("Train", "testing") for c in "xyz"))
+    (note,) = (note for note in folder(tmp_path).index(GEOMETRY).notes if "taken for a class" in note)
+    assert note.startswith("Folder 'Train' is taken for a class: train and test")
+
+
+def test_everything_that_is_not_read_is_named(tmp_path, monkeypatch):
+    touch(tmp_path, *(f"{c}/{i}.mp4" for c in "ab" for i in range(4)))
+    touch(
+        tmp_path, "loose.mp4", "readme.md", "a/notes.txt", "a/.trash/x.mp4", "a/.x.mp4", "a/._1.mp4", "a/.DS_Store", "b/Thumbs.db",
+        "only-words/a.txt", "locked/1.mp4", "a/clip.MP4/deep.3gp", "b/1.ts", "b/1.ogv", "b/1.gif", "b/1.M2TS",
+    )  # fmt: skip
+    (tmp_path / "none").mkdir()
+    (tmp_path / "a/gone.mp4").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "b/up").symlink_to(tmp_path / "b", target_is_directory=True)
+    (tmp_path / "linked").symlink_to(tmp_path / "a/clip.MP4", target_is_directory=True)
+    os.mkfifo(tmp_path / "b/pipe.mp4")
+    (tmp_path / os.fsdecode(b"a/caf\xe9.mp4")).write_bytes(b"x")
+    really = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return really(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    index = folder(tmp_path).index(GEOMETRY)
+    assert index.classes == ("a", "b", "linked")
+    assert [clip.key for clip in index.clips if not clip.key.endswith(".mp4")] == [
+        "a/clip.MP4/deep.3gp", "b/1.M2TS", "b/1.gif", "b/1.ogv", "b/1.ts", "linked/deep.3gp",
+    ]  # fmt: skip
+    assert sorted(note for note in index.notes if "left out" in note) == [
+        "Class folders without a video are left out: 2 (none/, only-words/).",
+        "Files and folders whose names are not UTF-8 are left out: 1 (a/caf\\xe9.mp4).",
+        "Files whose ending is not a video's are left out: 3 (a/notes.txt, only-words/a.txt, readme.md).",
+        "Folders that cannot be opened are left out: 1 (locked/).",
+        "Hidden files and folders are left out: 2 (a/.trash, a/.x.mp4).",
+        "Links that lead back to a folder above them are left out: 1 (b/up/).",
+        "Links that lead nowhere, and what is neither a file nor a folder are left out: 2 (a/gone.mp4, b/pipe.mp4).",
+        "Videos that lie in no class folder are left out: 1 (loose.mp4).",
+    ]
+
+
+def test_videos_that_labels_csv_does_not_name_are_said(tmp_path):
+    touch(tmp_path, "a.mp4", "b.mp4", "c.mp4", "deep/d.avi", "e.txt")
+    labels(tmp_path, "file,label,split\na.mp4,x,train\nb.mp4,y,train\n")
+    assert folder(tmp_path).index(GEOMETRY).notes[-1] == (
+        "Videos that labels.csv does not name are left out: 2 (c.mp4, deep/d.avi)."
+    )
+
+
+def test_a_name_in_two_encodings_is_one_class_and_two_cases_are_said(tmp_path):
+    composed, apart = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+    touch(tmp_path, *(f"{c}/{i}.mp4" for c in (composed, apart, "Run", "run") for i in range(4)))
+    index = folder(tmp_path).index(GEOMETRY)
+    assert index.classes == ("Run", composed, "run")
+    assert Counter(clip.label for clip in index.clips)[index.classes.index(composed)] == 8
+    assert "Classes whose names differ in upper and lower case alone: Run and run." in index.notes
+    assert f"Class folders with the same name in two encodings are one class: {composed}." in index.notes
+    labels(tmp_path, "file,label\n" + "".join(f"{c}/{i}.mp4,{c}\n" for c in (composed, apart, "Run") for i in range(4)))
+    assert sorted(folder(tmp_path).index(GEOMETRY).classes) == sorted(("Run", composed))
+
+
+@pytest.mark.parametrize("name", ["a:b", "-i", "50%d", "two\nlines", "file:x", os.fsdecode(b"caf\xe9")])
+def test_clips_are_read_from_a_folder_of_any_name(tmp_path, monkeypatch, name):
+    write_numbered(tmp_path / name / "clips/a/1.avi", 8)
+    write_numbered(tmp_path / name / "clips/b/1.avi", 8)
+    monkeypatch.chdir(tmp_path)
+    dataset = UCF101(UCFOptions(), name)  # reads below its root as it is given
+    for key in ("clips/a/1.avi", "clips/b/1.avi"):
+        assert dataset.read(ClipRef(key, 0, "train", key, 1), GEOMETRY).shape == (1, 4, 16, 16, 3)
+    if "caf" not in name:
+        index = folder(f"{name}/clips").index(GEOMETRY)
+        assert folder(f"{name}/clips").read(index.clips[0], GEOMETRY).shape == (1, 4, 16, 16, 3)
+
+
+def test_a_folder_whose_own_name_no_record_can_hold_is_refused(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9/a")).mkdir(parents=True)
+    with pytest.raises(BenchError, match=r"caf\\xe9: the folder's name is not UTF-8; rename it"):
+        folder(tmp_path / os.fsdecode(b"caf\xe9")).index(GEOMETRY)
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir(), lambda path: touch(path, "clip.mp4")])

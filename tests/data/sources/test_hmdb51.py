@@ -163,3 +163,11 @@ def test_fetch_unpacks_the_archives_inside_the_archive(tmp_path, monkeypatch, ca
     assert sorted(path.name for path in root.iterdir()) == [
         "hmdb51_org", "hmdb51_org.rar", "testTrainMulti_7030_splits", "test_train_splits.rar",
     ]  # fmt: skip
+
+
+def test_a_clip_with_two_signs_is_refused(tmp_path):
+    layouts.hmdb(tmp_path, layouts.small, lambda label: "12")
+    path = next(tmp_path.rglob("brush_hair_test_split1.txt"))
+    path.write_text(path.read_text() + "#0_Film_(x)_brush_hair_u_cm_np1_fr_med_0.avi 2\n")
+    with pytest.raises(BenchError, match=r"1 videos are listed for training and for testing"):
+        HMDB51(HMDBOptions(), str(tmp_path)).index(GEOMETRY)

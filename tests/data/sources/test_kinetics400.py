@@ -92,6 +92,21 @@ def test_missing_lists_are_said_with_what_to_do(tmp_path):
         kinetics(tmp_path).index(GEOMETRY)
 
 
+def test_a_video_in_both_lists_counts_for_testing_and_a_doubled_line_once(tmp_path):
+    layouts.kinetics(tmp_path, layouts.small, 2, 1)
+    annotations = tmp_path / "annotations"
+    train, val = ((annotations / f"{side}.csv").read_text().splitlines(True) for side in ("train", "val"))
+    (annotations / "train.csv").write_text("".join([*train, train[1]]))
+    (annotations / "val.csv").write_text("".join([*val, train[2]]))
+    index = kinetics(tmp_path).index(GEOMETRY)
+    assert len({clip.key for clip in index.clips}) == len(index.clips) == 1200
+    assert [(clip.label, clip.split) for clip in index.clips if "-_t00010000" in clip.key] == [(1, "test")]
+    assert [note.partition(":")[0] for note in index.notes[:2]] == [
+        "Videos listed for training and for testing count for testing only",
+        "Videos listed more than once count once",
+    ]
+
+
 @pytest.mark.parametrize(
     ("side", "text", "message"),
     [

@@ -110,3 +110,11 @@ def test_faulty_lists_are_one_sentence(tmp_path, name, text, message):
     (tmp_path / f"{name}.json").write_text(text)
     with pytest.raises(BenchError, match=message):
         ssv2(tmp_path).index(GEOMETRY)
+
+
+def test_a_video_in_both_lists_is_refused(tmp_path):
+    layouts.ssv2(tmp_path, layouts.small, 1, 1)
+    train, validation = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("train", "validation"))
+    (tmp_path / "validation.json").write_text(json.dumps([*validation, train[0]]))
+    with pytest.raises(BenchError, match=r"validation.json: 1 videos are listed for training and for testing"):
+        ssv2(tmp_path).index(GEOMETRY)

@@ -190,3 +190,45 @@ def test_a_class_list_out_of_order_is_refused(tmp_path, lists):
     (folder / "classInd.txt").write_text("1 Archery\n3 Diving\n")
     with pytest.raises(BenchError, match="line 2: '3 Diving' is not '2 ClassName'"):
         UCF101(UCFOptions(), str(tmp_path)).index(GEOMETRY)
+
+
+def _with(lists, tmp_path, **changed):
+    """The published lists with some of them changed: name=function of their lines."""
+    folder = tmp_path / "ucfTrainTestlist"
+    folder.mkdir()
+    for path in (lists / "ucfTrainTestlist").iterdir():
+        lines = path.read_text().split()
+        if path.stem != "testlist01":  # two fields a line
+            lines = [f"{one} {other}" for one, other in zip(lines[::2], lines[1::2], strict=True)]
+        (folder / path.name).write_text("\n".join(changed.get(path.stem, lambda lines: lines)(lines)))
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [UCF101, MiniUCF])
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"testlist01": lambda lines: [*lines, "Basketball/v_Basketball_g08_c01.avi"]},
+            r"1 videos are listed for training and for testing \(UCF-101/Basketball/v_Basketball_g08_c01.avi\)",
+        ),
+        ({"classInd": lambda lines: lines[:60]}, r"class '\w+' is not in classInd.txt"),
+        ({"trainlist01": lambda lines: [line for line in lines if "Basketball/" not in line]}, "no training clip of class Basketball"),
+        ({"testlist01": lambda lines: [*lines, "Basketbal/v_Basketbal_g01_c01.avi"]}, "line 3784: class 'Basketbal' is not in"),
+        ({"classInd": lambda lines: [*lines, "102 basketball"]}, "class 'basketball' is there twice"),
+    ],
+)  # fmt: skip
+def test_lists_that_contradict_themselves_are_one_sentence(lists, tmp_path, kind, changed, message):
+    with pytest.raises(BenchError, match=message):
+        kind(UCFOptions(), _with(lists, tmp_path, **changed)).listing()
+
+
+def test_doubled_lines_count_once_and_odd_counts_are_said(lists, tmp_path):
+    line = "Basketball/v_Basketball_g08_c01.avi 8"
+    root = _with(lists, tmp_path, trainlist01=lambda lines: [line, *lines, line], testlist01=lambda lines: lines[1:])
+    listing = UCF101(UCFOptions(), root).listing()
+    assert len(listing.clips) == 9537 + 3782
+    assert listing.notes == (
+        "Videos listed more than once count once: 1 (UCF-101/Basketball/v_Basketball_g08_c01.avi).",
+        "The lists name 9,537 training and 3,782 test clips of 101 classes; the published ones name 9,537 and 3,783 of 101.",
+    )
