@@ -109,8 +109,8 @@ class HMDB(Dataset[HMDBOptions], Fetchable):
                 if part != "2" and not self.trains_on(part):
                     continue
                 key, size = folders.find(action, file)
-                clips, side = (test, "test") if part == "2" else (train, "train")
-                clips.append(ClipRef(key, label, side, source_of(key, action), size or 0))  # type: ignore[arg-type]
+                own, side = (test, "test") if part == "2" else (train, "train")
+                own.append(ClipRef(key, label, side, source_of(key, action), size or 0))  # type: ignore[arg-type]
                 if size is None:
                     missing.add(key)
         where = f"{next(iter(lists.values())).parent} (split {split})"
