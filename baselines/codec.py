@@ -19,6 +19,7 @@ from baselines._features import class_features, feature_passes
 from baselines.herding import herd
 from bench.api import Method, SyntheticSet, Task, Workload
 from bench.core.errors import DoesNotFit
+from bench.core.upload import upload
 from bench.distill.fitting import does_not_fit, largest
 from bench.distill.real_start import Choice, labels_of, random_choice
 from bench.sets.video_file import Codec, VideoFileSet, encoded
@@ -135,7 +136,7 @@ def coded_clips(task: Task, codec: Codec, crf: int, chosen: Chosen) -> Synthetic
         steps, better = _most(lambda steps: file_of(count, crf - steps), crf - _CRF[codec][0], task.budget)
         data = better if steps else data
         task.log(f"{count} clips a class at crf {crf - steps}, {len(data):,} bytes")
-    file = torch.frombuffer(bytearray(data), dtype=torch.uint8).to(task.device)
+    file = upload(torch.frombuffer(bytearray(data), dtype=torch.uint8), task.device)
     _, frames, height, width = task.clip.dims()
     return VideoFileSet(file, labels_of([own[:count] for own in order]), (frames, height, width), codec)
 

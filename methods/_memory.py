@@ -11,6 +11,7 @@ import torch
 from typing_extensions import override
 
 from bench.api import Method, Preset, SyntheticSet, Task, Workload
+from bench.core.upload import upload
 from bench.distill.matching import Objective
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
 from methods._stage_one import (
@@ -151,7 +152,7 @@ def memory(task: Task, config: MemoryConfig, static: bool = True, hallucinator: 
         frames,
         "add" if not hallucinator else config.mode,
         static=static_memory(task, config) if static else None,
-        dynamic=torch.randn(shape, generator=task.rng("dynamic memory")).to(task.device),
+        dynamic=upload(torch.randn(shape, generator=task.rng("dynamic memory")), task.device),
         hallucinator=new_hallucinator(task, config, static) if hallucinator else None,
         interpolation=task.setting.interpolation,
     )
@@ -167,7 +168,7 @@ def new_hallucinator(task: Task, config: MemoryConfig, static: bool) -> tuple[to
     if config.start == "identity":
         for colour in range(3):
             weight[colour, min(colour, channels - 1), 1, 1, 1] += 1
-    return weight.to(task.device), bias.to(task.device)
+    return upload(weight, task.device), upload(bias, task.device)
 
 
 def hallucinator_channels(config: MemoryConfig, static: bool) -> int:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from bench.api import Artefact, Task, Upstream, Workload
 from bench.core.errors import BenchError
+from bench.core.upload import upload
 from bench.distill.real_start import real_initialisation
 from bench.distill.single_frames import FrameTask
 from methods.dc import DC, DCConfig, RealGradients, unchanged
@@ -94,7 +95,7 @@ def static_memory(task: Task, config: StaticConfig) -> torch.Tensor:
     )
     frames = FrameTask(task, spc)
     real_gradients = frames.upstream(RealGradients(frames, dc, unchanged))
-    images = task.upstream(StaticMemory(spc, dc, real_gradients)).part(0)["images"].to(task.device)
+    images = upload(task.upstream(StaticMemory(spc, dc, real_gradients)).part(0)["images"], task.device)
     return images.view(-1, each, *images.shape[1:])
 
 

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bench.api import Preset, SyntheticSet, Task, Workload
 from bench.core.source import code_identity
+from bench.core.upload import upload
 from bench.distill.gradient_blocks import accumulated
 from bench.distill.learner import Learner
 from bench.distill.matching import Objective, PerStep
@@ -223,7 +224,7 @@ def train_network(
 ) -> None:
     """Trains the network on the set for ``inner_loops`` epochs, in place."""
     optimiser = torch.optim.SGD(network.parameters(), lr=config.network_lr, momentum=0.5)
-    labels = synthetic.labels.to(task.device)
+    labels = upload(synthetic.labels, task.device)
     order, rendering, transform = (task.rng(f"inner {name}", draw) for name in ("order", "render", "augment"))
     for _ in range(config.inner_loops):
         shuffled = torch.randperm(len(synthetic), generator=order)
@@ -231,7 +232,7 @@ def train_network(
             index = shuffled[start : start + 256]
             with torch.no_grad():
                 clips = augment(synthetic.render(index, rendering), transform)
-            loss = torch.nn.functional.cross_entropy(network(clips), labels[index.to(task.device)])
+            loss = torch.nn.functional.cross_entropy(network(clips), labels[upload(index, task.device)])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

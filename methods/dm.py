@@ -10,6 +10,7 @@ import torch
 from typing_extensions import override
 
 from bench.api import SyntheticSet, Task, Workload
+from bench.core.upload import upload
 from bench.distill.features import class_means
 from bench.distill.gradient_blocks import class_blocks
 from bench.distill.learner import Learner
@@ -73,7 +74,7 @@ class DM(Matching[DMConfig]):
 
 def dm_loss(real: torch.Tensor, synthetic: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Eq. 5, linear kernel: the squared distance of real means ``(classes, F)`` from those of features ``(N, F)``, summed."""
-    member = torch.nn.functional.one_hot(labels.to(real.device), len(real)).to(synthetic.dtype)  # (N, classes)
+    member = torch.nn.functional.one_hot(upload(labels, real.device), len(real)).to(synthetic.dtype)  # (N, classes)
     means = (member / member.sum(dim=0)).T @ synthetic
     return (real - means).square().sum()
 

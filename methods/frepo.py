@@ -12,6 +12,7 @@ import torch
 from typing_extensions import override
 
 from bench.api import SyntheticSet, Task, Workload
+from bench.core.upload import upload
 from bench.distill.functional import use_masks
 from bench.distill.learner import Descent, Learner
 from bench.distill.matching import Matching
@@ -61,7 +62,7 @@ class FRePo(Matching[FRePoConfig]):
     def match(self, task: Task, synthetic: SyntheticSet, rates: Mapping[str, float]) -> None:  # Algorithm 1
         config, classes = self.config, len(task.classes)
         if config.learn_labels:
-            synthetic.labels = centred(synthetic.labels, classes).to(task.device) / math.sqrt(classes / 10)
+            synthetic.labels = upload(centred(synthetic.labels, classes), task.device) / math.sqrt(classes / 10)
             synthetic.label_loss = "squared"
             rates = {**rates, "labels": config.lr_labels}
         learner = Learner(synthetic, rates, optimiser="adam")
@@ -80,12 +81,13 @@ class FRePo(Matching[FRePoConfig]):
             clips = learner.render(everything, task.rng("render", step))
             targets = synthetic.labels
             if targets.dim() == 1:
-                targets = centred(targets, classes).to(task.device)
+                targets = upload(centred(targets, classes), task.device)
             network = pool.network(number)
             with torch.no_grad():
                 real_features = network.features(real)
             predicted = regress(network.features(clips), targets, real_features, config.ridge)
-            errors = (predicted - centred(truth[drawn], classes).to(predicted)).square().sum(dim=1)
+            wanted = upload(centred(truth[drawn], classes).to(predicted.dtype), predicted.device)
+            errors = (predicted - wanted).square().sum(dim=1)
             learner.update(errors.mean() + label_margin(targets))
 
             with torch.no_grad():
