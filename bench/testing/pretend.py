@@ -14,13 +14,12 @@ import functools
 import traceback
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
 import torch
-from torch.utils import _pytree as pytree
 from torch.utils._mode_utils import no_dispatch
 
 NAME = "pretend"
@@ -57,6 +56,8 @@ def device() -> torch.device:
     _LIBRARY.impl("_copy_from", _copy_from, "PrivateUse1")
     for name in _FACTORIES:
         _LIBRARY.impl(name, _factory(name), "PrivateUse1")
+    _LIBRARY.impl("lstm.input", functools.partial(_recurrent, _lstm), "AutogradPrivateUse1")
+    _LIBRARY.impl("gru.input", functools.partial(_recurrent, _gru), "AutogradPrivateUse1")
     return torch.device(NAME, 0)
 
 
@@ -163,29 +164,40 @@ class PretendTensor(torch.Tensor):
     def __torch_dispatch__(
         cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        kwargs = dict(kwargs or {})
-        given = [value for value in pytree.tree_leaves((args, kwargs)) if isinstance(value, torch.Tensor)]
+        kwargs = kwargs or {}
+        given = list(_tensors((*args, *kwargs.values())))
         target = _target(kwargs)
         _check(function, given)
         _note_waits(function, args, kwargs, target)
-        wrappers = {id(value.inner): value for value in given if isinstance(value, PretendTensor)}
-        plain_args, plain_kwargs = pytree.tree_map(_unwrapped, (args, kwargs))
-        result = function(*plain_args, **plain_kwargs)
+        result = function(*map(_unwrapped, args), **{name: _unwrapped(value) for name, value in kwargs.items()})
         if torch.Tag.inplace_view in function.tags:
             with no_dispatch():  # the wrapper's own shape
                 function(*args, **kwargs)
-        stays = _stays(function, args, target)
-        return pytree.tree_map(lambda value: wrappers.get(id(value), _wrapped(value) if stays else value), result)
+        wrappers = {id(value.inner): value for value in given if isinstance(value, PretendTensor)}
+        return _wrapped(result, wrappers) if _stays(function, args, target) else result
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
 
 
 def _unwrapped(value: Any) -> Any:
     if isinstance(value, PretendTensor):
         return value.inner
+    if isinstance(value, list | tuple):
+        return [_unwrapped(part) for part in value]
     return torch.device("cpu") if isinstance(value, torch.device) and value.type == NAME else value
 
 
-def _wrapped(value: Any) -> Any:
-    return PretendTensor(value) if isinstance(value, torch.Tensor) else value
+def _wrapped(value: Any, known: Mapping[int, PretendTensor]) -> Any:
+    """What an operation gives, on the device; what it gives back of its own arguments is that argument."""
+    if isinstance(value, torch.Tensor):
+        return known[id(value)] if id(value) in known else PretendTensor(value)
+    return type(value)(_wrapped(part, known) for part in value) if isinstance(value, list | tuple) else value
 
 
 def _target(kwargs: Mapping[str, Any]) -> str | None:
@@ -281,3 +293,53 @@ def _factory(name: str) -> Callable[..., torch.Tensor]:
 def _copy_from(source: torch.Tensor, target: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
     """A copy between devices, where PyTorch does it with its Python hooks switched off: in ``torch.tensor``."""
     return PretendTensor.__torch_dispatch__(_aten.copy_.default, (), (target, source, non_blocking))  # type: ignore[no-any-return]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Recurrent layers, for which PyTorch has no CPU code that it would take on such a device
+
+_Gates = tuple[torch.Tensor, torch.Tensor]  # of the input and of the state, (B, gates * units)
+_States = tuple[torch.Tensor, ...]
+
+
+def _recurrent(
+    cell: Callable[[_Gates, _States], _States],
+    clips: torch.Tensor,
+    start: torch.Tensor | list[torch.Tensor],
+    weights: list[torch.Tensor],
+    has_biases: bool,
+    layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[torch.Tensor, ...]:
+    """One layer that reads ``(B, T, F)`` forwards: its outputs ``(B, T, units)`` and its last states."""
+    if layers != 1 or bidirectional or not has_biases or not batch_first:
+        raise NotImplementedError(
+            "the pretend device knows recurrent layers of one layer and direction, with biases, batch first"
+        )
+    from_input, from_state, input_bias, state_bias = weights
+    states = tuple(state[0] for state in ([start] if isinstance(start, torch.Tensor) else start))
+    outputs = []
+    for frame in clips.unbind(1):
+        gates = (
+            torch.nn.functional.linear(frame, from_input, input_bias),
+            torch.nn.functional.linear(states[0], from_state, state_bias),
+        )
+        states = cell(gates, states)
+        outputs.append(states[0])
+    return (torch.stack(outputs, dim=1), *(state[None] for state in states))
+
+
+def _lstm(gates: _Gates, states: _States) -> _States:
+    enter, forget, new, leave = (gates[0] + gates[1]).chunk(4, dim=1)
+    memory = forget.sigmoid() * states[1] + enter.sigmoid() * new.tanh()
+    return leave.sigmoid() * memory.tanh(), memory
+
+
+def _gru(gates: _Gates, states: _States) -> _States:
+    (reset, keep, new), (own_reset, own_keep, own_new) = (part.chunk(3, dim=1) for part in gates)
+    candidate = (new + (reset + own_reset).sigmoid() * own_new).tanh()
+    kept = (keep + own_keep).sigmoid()
+    return ((1 - kept) * candidate + kept * states[0],)
