@@ -23,6 +23,7 @@ import torch
 from torch.utils._mode_utils import no_dispatch
 
 NAME = "pretend"
+_DEVICE = f"{NAME}:0"
 
 _aten = torch.ops.aten
 
@@ -31,34 +32,39 @@ class MixedDevices(RuntimeError):
     """An operation was given tensors of the pretend device and of the CPU."""
 
 
+@functools.cache
 def missing() -> str | None:
-    """Why this PyTorch has no pretend device, or None if it has."""
+    """Why there is no pretend device in this process, or None if there is. The first call sets it up.
+
+    It must come before the first backward pass of the process: that is when PyTorch starts a thread for each device.
+    """
     from torch.utils import backend_registration
 
-    if hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
-        return None
-    return f"PyTorch {torch.__version__} cannot have a backend in Python (2.10 and newer can)"
-
-
-@functools.cache
-def device() -> torch.device:
-    """The device. The first call registers it for the whole process.
-
-    Raises:
-        RuntimeError: this PyTorch has none; see `missing`.
-    """
-    reason = missing()
-    if reason is not None:
-        raise RuntimeError(reason)
-    from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
-
-    _setup_privateuseone_for_python_backend(NAME)
+    if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
+        return f"PyTorch {torch.__version__} can have no device in Python (2.10 and newer can)"
+    backend_registration._setup_privateuseone_for_python_backend(NAME)
     _LIBRARY.impl("_copy_from", _copy_from, "PrivateUse1")
     for name in _FACTORIES:
         _LIBRARY.impl(name, _factory(name), "PrivateUse1")
     _LIBRARY.impl("lstm.input", functools.partial(_recurrent, _lstm), "AutogradPrivateUse1")
     _LIBRARY.impl("gru.input", functools.partial(_recurrent, _gru), "AutogradPrivateUse1")
-    return torch.device(NAME, 0)
+    try:
+        torch.ones(1, device=_DEVICE, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return "PyTorch takes no new device after its first backward pass in a process"
+    return None
+
+
+def device() -> torch.device:
+    """The device.
+
+    Raises:
+        RuntimeError: there is none; see `missing`.
+    """
+    reason = missing()
+    if reason is not None:
+        raise RuntimeError(reason)
+    return torch.device(_DEVICE)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -143,7 +149,7 @@ class PretendTensor(torch.Tensor):
     def __new__(cls, inner: torch.Tensor) -> PretendTensor:  # noqa: D102 (see the class)
         made = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype,
-            layout=inner.layout, device=device(),
+            layout=inner.layout, device=_DEVICE,
         )  # fmt: skip
         made.inner = inner
         _use(made)
@@ -224,7 +230,7 @@ def _check(function: Any, given: list[torch.Tensor]) -> None:
     for value in given:
         if not isinstance(value, PretendTensor) and (value.dim() > 0 or function in _NO_SCALARS):
             raise MixedDevices(
-                f"{function}: expected all tensors on {device()}, but one {tuple(value.shape)} is on cpu"
+                f"{function}: expected all tensors on {_DEVICE}, but one {tuple(value.shape)} is on cpu"
             )
 
 
