@@ -15,9 +15,9 @@ from typing import Literal, final
 import torch
 from typing_extensions import override
 
-from baselines._features import class_features, feature_passes
+from baselines._features import class_features, feature_footprint, feature_passes
 from baselines.herding import herd
-from bench.api import Method, SyntheticSet, Task, Workload
+from bench.api import Footprint, Method, SyntheticSet, Task, Workload
 from bench.core.errors import DoesNotFit
 from bench.core.upload import upload
 from bench.distill.fitting import does_not_fit, largest
@@ -89,6 +89,11 @@ class CodedClips(Method[CodecConfig]):
     @override
     def clip_passes(self, work: Workload) -> float:
         return feature_passes(work, "trained") if self.config.chosen == "herding" else 0.0
+
+    @final
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return feature_footprint(work) if self.config.chosen == "herding" else Footprint(networks=0.0)
 
 
 @final

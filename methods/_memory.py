@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast, final
 
 import torch
 from typing_extensions import override
 
-from bench.api import Method, Preset, SyntheticSet, Task, Workload
+from bench.api import Footprint, Method, Preset, SyntheticSet, Task, Workload
 from bench.core.upload import upload
 from bench.distill.matching import Objective
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
@@ -20,6 +20,7 @@ from methods._stage_one import (
     memory_labels,
     per_clip,
     static_bytes,
+    static_frames,
     static_memory,
     static_passes,
 )
@@ -86,6 +87,14 @@ class WithMemories(Method[MemoryConfig]):
     def clip_passes(self, work: Workload) -> float:
         stage_one = static_passes(work, self.config) if self.static else 0.0
         return stage_one + self.objective(self.config).clip_passes(work)
+
+    @final
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return replace(
+            self.objective(self.config).footprint(work),
+            frames=static_frames(work, self.config) if self.static else 0.0,
+        )
 
     @final
     @override

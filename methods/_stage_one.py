@@ -120,6 +120,13 @@ def static_bytes(work: Workload, config: StaticConfig) -> int:
     return 4 * work.classes * config.images(work.ipc) * 3 * work.clip.height * work.clip.width
 
 
+def static_frames(work: Workload, config: StaticConfig) -> float:
+    """Frames in a pass of stage one: real ones, or its images, whose gradient is differentiated again."""
+    return float(
+        max(min(config.static_batch, work.train // work.classes * work.clip.frames), 3 * config.images(work.ipc))
+    )
+
+
 def static_passes(work: Workload, config: StaticConfig) -> float:
     """Clip passes of stage one, a frame counting as 1/T of a clip."""
     per_step = 3 * config.static_batch + 9 * config.images(work.ipc)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, final
 import torch
 from typing_extensions import override
 
-from bench.api import Preset, SyntheticSet, Task, Workload
+from bench.api import Footprint, Preset, SyntheticSet, Task, Workload
 from bench.core.source import code_identity
 from bench.core.upload import upload
 from bench.distill.gradient_blocks import accumulated
@@ -105,6 +105,17 @@ class GradientMatching(Objective[DCConfig]):
         matchings = config.steps * config.outer_loops
         training = config.steps * (config.outer_loops - 1) * config.inner_loops * 3 * work.ipc
         return float(work.classes * (matchings * (3 * per_class + 9 * work.ipc) + training))
+
+    @final
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        # A row of weights for each class, and as many again while they are put together; those of a block of steps on the CPU.
+        config, per_class = self.config, min(self.config.batch_real, work.train // work.classes)
+        rows = 2 * work.classes
+        if isinstance(config, DCConfig) and config.match == "frames":
+            return Footprint(frames=max(per_class, 3 * work.ipc), networks=rows)
+        block = min(RealGradients.block, config.steps)
+        return Footprint(training=per_class, double=work.ipc, networks=3 + rows, host_networks=block * rows)
 
     @final
     @override

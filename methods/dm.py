@@ -9,10 +9,10 @@ from typing import final
 import torch
 from typing_extensions import override
 
-from bench.api import SyntheticSet, Task, Workload
+from bench.api import Footprint, SyntheticSet, Task, Workload
 from bench.core.upload import upload
-from bench.distill.features import class_means
-from bench.distill.gradient_blocks import class_blocks
+from bench.distill.features import CHUNK, class_means
+from bench.distill.gradient_blocks import MOST_CLIPS, class_blocks
 from bench.distill.learner import Learner
 from bench.distill.matching import Matching, PerStep
 from methods._presets import main_job, quick, released
@@ -70,6 +70,11 @@ class DM(Matching[DMConfig]):
     @override
     def clip_passes(self, work: Workload) -> float:  # forward of real clips, forward and backward of synthetic ones
         return float(self.config.steps * work.classes * (self.config.batch_real + 3 * work.ipc))
+
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        synthetic = min(work.classes * work.ipc, max(MOST_CLIPS, work.ipc))
+        return Footprint(forward=min(CHUNK, work.classes * self.config.batch_real), through=synthetic)
 
 
 def dm_loss(real: torch.Tensor, synthetic: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, final
 import torch
 from typing_extensions import override
 
-from bench.api import SyntheticSet, Task, Workload
+from bench.api import Footprint, SyntheticSet, Task, Workload
 from bench.core.upload import upload
 from bench.distill.functional import use_masks
 from bench.distill.learner import Descent, Learner
@@ -103,6 +103,11 @@ class FRePo(Matching[FRePoConfig]):
         # A forward pass of the real clips; of the synthetic ones two forward and two backward passes.
         real = min(self.config.batch_real, work.train)
         return float(self.config.steps * (real + 6 * work.classes * work.ipc))
+
+    @override
+    def footprint(self, work: Workload) -> Footprint:  # each network of the pool has two moments
+        real, stored = min(self.config.batch_real, work.train), work.classes * work.ipc
+        return Footprint(forward=real, through=stored, training=stored, networks=2 + 3 * self.config.pool)
 
     @override
     def declines(self, work: Workload) -> str | None:  # segments have nothing in common that could be learned

@@ -13,7 +13,7 @@ from typing import Literal, final
 import torch
 from typing_extensions import override
 
-from bench.api import Artefact, SyntheticSet, Task, Workload
+from bench.api import Artefact, Footprint, SyntheticSet, Task, Workload
 from bench.core.upload import upload
 from bench.distill.functional import FlatNetwork
 from bench.distill.learner import Learner
@@ -127,6 +127,16 @@ class MTT(Matching[MTTConfig]):
         stored = work.classes * work.ipc
         batch = min(self.config.batch_syn or stored, stored)
         return float(experts + self.config.steps * self.config.syn_steps * 9 * batch)
+
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        # Unrolled, the graph holds the clips of all student steps, and of each its parameters and their gradient.
+        config, stored = self.config, work.classes * work.ipc
+        batch, kept = min(config.batch_syn or stored, stored), config.syn_steps if config.backward == "unrolled" else 1
+        return Footprint(
+            training=min(config.expert_batch, work.train), double=kept * batch,
+            networks=4 + 3 * config.syn_steps, host_networks=2 * (config.last_epoch() + 1),
+        )  # fmt: skip
 
     @override
     def declines(self, work: Workload) -> str | None:  # segments have nothing in common that could be learned

@@ -12,12 +12,20 @@ from typing import final
 
 from typing_extensions import override
 
-from bench.api import Method, Preset, SyntheticSet, Task, Workload
+from bench.api import Footprint, Method, Preset, SyntheticSet, Task, Workload
 from bench.sets.static_dynamic import StaticDynamicSet
 from methods import frepo, mtt
 from methods._memory import PAPER, MemoryConfig, with_memories
 from methods._presets import Values, main_job, quick, released
-from methods._stage_one import STATIC_SHARES, StaticConfig, memory_labels, static_bytes, static_memory, static_passes
+from methods._stage_one import (
+    STATIC_SHARES,
+    StaticConfig,
+    memory_labels,
+    static_bytes,
+    static_frames,
+    static_memory,
+    static_passes,
+)
 from methods.dc import DC, DCMatching
 from methods.dm import DM, DMMatching
 from methods.frepo import FRePo, FRePoMatching
@@ -149,6 +157,10 @@ class StaticOnly(Method[StaticConfig]):
     @override
     def clip_passes(self, work: Workload) -> float:
         return static_passes(work, self.config)
+
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return Footprint(frames=static_frames(work, self.config))
 
 
 DMDynamicOnly = with_memories(

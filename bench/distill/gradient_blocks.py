@@ -19,7 +19,8 @@ import torch
 from bench.core.repeated_frames import select_clips
 from bench.core.upload import upload
 
-_MOST_CLIPS = 64
+MOST_CLIPS = 64
+"""Clips to a block."""
 
 
 @final
@@ -42,7 +43,7 @@ class Block:
         return classes[self.labels.start : self.labels.stop]
 
 
-def class_blocks(labels: torch.Tensor, classes: int, most: int = _MOST_CLIPS) -> list[Block]:
+def class_blocks(labels: torch.Tensor, classes: int, most: int = MOST_CLIPS) -> list[Block]:
     """All classes in order, as many to a block as have at most ``most`` clips together; one that has more is alone.
 
     Args:

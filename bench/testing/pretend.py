@@ -108,6 +108,21 @@ def counting() -> Iterator[Counts]:
         _counts = before
 
 
+@contextlib.contextmanager
+def sizes_only() -> Iterator[None]:
+    """Computes no numbers inside: tensors made there have a size alone, and every number that is read is 0. For large shapes."""
+    global _inner
+    before, _inner = _inner, torch.device("meta")
+    try:
+        yield
+    finally:
+        _inner = before
+
+
+_inner = torch.device("cpu")
+"""Where the tensors within are made."""
+
+
 def _wait(what: str) -> None:
     frames = [frame for frame in traceback.extract_stack() if "/torch/" not in frame.filename]
     caller = next((frame for frame in reversed(frames) if frame.filename != __file__), frames[-1])
@@ -175,6 +190,10 @@ class PretendTensor(torch.Tensor):
         target = _target(kwargs)
         _check(function, given)
         _note_waits(function, args, kwargs, target)
+        if any(isinstance(value, PretendTensor) and value.inner.is_meta for value in given):
+            read = _read_as_zero(function, args, target)
+            if read is not None:
+                return read
         result = function(*map(_unwrapped, args), **{name: _unwrapped(value) for name, value in kwargs.items()})
         if torch.Tag.inplace_view in function.tags:
             with no_dispatch():  # the wrapper's own shape
@@ -196,7 +215,7 @@ def _unwrapped(value: Any) -> Any:
         return value.inner
     if isinstance(value, list | tuple):
         return [_unwrapped(part) for part in value]
-    return torch.device("cpu") if isinstance(value, torch.device) and value.type == NAME else value
+    return _inner if isinstance(value, torch.device) and value.type == NAME else value
 
 
 def _wrapped(value: Any, known: Mapping[int, PretendTensor]) -> Any:
@@ -204,6 +223,17 @@ def _wrapped(value: Any, known: Mapping[int, PretendTensor]) -> Any:
     if isinstance(value, torch.Tensor):
         return known[id(value)] if id(value) in known else PretendTensor(value)
     return type(value)(_wrapped(part, known) for part in value) if isinstance(value, list | tuple) else value
+
+
+def _read_as_zero(function: Any, args: tuple[Any, ...], target: str | None) -> Any:
+    """What is read from a tensor that has a size alone; None if nothing is."""
+    if function is _aten._local_scalar_dense.default:
+        return torch.zeros((), dtype=args[0].dtype).item()
+    if function is _aten._to_copy.default and target not in (None, NAME):
+        return torch.zeros(args[0].shape, dtype=args[0].dtype)
+    if function is _aten.copy_.default and not isinstance(args[0], PretendTensor):
+        return args[0].zero_()
+    return None
 
 
 def _target(kwargs: Mapping[str, Any]) -> str | None:
@@ -229,9 +259,7 @@ def _check(function: Any, given: list[torch.Tensor]) -> None:
         return
     for value in given:
         if not isinstance(value, PretendTensor) and (value.dim() > 0 or function in _NO_SCALARS):
-            raise MixedDevices(
-                f"{function}: expected all tensors on {_DEVICE}, but one {tuple(value.shape)} is on cpu"
-            )
+            raise MixedDevices(f"{function}: expected all tensors on {_DEVICE}, but one {tuple(value.shape)} is on cpu")
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -291,7 +319,7 @@ def _factory(name: str) -> Callable[..., torch.Tensor]:
     function = getattr(getattr(_aten, packet), overload or "default")
 
     def make(*args: Any, **kwargs: Any) -> torch.Tensor:
-        return PretendTensor(function(*args, **{**kwargs, "device": torch.device("cpu"), "pin_memory": False}))
+        return PretendTensor(function(*args, **{**kwargs, "device": _inner, "pin_memory": False}))
 
     return make
 
