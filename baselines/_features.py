@@ -10,9 +10,9 @@ from typing import Literal, TypeVar, final
 import torch
 from typing_extensions import override
 
-from bench.api import Task, Workload
+from bench.api import Footprint, Task, Workload
 from bench.distill.coresets import Coreset
-from bench.distill.features import real_features
+from bench.distill.features import CHUNK, real_features
 
 Network = Literal["trained", "untrained"]
 """``trained`` on the training split (its cost is charged as upstream), or newly initialised."""
@@ -65,6 +65,11 @@ class FeatureCoreset(Coreset[C]):
     def clip_passes(self, work: Workload) -> float:
         return feature_passes(work, self.config.network)
 
+    @final
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return feature_footprint(work)
+
 
 def class_features(task: Task, which: Network, layer: Layer) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """For each class its clips' positions ``(n,)`` and features ``(n, F)``, float64 on the CPU."""
@@ -76,6 +81,11 @@ def class_features(task: Task, which: Network, layer: Layer) -> Iterator[tuple[t
         features = real_features(task, read, index)
         task.progress(label + 1, len(task.classes))
         yield index, features.double().cpu()
+
+
+def feature_footprint(work: Workload) -> Footprint:
+    """A chunk of clips in a forward pass; what training takes is that of the artefact."""
+    return Footprint(forward=min(CHUNK, work.train))
 
 
 def feature_passes(work: Workload, which: Network) -> float:

@@ -16,13 +16,14 @@ import torch
 from msgspec import Meta
 from typing_extensions import override
 
-from bench.api import Method, SyntheticSet, Task, Workload
+from bench.api import Footprint, Method, SyntheticSet, Task, Workload
 from bench.core.errors import DoesNotFit
+from bench.core.upload import upload
 from bench.distill.fitting import does_not_fit, largest
 from bench.distill.real_start import Choice, labels_of, random_choice
 from bench.sets.video_file import Codec, VideoFileSet, encoded
 
-from ._features import class_features, feature_passes
+from ._features import class_features, feature_footprint, feature_passes
 from .herding import herd
 
 Chosen = Literal["random", "herding"]
@@ -85,6 +86,11 @@ class CodedClips(Method[CodecConfig]):
     def clip_passes(self, work: Workload) -> float:
         return feature_passes(work, "trained") if self.config.chosen == "herding" else 0.0
 
+    @final
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return feature_footprint(work) if self.config.chosen == "herding" else Footprint(networks=0.0)
+
 
 @final
 class CodecH264(CodedClips):
@@ -131,7 +137,7 @@ def coded_clips(task: Task, codec: Codec, crf: int, chosen: Chosen) -> Synthetic
         steps, better = _most(lambda steps: file_of(count, crf - steps), crf - _BEST[codec], task.budget)
         data = better if steps else data
         task.log(f"{count} clips a class at crf {crf - steps}, {len(data):,} bytes")
-    file = torch.frombuffer(bytearray(data), dtype=torch.uint8).to(task.device)
+    file = upload(torch.frombuffer(bytearray(data), dtype=torch.uint8), task.device)
     _, frames, height, width = task.clip.dims()
     return VideoFileSet(file, labels_of([own[:count] for own in order]), (frames, height, width), codec)
 

@@ -6,7 +6,7 @@ from typing import final
 
 from typing_extensions import override
 
-from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
+from bench.api import Footprint, Method, NoOptions, SyntheticSet, Task, Workload
 
 
 @final
@@ -28,6 +28,10 @@ class Full(Method[NoOptions]):
     @override
     def clip_passes(self, work: Workload) -> float:
         return 0.0
+
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return Footprint(networks=0.0)
 
     @override
     def declines(self, work: Workload) -> str | None:  # it does not depend on the setting

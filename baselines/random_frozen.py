@@ -7,7 +7,7 @@ from typing import final
 import torch
 from typing_extensions import override
 
-from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
+from bench.api import Footprint, Method, NoOptions, SyntheticSet, Task, Workload
 from bench.distill.real_start import labels_of, random_choice
 from bench.sets.keyframes import KeyframeSet
 
@@ -33,6 +33,10 @@ class RandomFrozen(Method[NoOptions]):
     @override
     def clip_passes(self, work: Workload) -> float:
         return 0.0
+
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return Footprint(networks=0.0)
 
     @override
     def declines(self, work: Workload) -> str | None:

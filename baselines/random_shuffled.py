@@ -7,7 +7,7 @@ from typing import final
 import torch
 from typing_extensions import override
 
-from bench.api import Method, NoOptions, SyntheticSet, Task, Workload
+from bench.api import Footprint, Method, NoOptions, SyntheticSet, Task, Workload
 from bench.core.frame_order import rearrange, shuffled_order
 from bench.distill.real_start import labels_of, random_choice
 from bench.sets.dense import DenseSet
@@ -35,3 +35,7 @@ class RandomShuffled(Method[NoOptions]):
     @override
     def clip_passes(self, work: Workload) -> float:
         return 0.0
+
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return Footprint(networks=0.0)

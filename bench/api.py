@@ -437,6 +437,29 @@ class Workload:
     views: int = 1
 
 
+@dataclass(frozen=True)
+class Footprint:
+    """The most that distilling has in memory at a time, for the plan: clips in a pass of a network, and copies of its weights.
+
+    Attributes:
+        forward: clips in a pass without gradient. Of these, and of ``through``, fewer are taken at a time where memory is short.
+        through: clips in a pass whose gradient goes to the clips alone, because the weights are fixed.
+        training: clips in a pass whose gradient goes to weights.
+        double: clips in a pass whose gradient is itself differentiated.
+        frames: single frames in a pass of the frame network whose gradient goes to weights.
+        networks: copies of a network's weights on the device: itself, gradients, moments, targets.
+        host_networks: copies of them in the CPU's memory.
+    """
+
+    forward: float = 0.0
+    through: float = 0.0
+    training: float = 0.0
+    double: float = 0.0
+    frames: float = 0.0
+    networks: float = 1.0
+    host_networks: float = 0.0
+
+
 class Method(ABC, Generic[C]):
     """A way to learn or choose a small training set.
 
@@ -485,6 +508,10 @@ class Method(ABC, Generic[C]):
     @abstractmethod
     def clip_passes(self, work: Workload) -> float:
         """Passes of single clips through a network that distilling takes (forward = 1, backward = 2), for the estimate."""
+
+    def footprint(self, work: Workload) -> Footprint:
+        """What distilling has in memory at its peak, beside the set. Default: a training pass of the whole set, and 64 real clips."""
+        return Footprint(forward=64.0, training=float(work.classes * work.ipc), networks=3.0)
 
     def start(self) -> Start | None:
         """What its set was before anything was learned, or None if nothing is learned. Default: nothing is."""

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 import torch
 
+from bench.core.upload import upload
+
 Transform = Callable[["torch.Tensor", "torch.Generator"], "torch.Tensor"]
 
 BRIGHTNESS = 1.0
@@ -86,7 +88,7 @@ def _affine(clips: torch.Tensor, matrix: list[list[float]]) -> torch.Tensor:
     """Samples every frame at ``matrix`` times its coordinates (in [-1, 1]), bilinearly, zero outside."""
     batch, channels, frames, height, width = clips.shape
     images = clips.transpose(1, 2).reshape(batch * frames, channels, height, width)
-    theta = torch.tensor([[*row, 0.0] for row in matrix], device=clips.device, dtype=clips.dtype)
+    theta = upload(torch.tensor([[*row, 0.0] for row in matrix], dtype=clips.dtype), clips.device)
     grid = torch.nn.functional.affine_grid(theta.expand(len(images), 2, 3), list(images.shape), align_corners=True)
     moved = torch.nn.functional.grid_sample(images, grid, align_corners=True)
     return moved.view(batch, frames, channels, height, width).transpose(1, 2)

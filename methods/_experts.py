@@ -9,6 +9,7 @@ import torch
 from typing_extensions import override
 
 from bench.api import Task, Upstream
+from bench.core.upload import upload
 from bench.distill.functional import flatten, use_masks
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ class Experts(Upstream):
             for chosen in torch.split(torch.randperm(len(index), generator=rng), self.batch):
                 views = torch.randint(task.views(), chosen.shape, generator=rng)
                 logits = network(task.clips(index[chosen], views))
-                loss = torch.nn.functional.cross_entropy(logits, labels[chosen].to(task.device))
+                loss = torch.nn.functional.cross_entropy(logits, upload(labels[chosen], task.device))
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
             thetas.append(flatten(network.parameters()).detach().cpu())
-            task.progress(part * self.epochs + epoch + 1, self.parts * self.epochs, loss=float(loss.detach()))
+            task.progress(part * self.epochs + epoch + 1, self.parts * self.epochs, loss=loss.detach())
         return {"theta": torch.stack(thetas)}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast, final
 
 import torch
 from typing_extensions import override
 
-from bench.api import Count, Method, PositiveOrZero, Preset, Start, SyntheticSet, Task, Workload
+from bench.api import Count, Footprint, Method, PositiveOrZero, Preset, Start, SyntheticSet, Task, Workload
+from bench.core.upload import upload
 from bench.distill.matching import Objective
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
 
@@ -20,6 +21,7 @@ from ._stage_one import (
     memory_labels,
     per_clip,
     static_bytes,
+    static_frames,
     static_memory,
     static_passes,
 )
@@ -95,6 +97,14 @@ class WithMemories(Method[MemoryConfig]):
 
     @final
     @override
+    def footprint(self, work: Workload) -> Footprint:
+        return replace(
+            self.objective(self.config).footprint(work),
+            frames=static_frames(work, self.config) if self.static else 0.0,
+        )
+
+    @final
+    @override
     def declines(self, work: Workload) -> str | None:
         return memory_declines(self.name, work)
 
@@ -157,7 +167,7 @@ def memory(
         frames,
         "add" if not hallucinator else config.mode,
         static=static,
-        dynamic=torch.randn(shape, generator=task.rng("dynamic memory")).to(task.device),
+        dynamic=upload(torch.randn(shape, generator=task.rng("dynamic memory")), task.device),
         hallucinator=new_hallucinator(task, config, static is not None) if hallucinator else None,
         interpolation=task.setting.interpolation,
     )
@@ -190,7 +200,7 @@ def new_hallucinator(task: Task, config: MemoryConfig, static: bool) -> tuple[to
     if config.start == "identity":
         for colour in range(3):
             weight[colour, min(colour, channels - 1), 1, 1, 1] += 1
-    return weight.to(task.device), bias.to(task.device)
+    return upload(weight, task.device), upload(bias, task.device)
 
 
 def hallucinator_channels(config: MemoryConfig, static: bool) -> int:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from bench.api import Artefact, Count, CountOrZero, Positive, SyntheticSet, Task, Upstream, Workload
 from bench.core.errors import BenchError
+from bench.core.upload import upload
 from bench.distill.real_start import real_initialisation
 from bench.distill.single_frames import FrameTask
 
@@ -111,7 +112,7 @@ def static_memory(task: Task, config: StaticConfig) -> torch.Tensor:
     )
     frames = FrameTask(task, spc)
     real_gradients = frames.upstream(RealGradients(frames, dc, unchanged))
-    images = task.upstream(StaticMemory(spc, dc, real_gradients)).part(0)["images"].to(task.device)
+    images = upload(task.upstream(StaticMemory(spc, dc, real_gradients)).part(0)["images"], task.device)
     return images.view(-1, each, *images.shape[1:])
 
 
@@ -134,6 +135,13 @@ def per_clip(per_class: int, ipc: int, name: str) -> int:
 def static_bytes(work: Workload, config: StaticConfig) -> int:
     """Bytes of the static memory, float32."""
     return 4 * work.classes * config.images(work.ipc) * 3 * work.clip.height * work.clip.width
+
+
+def static_frames(work: Workload, config: StaticConfig) -> float:
+    """Frames in a pass of stage one: real ones, or its images, whose gradient is differentiated again."""
+    return float(
+        max(min(config.static_batch, work.train // work.classes * work.clip.frames), 3 * config.images(work.ipc))
+    )
 
 
 def static_passes(work: Workload, config: StaticConfig) -> float:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal, final
 import torch
 from typing_extensions import override
 
-from bench.api import Count, CountOrZero, Momentum, Positive, Preset, Start, SyntheticSet, Task, Workload
+from bench.api import Count, CountOrZero, Footprint, Momentum, Positive, Preset, Start, SyntheticSet, Task, Workload
 from bench.core.source import code_identity
+from bench.core.upload import upload
 from bench.distill.gradient_blocks import accumulated
 from bench.distill.learner import Learner
 from bench.distill.matching import Objective, PerStep
@@ -110,6 +111,17 @@ class GradientMatching(Objective[DCConfig]):
         matchings = config.steps * config.outer_loops
         training = config.steps * (config.outer_loops - 1) * config.inner_loops * 3 * work.ipc
         return float(work.classes * (matchings * (3 * per_class + 9 * work.ipc) + training))
+
+    @final
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        # A row of weights for each class, and as many again while they are put together; those of a block of steps on the CPU.
+        config, per_class = self.config, min(self.config.batch_real, work.train // work.classes)
+        rows = 2 * work.classes
+        if isinstance(config, DCConfig) and config.match == "frames":
+            return Footprint(frames=max(per_class, 3 * work.ipc), networks=rows)
+        block = min(RealGradients.block, config.steps)
+        return Footprint(training=per_class, double=work.ipc, networks=3 + rows, host_networks=block * rows)
 
     @final
     @override
@@ -229,7 +241,7 @@ def train_network(
 ) -> None:
     """Trains the network on the set for ``inner_loops`` epochs, in place."""
     optimiser = torch.optim.SGD(network.parameters(), lr=config.network_lr, momentum=0.5)
-    labels = synthetic.labels.to(task.device)
+    labels = upload(synthetic.labels, task.device)
     order, rendering, transform = (task.rng(f"inner {name}", draw) for name in ("order", "render", "augment"))
     for _ in range(config.inner_loops):
         shuffled = torch.randperm(len(synthetic), generator=order)
@@ -237,7 +249,7 @@ def train_network(
             index = shuffled[start : start + 256]
             with torch.no_grad():
                 clips = augment(synthetic.render(index, rendering), transform)
-            loss = torch.nn.functional.cross_entropy(network(clips), labels[index.to(task.device)])
+            loss = torch.nn.functional.cross_entropy(network(clips), labels[upload(index, task.device)])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

@@ -9,9 +9,10 @@ from typing import final
 import torch
 from typing_extensions import override
 
-from bench.api import Count, Momentum, Positive, SyntheticSet, Task, Workload
-from bench.distill.features import class_means
-from bench.distill.gradient_blocks import class_blocks
+from bench.api import Count, Footprint, Momentum, Positive, SyntheticSet, Task, Workload
+from bench.core.upload import upload
+from bench.distill.features import CHUNK, class_means
+from bench.distill.gradient_blocks import MOST_CLIPS, class_blocks
 from bench.distill.learner import Learner
 from bench.distill.matching import Matching, PerStep
 
@@ -71,10 +72,15 @@ class DM(Matching[DMConfig]):
     def clip_passes(self, work: Workload) -> float:  # forward of real clips, forward and backward of synthetic ones
         return float(self.config.steps * work.classes * (self.config.batch_real + 3 * work.ipc))
 
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        synthetic = min(work.classes * work.ipc, max(MOST_CLIPS, work.ipc))
+        return Footprint(forward=min(CHUNK, work.classes * self.config.batch_real), through=synthetic)
+
 
 def dm_loss(real: torch.Tensor, synthetic: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Eq. 5, linear kernel: the squared distance of real means ``(classes, F)`` from those of features ``(N, F)``, summed."""
-    member = torch.nn.functional.one_hot(labels.to(real.device), len(real)).to(synthetic.dtype)  # (N, classes)
+    member = torch.nn.functional.one_hot(upload(labels, real.device), len(real)).to(synthetic.dtype)  # (N, classes)
     means = (member / member.sum(dim=0)).T @ synthetic
     return (real - means).square().sum()
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, final
 import torch
 from typing_extensions import override
 
-from bench.api import Count, Positive, PositiveOrZero, SyntheticSet, Task, Workload
+from bench.api import Count, Footprint, Positive, PositiveOrZero, SyntheticSet, Task, Workload
+from bench.core.upload import upload
 from bench.distill.functional import use_masks
 from bench.distill.learner import Descent, Learner
 from bench.distill.matching import Matching
@@ -80,12 +81,13 @@ class FRePo(Matching[FRePoConfig]):
             clips = learner.render(everything, task.rng("render", step))
             targets = synthetic.labels
             if targets.dim() == 1:
-                targets = centred(targets, classes).to(task.device)
+                targets = upload(centred(targets, classes), task.device)
             network = pool.network(number)
             with torch.no_grad():
                 real_features = network.features(real)
             predicted = regress(network.features(clips), targets, real_features, config.ridge)
-            errors = (predicted - centred(truth[drawn], classes).to(predicted)).square().sum(dim=1)
+            wanted = upload(centred(truth[drawn], classes).to(predicted.dtype), predicted.device)
+            errors = (predicted - wanted).square().sum(dim=1)
             learner.update(errors.mean() + label_margin(targets))
 
             with torch.no_grad():
@@ -107,6 +109,11 @@ class FRePo(Matching[FRePoConfig]):
         return float(self.config.steps * (real + 6 * work.classes * work.ipc))
 
     @override
+    def footprint(self, work: Workload) -> Footprint:  # each network of the pool has two moments
+        real, stored = min(self.config.batch_real, work.train), work.classes * work.ipc
+        return Footprint(forward=real, through=stored, training=stored, networks=2 + 3 * self.config.pool)
+
+    @override
     def declines(self, work: Workload) -> str | None:  # segments have nothing in common that could be learned
         if work.setting.segments > 1 and self.config.learn_labels:
             return f"{self.name} learns one label a clip, not one a segment; set learn_labels=false"
@@ -115,7 +122,7 @@ class FRePo(Matching[FRePoConfig]):
 
 def give_regression_labels(synthetic: SyntheticSet, classes: int, device: torch.device) -> None:
     """Turns a set's hard labels into the targets that learning starts from: centred, and smaller where there are more classes."""
-    synthetic.labels = centred(synthetic.labels, classes).to(device) / math.sqrt(classes / 10)
+    synthetic.labels = upload(centred(synthetic.labels, classes), device) / math.sqrt(classes / 10)
     synthetic.label_loss = "squared"
 
 

@@ -13,7 +13,19 @@ from typing import Literal, final
 import torch
 from typing_extensions import override
 
-from bench.api import Artefact, Count, CountOrZero, Momentum, Positive, PositiveOrZero, SyntheticSet, Task, Workload
+from bench.api import (
+    Artefact,
+    Count,
+    CountOrZero,
+    Footprint,
+    Momentum,
+    Positive,
+    PositiveOrZero,
+    SyntheticSet,
+    Task,
+    Workload,
+)
+from bench.core.upload import upload
 from bench.distill.functional import FlatNetwork
 from bench.distill.learner import Learner
 from bench.distill.matching import Matching
@@ -101,14 +113,14 @@ class MTT(Matching[MTTConfig]):
         if config.labels == "soft":
             synthetic.labels = soft_labels(task, synthetic, experts.rows(0, "theta", slice(last, last + 1))[0])
         if config.learn_rate:
-            synthetic.rate = torch.tensor(config.rate, device=task.device)
+            synthetic.rate = torch.full((), config.rate, device=task.device)
             rates = {**rates, "rate": config.lr_rate}
         learner = Learner(synthetic, rates, config.momentum, floors={"rate": 0.001} if config.learn_rate else None)
 
         for step in learner.steps(task, config.steps):
             start, target = draw_segment(task, experts, config, step)
             learner.track()
-            rate = synthetic.rate if synthetic.rate is not None else torch.tensor(config.rate, device=task.device)
+            rate = synthetic.rate if synthetic.rate is not None else torch.full((), config.rate, device=task.device)
             inner = inner_loss(task, synthetic, student, config, step)
             learned = tuple(learner.learned.values())
             loss, gradients = BACKWARD[config.backward](inner, start, target, rate, config.syn_steps, learned)
@@ -129,6 +141,16 @@ class MTT(Matching[MTTConfig]):
         return float(experts + self.config.steps * self.config.syn_steps * 9 * batch)
 
     @override
+    def footprint(self, work: Workload) -> Footprint:
+        # Unrolled, the graph holds the clips of all student steps, and of each its parameters and their gradient.
+        config, stored = self.config, work.classes * work.ipc
+        batch, kept = min(config.batch_syn or stored, stored), config.syn_steps if config.backward == "unrolled" else 1
+        return Footprint(
+            training=min(config.expert_batch, work.train), double=kept * batch,
+            networks=4 + 3 * config.syn_steps, host_networks=2 * (config.last_epoch() + 1),
+        )  # fmt: skip
+
+    @override
     def declines(self, work: Workload) -> str | None:  # segments have nothing in common that could be learned
         if work.setting.segments > 1 and (self.config.learn_rate or self.config.labels == "soft"):
             return f"{self.name} learns one rate and one label a clip, not one a segment; set learn_rate=false, labels=hard"
@@ -140,7 +162,7 @@ def draw_segment(task: Task, experts: Artefact, config: MTTMatching, step: int) 
     rng = task.rng("segment", step)
     expert = int(torch.randint(config.experts, (), generator=rng))
     epoch = int(torch.randint(config.max_start_epoch, (), generator=rng))
-    ends = experts.rows(expert, "theta", slice(epoch, epoch + config.expert_epochs + 1)).to(task.device)
+    ends = upload(experts.rows(expert, "theta", slice(epoch, epoch + config.expert_epochs + 1)), task.device)
     return ends[0], ends[-1]
 
 
@@ -152,13 +174,13 @@ def inner_loss(task: Task, synthetic: SyntheticSet, student: FlatNetwork, config
     batches = [
         batch for _ in range(epochs) for batch in torch.split(torch.randperm(len(synthetic), generator=order), size)
     ]  # fmt: skip
-    labels = synthetic.labels.to(task.device)
+    labels = upload(synthetic.labels, task.device)
 
     def loss(i: int, theta: torch.Tensor) -> torch.Tensor:
         number = step * config.syn_steps + i
         clips = synthetic.render(batches[i], task.rng("render", number))
         logits = student.logits(theta, clips, task.rng("masks", number))
-        return torch.nn.functional.cross_entropy(logits, labels[batches[i].to(labels.device)])
+        return torch.nn.functional.cross_entropy(logits, labels[upload(batches[i], labels.device)])
 
     return loss
 
@@ -166,7 +188,7 @@ def inner_loss(task: Task, synthetic: SyntheticSet, student: FlatNetwork, config
 def soft_labels(task: Task, synthetic: SyntheticSet, theta: torch.Tensor) -> torch.Tensor:
     """Class probabilities ``(N, classes)`` of the set's clips in a network with parameters ``theta`` ``(P,)``."""
     network = task.network(task.rng("student")).eval()
-    torch.nn.utils.vector_to_parameters(theta.to(task.device), network.parameters())
+    torch.nn.utils.vector_to_parameters(upload(theta, task.device), network.parameters())
     with torch.no_grad():
         clips = synthetic.render(torch.arange(len(synthetic)), task.rng("render soft labels"))
         logits: torch.Tensor = network(clips)

@@ -12,13 +12,21 @@ from typing import final
 
 from typing_extensions import override
 
-from bench.api import Count, Method, Momentum, PositiveOrZero, Preset, Start, SyntheticSet, Task, Workload
+from bench.api import Count, Footprint, Method, Momentum, PositiveOrZero, Preset, Start, SyntheticSet, Task, Workload
 from bench.sets.static_dynamic import StaticDynamicSet
 
 from . import frepo, mtt
 from ._memory import PAPER, MemoryConfig, with_memories
 from ._presets import Values, main_job, quick, released
-from ._stage_one import STATIC_SHARES, StaticConfig, memory_labels, static_bytes, static_memory, static_passes
+from ._stage_one import (
+    STATIC_SHARES,
+    StaticConfig,
+    memory_labels,
+    static_bytes,
+    static_frames,
+    static_memory,
+    static_passes,
+)
 from .dc import DC, DCMatching
 from .dm import DM, DMMatching
 from .frepo import FRePo, FRePoMatching
@@ -154,6 +162,10 @@ class StaticOnly(Method[StaticConfig]):
     @override
     def clip_passes(self, work: Workload) -> float:
         return static_passes(work, self.config)
+
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return Footprint(frames=static_frames(work, self.config))
 
 
 DMDynamicOnly = with_memories(

@@ -39,6 +39,9 @@ class Outcome:
 def isolated(tmp_path_factory):
     """No test reads or writes the user's cache and data. Processes of one run of the tests share a cache."""
     import bench
+    from bench.testing import pretend
+
+    pretend.missing()  # sets the pretend device up, which must come before the first backward pass
 
     patch = pytest.MonkeyPatch()
     base = tmp_path_factory.getbasetemp()

@@ -12,6 +12,8 @@ from typing import Literal
 
 import torch
 
+from bench.core.upload import upload
+
 
 def repeat_frame(frame: torch.Tensor, frames: int) -> torch.Tensor:
     """Clips ``(B, C, frames, H, W)`` that show ``frame`` ``(B, C, 1, H, W)`` all the time: a view, not to be written to."""
@@ -35,7 +37,7 @@ def select_clips(clips: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 def select(clips: torch.Tensor, dim: Literal[0, 2], index: torch.Tensor) -> torch.Tensor:
     """Some clips (``dim`` 0) or frames (2) of ``(N, C, T, H, W)``, in one copy of the same memory layout; differentiable."""
-    index = index.to(clips.device)
+    index = upload(index, clips.device)
     if clips.is_contiguous() or not clips.is_contiguous(memory_format=torch.channels_last_3d):
         return clips.index_select(dim, index)
     return clips.permute(0, 2, 3, 4, 1).index_select(dim // 2, index).permute(0, 4, 1, 2, 3)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from bench.api import Clips, Split
+from bench.core.upload import upload
 from bench.data.clip_store import ClipStore
 
 # The ImageNet figures, in [0, 1] units. They are fixed for all data, so that no batch or set influences another.
@@ -26,8 +27,8 @@ _BLOCK = 64 << 20  # bytes copied to a device at a time
 
 def normalise(pixels: torch.Tensor) -> torch.Tensor:
     """Network input from uint8 pixels, both ``(B, C, T, H, W)``; float32, memory layout kept."""
-    scale = torch.tensor([1 / (255 * s) for s in STD], device=pixels.device).view(1, -1, 1, 1, 1)
-    shift = torch.tensor([-m / s for m, s in zip(MEAN, STD, strict=True)], device=pixels.device).view(1, -1, 1, 1, 1)
+    scale = upload(torch.tensor([1 / (255 * s) for s in STD]), pixels.device).view(1, -1, 1, 1, 1)
+    shift = upload(torch.tensor([-m / s for m, s in zip(MEAN, STD, strict=True)]), pixels.device).view(1, -1, 1, 1, 1)
     return torch.addcmul(shift, pixels.float(), scale)
 
 
@@ -146,11 +147,12 @@ def copied(stored: NDArray[np.uint8], positions: NDArray[np.int64], device: torc
     resident = torch.empty((len(positions), *stored.shape[1:]), dtype=torch.uint8, device=device)
     block = max(1, _BLOCK // max(1, int(np.prod(stored.shape[1:], dtype=np.int64))))
     for start in range(0, len(positions), block):
-        resident[start : start + block] = torch.from_numpy(stored[positions[start : start + block]]).to(device)
+        resident[start : start + block] = upload(torch.from_numpy(stored[positions[start : start + block]]), device)
     return resident
 
 
 def picked(resident: torch.Tensor, index: torch.Tensor, view: torch.Tensor, frame: torch.Tensor | None) -> torch.Tensor:
     """The same windows as `gathered` has, from what `copied` has."""
-    index, view = index.to(resident.device), view.to(resident.device)
-    return resident[index, view] if frame is None else resident[index, view, frame.to(resident.device)].unsqueeze(1)
+    device = resident.device
+    index, view = upload(index, device), upload(view, device)
+    return resident[index, view] if frame is None else resident[index, view, upload(frame, device)].unsqueeze(1)

@@ -9,7 +9,7 @@ from typing import TypeVar, final
 import torch
 from typing_extensions import override
 
-from bench.api import Method, SyntheticSet, Task, Workload
+from bench.api import Footprint, Method, SyntheticSet, Task, Workload
 from bench.distill.real_start import coreset, pixel_bytes
 
 C = TypeVar("C")
@@ -36,6 +36,11 @@ class Coreset(Method[C]):
     def clip_passes(self, work: Workload) -> float:
         """Network passes of single clips that `choose` takes. Default: none."""
         return 0.0
+
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        """What `choose` has in memory. Default: nothing."""
+        return Footprint(networks=0.0)
 
     @final
     @override

@@ -11,7 +11,8 @@ from bench.api import Task
 Read = Callable[["torch.Tensor"], "torch.Tensor"]
 """``features`` or ``embedding`` of a network: clips ``(B, C, T, H, W)`` to ``(B, F)``."""
 
-_CHUNK = 64  # clips per pass; it changes memory, and results by no more than rounding
+CHUNK = 64
+"""Clips per pass. It changes memory, and results by no more than rounding."""
 
 
 def real_features(task: Task, read: Read, index: torch.Tensor, views: torch.Tensor | None = None) -> torch.Tensor:
@@ -24,8 +25,8 @@ def real_features(task: Task, read: Read, index: torch.Tensor, views: torch.Tens
     """
     with torch.no_grad():
         chunks = [
-            read(task.clips(index[i : i + _CHUNK], None if views is None else views[i : i + _CHUNK]))
-            for i in range(0, len(index), _CHUNK)
+            read(task.clips(index[i : i + CHUNK], None if views is None else views[i : i + CHUNK]))
+            for i in range(0, len(index), CHUNK)
         ]
     return torch.cat(chunks)
 

@@ -17,8 +17,10 @@ from typing import final
 import torch
 
 from bench.core.repeated_frames import select_clips
+from bench.core.upload import upload
 
-_MOST_CLIPS = 64
+MOST_CLIPS = 64
+"""Clips to a block."""
 
 
 @final
@@ -41,7 +43,7 @@ class Block:
         return classes[self.labels.start : self.labels.stop]
 
 
-def class_blocks(labels: torch.Tensor, classes: int, most: int = _MOST_CLIPS) -> list[Block]:
+def class_blocks(labels: torch.Tensor, classes: int, most: int = MOST_CLIPS) -> list[Block]:
     """All classes in order, as many to a block as have at most ``most`` clips together; one that has more is alone.
 
     Args:
@@ -89,7 +91,7 @@ def in_blocks(
     gradient = torch.zeros_like(rendered)
     total = torch.zeros((), dtype=clips.dtype, device=clips.device)
     for block in blocks:
-        places = block.clips.to(clips.device)
+        places = upload(block.clips, clips.device)
         part = select_clips(rendered, places).requires_grad_(True)
         loss = loss_of(block, part)
         (gradient[places],) = torch.autograd.grad(loss, [part])
@@ -118,13 +120,13 @@ def accumulated(
     Returns:
         The sum, without graph, and a gradient for each tensor; None for one that no loss touches.
     """
-    total = torch.zeros(())
+    total: torch.Tensor | None = None
     gradients: list[torch.Tensor | None] = [None] * len(tensors)
     for loss in losses:
-        total = total.to(loss) + loss.detach()
+        total = _sum(total, loss.detach())
         parts = torch.autograd.grad(loss, list(tensors), allow_unused=True)
         gradients = [_sum(so_far, part) for so_far, part in zip(gradients, parts, strict=True)]
-    return total, tuple(gradients)
+    return torch.zeros(()) if total is None else total, tuple(gradients)
 
 
 def _sum(one: torch.Tensor | None, other: torch.Tensor | None) -> torch.Tensor | None:

@@ -66,9 +66,10 @@ class Descent:
             for name, tensor in self.tensors.items():
                 tensor.copy_(state[name])
                 prefix = f"{name}|"
-                self._optimiser.state[tensor] = {
-                    key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
-                }
+                moments = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+                if "step" in moments:  # a plain count, which Adam reads in every step: on a GPU each reading would wait
+                    moments["step"] = moments["step"].cpu()
+                self._optimiser.state[tensor] = moments
 
 
 _BUFFER = "buffer "

@@ -18,6 +18,7 @@ import torch
 from typing_extensions import override
 
 from bench.api import Method, Start, SyntheticSet, Task, Upstream, Workload
+from bench.core.upload import upload
 from bench.distill.real_start import pixel_bytes
 from bench.distill.segments import learn_in_time
 
@@ -163,6 +164,6 @@ class PerStep(Upstream):
 
         def read(step: int) -> torch.Tensor:
             part, row = divmod(step, self.block)
-            return artefact.rows(part, "steps", slice(row, row + 1))[0].to(task.device)
+            return upload(artefact.rows(part, "steps", slice(row, row + 1))[0], task.device)
 
         return read

@@ -11,6 +11,7 @@ from typing_extensions import override
 from bench.api import Clips, SyntheticSet
 from bench.core.repeated_frames import concatenate, distinct_frames, repeat_frame, repeats_one_frame, select_clips
 from bench.core.rng import generator
+from bench.core.upload import upload
 from bench.sets.transient import UnarchivedSet
 
 MOST_BYTES = 1 << 30
@@ -55,9 +56,9 @@ def cached_set(data: SyntheticSet, device: torch.device, layout: torch.memory_fo
         if len(data) * distinct_frames(batch)[0].numel() * batch.itemsize > MOST_BYTES:
             return data
         rendered.append(
-            repeat_frame(distinct_frames(batch).to(device), batch.shape[2])
+            repeat_frame(upload(distinct_frames(batch), device), batch.shape[2])
             if repeats_one_frame(batch)
-            else batch.to(device)
+            else upload(batch, device)
         )
     return RenderedSet(data, concatenate(rendered, len(data), layout))
 

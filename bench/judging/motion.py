@@ -16,6 +16,7 @@ import torch
 
 from bench.api import Split, SyntheticSet
 from bench.core.rng import generator
+from bench.core.upload import upload
 from bench.data.clip_store import ClipStore
 from bench.data.pixels import STD, normalise
 from bench.results.records import Motion
@@ -37,7 +38,7 @@ def motion_energy(clips: torch.Tensor) -> torch.Tensor:
     """
     if clips.shape[2] < 2:
         return torch.zeros(len(clips), device=clips.device)
-    scale = torch.tensor(STD, device=clips.device).view(1, -1, 1, 1, 1)
+    scale = upload(torch.tensor(STD), clips.device).view(1, -1, 1, 1, 1)
     return (clips.diff(dim=2).abs() * scale).mean(dim=(1, 2, 3, 4))
 
 

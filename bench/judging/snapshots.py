@@ -44,7 +44,7 @@ def restore(
         prefix = f"{_OPTIMISER}{number}."
         remembered = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         if remembered:
-            optimiser.state[parameter] = {name: _like(parameter, value) for name, value in remembered.items()}
+            optimiser.state[parameter] = {name: _like(parameter, name, value) for name, value in remembered.items()}
     for number, generator in enumerate([*draws, *generators(network)]):
         generator.set_state(state[f"{_DRAWS}{number}"].cpu())
 
@@ -61,11 +61,13 @@ def _parameters(optimiser: torch.optim.Optimizer) -> Iterator[torch.Tensor]:
         yield from group["params"]
 
 
-def _like(parameter: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def _like(parameter: torch.Tensor, name: str, value: torch.Tensor) -> torch.Tensor:
     """A remembered tensor where an unbroken run has it: counters on the CPU, others laid out in memory as the parameter.
 
     Sums over another layout may round differently in the last digit.
     """
-    if value.shape != parameter.shape or value.dim() == 0:
+    if name == "step":
         return value.cpu()
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
     return torch.empty_like(parameter, requires_grad=False).copy_(value)

@@ -11,6 +11,7 @@ import torch
 from bench.api import Checkpoints, Clips, LabelLoss, Recipe, SyntheticSet
 from bench.core import bitstrings
 from bench.core.classifier import Classifier
+from bench.core.upload import upload
 from bench.data.prefetch import ahead
 from bench.judging import snapshots
 from bench.nets.microbatch import parts
@@ -101,7 +102,7 @@ def updates(
     what its user did then may have been lost.
     """
     device = next(network.parameters()).device
-    labels = data.labels.to(device)
+    labels = upload(data.labels, device)
     checkpoint = None if saved is None else saved.resume()
     done = 0
     if checkpoint is not None:
@@ -112,7 +113,7 @@ def updates(
     for index, drawn, clips, rendered_to in rendered(data, batches, rendering, device):
         network.train()
         course.before(done)
-        loss = _step(network, course, course.prepare(clips), labels[index.to(device)])
+        loss = _step(network, course, course.prepare(clips), labels[upload(index, device)])
         done += 1
         if saved is not None:
             saved.checkpoint(done, functools.partial(_state, network, course.optimiser, (drawn, rendered_to), loss))
@@ -156,7 +157,7 @@ def rendered(
     def made() -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
         for index, other in batches:
             with torch.no_grad():  # here, for it holds for one thread only
-                clips = data.render(index, rng).to(device)
+                clips = upload(data.render(index, rng), device)
             yield index, other, clips, rng.get_state()
 
     return ahead(made(), data.streamed())
@@ -239,7 +240,9 @@ def training_accuracy(network: Classifier, data: SyntheticSet, rendering: torch.
     device = next(network.parameters()).device
     truth = data.hard_labels()
     correct = 0
-    batches = ((index, truth[index.to(truth.device)].cpu()) for index in _chunks(torch.arange(len(data)), TEST_BATCH))
+    batches = (
+        (index, truth[upload(index, truth.device)].cpu()) for index in _chunks(torch.arange(len(data)), TEST_BATCH)
+    )
     for _, wanted, clips, _ in rendered(data, batches, rendering, device):
         correct += int((network(clips).argmax(dim=1).cpu() == wanted).sum())
     return correct / len(data)

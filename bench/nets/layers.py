@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from typing_extensions import override
 
+from bench.core.upload import upload
 from bench.nets import counter
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class SeededDropout(nn.Module):
         """Zeroes each value with probability ``p`` and scales the rest by ``1 / (1 - p)``; identity in evaluation."""
         if not self.training or self.p == 0:
             return x
-        keep = torch.rand(x.shape, generator=self.rng).to(x.device) >= self.p
+        keep = upload(torch.rand(x.shape, generator=self.rng), x.device) >= self.p
         return x * keep / (1 - self.p)
 
 

@@ -47,19 +47,19 @@ def bytes_per_clip(network: Classifier, clip: ClipShape, device: torch.device) -
         clip: shape of the clips.
         device: where the network is.
     """
-    own_storages = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+    own_storages = {tensor.untyped_storage()._cdata for tensor in (*network.parameters(), *network.buffers())}
     sizes: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own_storages:
-            sizes[storage.data_ptr()] = storage.nbytes()
+        if storage._cdata not in own_storages:
+            sizes[storage._cdata] = storage.nbytes()
         return tensor
 
     clips = torch.zeros(2, *clip.dims(), device=device)
     note(clips)
     network.train()
-    # The graph keeps every tensor that is noted until the logits go, so no two have the same address.
+    # The graph keeps every tensor that is noted until the logits go, so no two of their storages are at one address.
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         logits = network(clips)
     del logits

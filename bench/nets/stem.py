@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from typing_extensions import override
 
+from bench.core.upload import upload
 from bench.nets.layers import Conv3d
 
 _STRIDE = (1, 2, 2)
@@ -84,7 +85,7 @@ def _by_phase(weight: torch.Tensor) -> tuple[torch.Tensor, int, int]:
     steps = range(-before, after + 1)
     weight = nn.functional.pad(weight.flip(2), (1, 1, 1, 1))  # a frame of zeros, for what a phase does not reach
     index = [[min(max(r + padding - 2 * step, -1), side) + 1 for step in steps] for r in (0, 1)]
-    places = torch.tensor(index, device=weight.device).flatten()
+    places = upload(torch.tensor(index), weight.device).flatten()
     taken = weight.index_select(3, places).index_select(4, places)
     taken = taken.view(outputs, channels, time, 2, len(steps), 2, len(steps)).permute(3, 5, 1, 0, 2, 4, 6)
     return taken.reshape(4 * channels, outputs, time, len(steps), len(steps)), before, after

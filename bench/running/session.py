@@ -27,6 +27,7 @@ from bench.running.options.request import make_request
 from bench.running.plan import tuning
 from bench.running.plan.agenda import Agenda, look
 from bench.running.plan.estimate import Experience, threads
+from bench.running.plan.memory import Room, peaks, room_of
 from bench.running.plan.plan import PlannedCell, plan
 
 if TYPE_CHECKING:
@@ -88,6 +89,14 @@ class Session:
     def estimates(self, agenda: Agenda) -> dict[str, float]:
         """Seconds that each cell of an agenda may take, by id."""
         return self._experience.seconds([*agenda.to_do.values(), *agenda.planned()])
+
+    def room(self) -> Room | None:
+        """The memory of the device that cells will run on; None if this machine cannot know it."""
+        return None if choice.is_elsewhere(self.options) else room_of(self.options.device)
+
+    def peaks(self, agenda: Agenda, room: Room) -> dict[str, int]:
+        """Bytes of memory that each cell of an agenda will take at its peak, by id."""
+        return peaks([*agenda.to_do.values(), *agenda.planned()], self._registries, room)
 
     def check_writable(self) -> None:
         """Makes the folder of results.

@@ -16,6 +16,7 @@ from typing_extensions import override
 from bench.api import SyntheticSet
 from bench.core.config import Value
 from bench.core.errors import BenchError
+from bench.core.upload import upload
 from bench.sets.transient import UnarchivedSet
 
 WARM_UP, COOL_DOWN = 0.2, 0.2
@@ -60,7 +61,7 @@ class AdaptiveSet(SyntheticSet):
 
     @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        index = index.to(self.frames.device)
+        index = upload(index, self.frames.device)
         row = self._row[index]
         before = self.frames[row.gather(1, self._left[index])]
         after = self.frames[row.gather(1, self._right[index])]
@@ -100,7 +101,7 @@ class GrowingSet(UnarchivedSet):
     @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Whole clips; the gradient that comes back to them is remembered."""
-        index = index.to(self.clips.device)
+        index = upload(index, self.clips.device)
         left, right, weight = (part[index] for part in neighbours(self._stored))
         frames = self.clips.transpose(1, 2)  # (N, T, C, H, W)
         clip = index[:, None]
@@ -133,7 +134,7 @@ class GrowingSet(UnarchivedSet):
         clips = (worst < 0).nonzero().flatten()
         place = place[clips]
         shown = self.render(clips, torch.Generator())
-        self.clips[clips, :, place] = shown[torch.arange(len(clips)), :, place]
+        self.clips[clips, :, place] = shown[torch.arange(len(clips), device=clips.device), :, place]
         self._stored[clips, place] = True
 
 

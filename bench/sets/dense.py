@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.config import Value
+from bench.core.upload import upload
 
 
 @final
@@ -41,7 +42,7 @@ class DenseSet(SyntheticSet):
     @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """The clips as they are; uint8 ones are normalised."""
-        clips = self.clips[index.to(self.clips.device)]
+        clips = self.clips[upload(index, self.clips.device)]
         if clips.dtype == torch.uint8:
             from bench.data.pixels import normalise
 

@@ -14,6 +14,7 @@ from bench.core.config import Value
 from bench.core.errors import BenchError
 from bench.core.repeated_frames import repeat_frame
 from bench.core.temporal import Interpolation, TemporalSetting
+from bench.core.upload import upload
 
 
 def places(stored: int, frames: int, interpolation: Interpolation) -> list[int]:
@@ -66,9 +67,9 @@ def expand(stored: torch.Tensor, frames: int, interpolation: Interpolation, segm
         return stored
     if interpolation == "nearest":
         left, _, _ = sources(stored.shape[2], frames, interpolation)
-        return stored.index_select(2, torch.tensor(left, device=stored.device))
+        return stored.index_select(2, upload(torch.tensor(left), stored.device))
     # As a matrix product, forward and backward cost a sixth of taking two frames and mixing them.
-    mixing = weights(stored.shape[2], frames, interpolation).to(stored)
+    mixing = upload(weights(stored.shape[2], frames, interpolation).to(stored.dtype), stored.device)
     return torch.matmul(mixing, stored.flatten(3)).view(*stored.shape[:2], frames, *stored.shape[3:])
 
 
@@ -111,7 +112,7 @@ def stored_frames(clips: torch.Tensor, count: int, interpolation: Interpolation,
     length = clips.shape[2] // segments
     within = places(count // segments, length, interpolation)
     index = [number * length + place for number in range(segments) for place in within]
-    return clips.index_select(2, torch.tensor(index, device=clips.device))
+    return clips.index_select(2, upload(torch.tensor(index), clips.device))
 
 
 @final
@@ -178,7 +179,7 @@ class KeyframeSet(SyntheticSet):
     @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Whole clips; uint8 frames are normalised before they are expanded."""
-        frames = self.frames[index.to(self.frames.device)]
+        frames = self.frames[upload(index, self.frames.device)]
         if frames.dtype == torch.uint8:
             from bench.data.pixels import normalise
 

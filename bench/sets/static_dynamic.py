@@ -12,6 +12,7 @@ from bench.api import SyntheticSet
 from bench.core.config import Value
 from bench.core.repeated_frames import repeat_frame
 from bench.core.temporal import Interpolation
+from bench.core.upload import upload
 from bench.sets.keyframes import expand
 
 Mode = Literal["concat", "add"]
@@ -137,4 +138,4 @@ def _convolved(clips: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | N
 def _one_of_each(memory: torch.Tensor, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
     """A random memory of each indexed clip: ``(N, m, ...)`` to ``(B, ...)``."""
     choice = torch.randint(memory.shape[1], index.shape, generator=rng)
-    return memory[index.to(memory.device), choice.to(memory.device)]
+    return memory[upload(index, memory.device), upload(choice, memory.device)]

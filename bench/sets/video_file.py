@@ -15,6 +15,7 @@ from typing_extensions import override
 from bench.api import SyntheticSet
 from bench.core.config import Value
 from bench.core.errors import BenchError
+from bench.core.upload import upload
 
 Codec = Literal["h264", "av1"]
 
@@ -74,12 +75,12 @@ class VideoFileSet(SyntheticSet):
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         from bench.data.pixels import normalise
 
-        return normalise(self._clips[index.to(self._clips.device)])
+        return normalise(self._clips[upload(index, self._clips.device)])
 
     @functools.cached_property
     def _clips(self) -> torch.Tensor:
         data = self.file.cpu().numpy().tobytes()
-        return decoded(data, len(self.labels), self.shape, self.codec).to(self.file.device)
+        return upload(decoded(data, len(self.labels), self.shape, self.codec), self.file.device)
 
 
 def encoded(clips: torch.Tensor, codec: Codec, crf: int) -> bytes:

@@ -10,6 +10,7 @@ import torch  # not `from torch import ...`: lists and plans then need not load 
 from typing_extensions import override
 
 from bench.api import Count, Momentum, Positive, Preset, SyntheticSet, Task, Workload
+from bench.core.upload import upload
 from bench.distill.features import class_means
 from bench.distill.learner import Learner
 from bench.distill.matching import Matching
@@ -41,12 +42,15 @@ class NewMethod(Matching[NewMethodConfig]):
         # The set starts as the very clips that `random` stores: the paired difference is what learning added.
         learner = Learner(synthetic, rates, self.config.momentum)
         everything = torch.arange(len(synthetic))
+        own = [
+            upload((synthetic.labels == label).nonzero().flatten(), task.device) for label in range(len(task.classes))
+        ]
         # Generators are named by purpose and step, not kept over steps: a resumed run draws what an unbroken one draws.
         for step in learner.steps(task, self.config.steps):
             network = task.network(task.rng("network", step)).requires_grad_(False)
             real = class_means(task, network.embedding, self.config.batch_real, task.rng("real", step))
             embeddings = network.embedding(learner.render(everything, task.rng("render", step)))
-            means = [embeddings[synthetic.labels == label].mean(dim=0) for label in range(len(task.classes))]
+            means = [embeddings[index].mean(dim=0) for index in own]
             learner.update((torch.stack(means) - real).square().sum())
 
     @override

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from bench.api import Count, Method, Positive, Preset, SyntheticSet, Task, Workload
 from bench.core.config import Value
+from bench.core.upload import upload
 from bench.distill.features import class_means
 from bench.distill.learner import Learner
 from bench.distill.real_start import labels_of, random_choice
@@ -41,7 +42,7 @@ class NewMethodSet(SyntheticSet):
     @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         # Differentiable in `tensors()`: no detach, no numpy.
-        index = index.to(self.images.device)
+        index = upload(index, self.images.device)
         images, motion = self.images[index], self.motion[index]
         frames, (height, width) = motion.shape[2], images.shape[2:]
         full_size = torch.nn.functional.interpolate(motion, size=(frames, height, width), mode="trilinear")
@@ -85,12 +86,15 @@ class NewMethod(Method[NewMethodConfig]):
         synthetic = self._start(task)
         learner = Learner(synthetic, dict.fromkeys(synthetic.tensors(), self.config.lr))
         everything = torch.arange(len(synthetic))
+        own = [
+            upload((synthetic.labels == label).nonzero().flatten(), task.device) for label in range(len(task.classes))
+        ]
         # Generators are named by purpose and step, not kept over steps: a resumed run draws what an unbroken one draws.
         for step in learner.steps(task, self.config.steps):
             network = task.network(task.rng("network", step)).requires_grad_(False)
             real = class_means(task, network.features, self.config.batch_real, task.rng("real", step))
             features = network.features(learner.render(everything, task.rng("render", step)))
-            means = [features[synthetic.labels == label].mean(dim=0) for label in range(len(task.classes))]
+            means = [features[index].mean(dim=0) for index in own]
             learner.update((torch.stack(means) - real).square().sum())
         return synthetic
 

@@ -46,6 +46,7 @@ from bench.results.artefacts import TENSORS, load_set, save_set
 from bench.running.cell.checks import check_budget, check_set
 from bench.running.cell.costs import count_set
 from bench.running.plan.presets import resolve_config
+from bench.testing import pretend
 from bench.testing.rehearsal import (
     CLASSES,
     IPC,
@@ -676,14 +677,25 @@ def _workers(rehearsal: Rehearsal) -> None:
         )
 
 
-def _cuda(rehearsal: Rehearsal) -> None:
-    if not torch.cuda.is_available():
-        raise NotApplicable("there is no CUDA device")
-    synthetic = rehearsal.distill(device="cuda")
+def _device(rehearsal: Rehearsal) -> None:
+    pretended = not torch.cuda.is_available()
+    if pretended and (reason := pretend.missing()) is not None:
+        raise NotApplicable(f"there is no CUDA device, and {reason}")
+    try:
+        synthetic = rehearsal.distill(device=str(pretend.device()) if pretended else "cuda")
+        made = content(synthetic)
+    except pretend.MixedDevices as error:
+        raise Violation(
+            f"on a GPU it would mix tensors of the CPU and of the GPU: {error}. Make tensors with device=task.device, or send them "
+            "there with bench.core.upload.upload"
+        ) from error
     check_set(synthetic, len(CLASSES), shape_of(rehearsal.store), rehearsal.ipc_counted())
     if len(synthetic) != len(rehearsal.plain):
-        raise Violation(f"on CUDA the set has {len(synthetic)} clips, on the CPU {len(rehearsal.plain)}")
-    save_set(rehearsal.folder / "cuda", synthetic, {})
+        raise Violation(f"on a GPU the set has {len(synthetic)} clips, on the CPU {len(rehearsal.plain)}")
+    if pretended and not alike(made, content(rehearsal.plain)) and rehearsal.repeats:
+        raise Violation("on a GPU it makes another set than on the CPU; look for what depends on task.device")
+    if synthetic.archived:
+        save_set(rehearsal.folder / "device", synthetic, {})
 
 
 def _beats_random(rehearsal: Rehearsal) -> None:
@@ -741,7 +753,7 @@ CHECKS = (
     Check("resume", "a stopped and resumed run ends with the same set", _resume),
     Check("settings", "each temporal setting is supported, or declined with a reason", _settings),
     Check("workers", "a worker process makes the same set and can read the stored one", _workers),
-    Check("cuda", "the method runs on a GPU", _cuda),
+    Check("device", "the method runs on a GPU, or on a device that pretends to be one", _device),
     Check("accuracy", f"at most {TOLERANCE:.0f} points below `random` on small shapes-appearance clips", _beats_random),
 )
 """All checks, the cheapest first."""

@@ -49,6 +49,7 @@ from bench.results.cells import Cell
 from bench.running.cell.journal import load_journal
 from bench.running.cell.task import CellTask
 from bench.running.plan.presets import resolve_config
+from bench.testing import pretend
 
 IPC = 2
 CLASSES = ("amber", "blue", "coral")
@@ -292,6 +293,7 @@ def rehearse(
     Raises:
         BenchError: there is no such method, or the file defines none or several.
     """
+    pretend.missing()  # sets it up, which cannot be done any more after the method's first backward pass
     names, files = find(target, plugin)
     if len(names) > 1:
         raise BenchError(f"{target} defines several methods; name one of them: {', '.join(names)}")

@@ -14,7 +14,7 @@ BROKEN = Path(__file__).parent.parent / "broken"
 @pytest.fixture
 def few(monkeypatch):
     """Leaves out the checks that take seconds."""
-    kept = tuple(check for check in conformance.CHECKS if check.name not in ("workers", "accuracy", "cuda"))
+    kept = tuple(check for check in conformance.CHECKS if check.name not in ("workers", "accuracy", "device"))
     monkeypatch.setattr(conformance, "CHECKS", kept)
     return kept
 

@@ -23,6 +23,7 @@ BROKEN = {
     "ignores_the_clips": (["training clips"], r"the same whatever the training clips show"),
     "ignores_the_seed": (["seeds"], r"four seeds give the same set; .* or say uses_seed = False"),
     "learns_nothing": (["gradient"], r"after 4 steps, clips are the same as after none: nothing is learned"),
+    "mixes_devices": (["device"], r"mix tensors of the CPU and of the GPU: .* Make tensors with device=task.device"),
     "no_checkpoints": (["resume"], r"task.checkpoint\(step, state\) is never called"),
     "no_gradient": (["gradient"], r"no gradient reaches clips through render\(\): .* without detach\(\)"),
     "not_a_number": (["finite"], r"'clips' holds 18432 numbers that are NaN"),
@@ -42,7 +43,7 @@ BROKEN = {
     "wrong_labels": (["accuracy"], r"reach \d+\.\d %, and \d+\.\d % on that of `random` .* labels match their clips"),
     "wrong_shape": (["shapes"], r"render\(\) gives \(3, 4, 3, 16, 16\) float32 .*; it must give \(3, 3, 4, 16, 16\) \(B, C, T, H, W\)"),
 }  # fmt: skip
-SLOW = ("workers", "accuracy", "cuda")
+SLOW = ("workers", "accuracy", "device")
 
 
 def test_every_broken_plugin_is_here():

@@ -15,6 +15,7 @@ import torch
 from typing_extensions import override
 
 from bench.api import Checkpoints, Clips, Evaluation, Protocol, Recipe, SyntheticSet
+from bench.core.upload import upload
 
 if TYPE_CHECKING:
     from bench.core.classifier import Classifier
@@ -253,6 +254,6 @@ class DrawnClips(Clips):
             clips = self.clips.batch(index[places], number)
             if len(shown) == 0:
                 shown = clips.new_empty(len(index), *clips.shape[1:])
-            shown[places.to(clips.device)] = clips
-        mirrored = self.mirrored[index].to(shown.device).view(-1, 1, 1, 1, 1)
+            shown[upload(places, clips.device)] = clips
+        mirrored = upload(self.mirrored[index], shown.device).view(-1, 1, 1, 1, 1)
         return torch.where(mirrored, shown.flip(-1), shown)

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from bench.api import Checkpoints
 from bench.core.files import set_aside, sweep
+from bench.core.upload import upload
 from bench.results.artefacts import load_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -96,4 +97,4 @@ class FileCheckpoints(Checkpoints):
         tensors, meta = loaded
         if meta.get("cell") != self.owner or not isinstance(meta.get("step"), int):
             return None
-        return meta["step"], {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        return meta["step"], {name: upload(tensor, self.device) for name, tensor in tensors.items()}

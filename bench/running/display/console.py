@@ -14,6 +14,7 @@ from bench.running.display.plan_text import choice_text, plan_text, summary
 from bench.running.engines import choice
 from bench.running.engines.engine import StoppedAtOnce
 from bench.running.plan.agenda import Agenda
+from bench.running.plan.memory import too_large
 from bench.running.session import Session
 
 
@@ -42,16 +43,20 @@ def announce(session: Session) -> None:
         BenchError: it is no dry run, and the folder of results cannot be written to.
     """
     workers = session.options.jobs or 1
-    estimates = session.estimates(session.start)
+    estimates, room = session.estimates(session.start), session.room()
+    peaks = {} if room is None else session.peaks(session.start, room)
     if session.options.dry_run:
-        print(plan_text(session.start, estimates, workers))
+        print(plan_text(session.start, estimates, peaks, workers))
         preview = choice.preview(session.options)
         if preview is not None:
             print(f"\n{preview}")
+    at_once = workers if room is None or room.name == "cpu" else session.options.per_gpu
+    if room is not None and (line := too_large(session.start.to_do.values(), peaks, room, at_once)) is not None:
+        warn(line)
     for note in dict.fromkeys(f"{c.index.dataset}: {note}" for c in session.cells for note in c.index.notes):
         print(printable(note), file=sys.stderr)
     if not session.options.dry_run:
-        print(summary(session.start, estimates, workers), file=sys.stderr)
+        print(summary(session.start, estimates, peaks, workers), file=sys.stderr)
         session.check_writable()
 
 
