@@ -123,6 +123,8 @@ class Record:
         provenance: commit, versions, hardware, times.
         motion: the motion in the set and in the real clips; None if it was not measured.
         tuning: how `bench.running.plan.tuning` chose the config, or None. It was not asked for, so it is not part of the id.
+        traceback: of the error that a failed cell ended with, without folders; None if there was none.
+        changed: what the cell changed of what all code of its process shares (`bench.running.cell.surroundings`).
     """
 
     cell: Cell
@@ -136,6 +138,8 @@ class Record:
     provenance: dict[str, Any] = field(default_factory=dict)
     motion: Motion | None = None
     tuning: dict[str, Any] | None = None
+    traceback: str | None = None
+    changed: tuple[str, ...] = ()
 
     @functools.cached_property
     def id(self) -> str:
@@ -181,7 +185,7 @@ def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
         written_id = body.get("id")
         body = _migrated(body)
         Cell(**body["cell"])  # refuses unknown fields; types are checked below
-        fields = {name: body[name] for name in _FIELDS} | {name: body.get(name) for name in _ADDED_LATER}
+        fields = {name: body[name] for name in _FIELDS} | {name: body[name] for name in _ADDED_LATER if name in body}
         record = msgspec.convert(fields, Record)
         check_geometry(record.cell)
         if history:  # a loss that was not finite is null in JSON
@@ -200,7 +204,7 @@ def _parsed(text: str | bytes, history: bool) -> tuple[str, Record]:
 
 
 _FIELDS = ("cell", "status", "reason", "set", "evaluations", "costs", "data", "provenance")
-_ADDED_LATER = ("motion", "tuning")  # older records lack these
+_ADDED_LATER = ("motion", "tuning", "traceback", "changed")  # older records lack these
 
 
 class _Data(TypedDict, total=False):

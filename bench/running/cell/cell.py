@@ -7,13 +7,13 @@ import datetime
 import gc
 import json
 import shutil
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from bench.core import traces
 from bench.core.errors import BenchError, DoesNotFit, OutOfTime
 from bench.core.files import write_atomic
 from bench.core.precision import computing
@@ -22,6 +22,7 @@ from bench.nets.builder import Builder
 from bench.nets.microbatch import MICRO_BATCH
 from bench.plugins import Registries
 from bench.results.records import PhaseCost, Record, Status, total
+from bench.running.cell import surroundings
 from bench.running.cell.attempt import Attempt, checkpoint_folder
 from bench.running.cell.checkpoints import once
 from bench.running.cell.context import Context
@@ -41,12 +42,14 @@ def run_cell(
     context: Context,
     reporter: Reporter,
     write: Callable[[Record], None] = lambda record: None,
+    before: surroundings.State | None = None,
 ) -> Record:
     """Carries out a cell, going on from its checkpoint if there is one.
 
     Args:
         planned, registries, context, reporter: see there.
         write: keeps the record; only then are the cell's checkpoints removed. What it raises is passed on.
+        before: what the process shared before the plugins of the cell were loaded; None for what it shares now.
 
     Returns:
         The record: ``ok``, or ``skipped``, ``failed``, ``oom``, ``timeout`` with the reason.
@@ -58,7 +61,11 @@ def run_cell(
         skipped = Record(planned.cell, "skipped", planned.declined)
         write(skipped)
         return skipped
-    started = _now()
+    if planned.fault is not None:
+        faulty = Record(planned.cell, "failed", planned.fault.reason, traceback=planned.fault.traceback or None)
+        write(faulty)
+        return faulty
+    started, before = _now(), before or surroundings.look()
     findings = Findings()
     attempt = _attempt(planned, registries, context, reporter, _read_retry(context, planned))
     status, reason = _carry_out(attempt, findings)
@@ -75,8 +82,10 @@ def run_cell(
         "started": started,
         "ended": _now(),
     }
-    finished = record(planned.cell, status, reason, findings, attempt.retried, provenance)
+    changed = surroundings.changes(before, surroundings.look())
+    finished = record(planned.cell, status, reason, findings, attempt.retried, provenance, changed)
     write(finished)
+    _log(context, finished, findings.whole)
     if status in ("ok", "failed", "oom"):
         clear(attempt, findings)
     return finished
@@ -94,18 +103,24 @@ def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
             archived = attempt.archive.name if is_archived(attempt, stored.synthetic) else None
             findings.report = count_set(stored.synthetic, archived)
             judge(stored, attempt, real, findings)
-    except (Exception, SystemExit) as error:  # whatever a method does, the record says it
-        status, reason = _classify(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a method does, the record says it
+        status, reason = _classify(error, attempt.planned.modules)
+        if attempt.context.debug and status == "failed":
+            raise
+        if status == "failed":
+            findings.traceback, findings.whole = traces.portable(error), traces.whole(error)
         peaks = _peaks(findings.costs(), attempt.retried is not None) if status == "oom" else ""
         return status, reason + peaks
     return "ok", ""
 
 
-def _classify(error: BaseException) -> tuple[Status, str]:
-    """The status that an error gives a cell, and the reason in one line."""
+def _classify(error: BaseException, modules: Iterable[str]) -> tuple[Status, str]:
+    """The status that an error gives a cell of plugins of these modules, and the reason in one line."""
     if isinstance(error, OutOfTime):
         return "timeout", str(error)
-    text = " ".join(str(error).split())
+    text = traces.said(error)
     # PyTorch's CPU allocator raises a plain RuntimeError.
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text:
         return "oom", text or "out of memory"
@@ -115,8 +130,7 @@ def _classify(error: BaseException) -> tuple[Status, str]:
         return "failed", text
     if isinstance(error, OSError) and error.filename is not None:
         return "failed", f"{error.filename}: {error.strerror}"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return "failed", f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"
+    return "failed", traces.fault(error, modules).reason
 
 
 def _attempt(
@@ -141,6 +155,21 @@ def clear(attempt: Attempt, findings: Findings) -> None:
         with contextlib.suppress(OSError):  # another cell of the same set has checkpoints there, or it is no folder
             state.unlink(missing_ok=True)
             state.parent.rmdir()
+
+
+def log_file(out: Path, cell_id: str) -> Path:
+    """Where the whole traceback of a failed cell lies."""
+    return out / "logs" / f"{cell_id[:12]}.log"
+
+
+def _log(context: Context, finished: Record, whole: str) -> None:
+    """Keeps the traceback of a failed cell, with all folders; removes that of an earlier attempt."""
+    path = log_file(context.out, finished.id)
+    with contextlib.suppress(OSError):
+        if whole:
+            write_atomic(path, f"{finished.cell.title()}: {finished.status}\n{finished.reason}\n\n{whole}".encode())
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _now() -> str:

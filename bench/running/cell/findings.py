@@ -25,6 +25,7 @@ class Findings:
         report: what the set stores.
         evaluations: of the protocol's networks.
         motion: of the set.
+        traceback, whole: of the error that the cell ended with: without and with the folders of this machine.
         judging: what the phases of judging took.
     """
 
@@ -34,6 +35,8 @@ class Findings:
     report: SetReport | None = None
     evaluations: tuple[Evaluation, ...] = ()
     motion: Motion | None = None
+    traceback: str | None = None
+    whole: str = ""
     judging: dict[str, PhaseCost] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -61,6 +64,7 @@ def record(
     findings: Findings,
     retried: dict[str, Any] | None,
     provenance: dict[str, Any],
+    changed: tuple[str, ...],
 ) -> Record:
     """The record of a cell.
 
@@ -69,6 +73,7 @@ def record(
         findings: what it has found until then.
         retried: what is known of a first attempt that ran out of memory, or None.
         provenance: where the figures come from.
+        changed: what the cell changed of its process.
     """
     journal = findings.journal or Journal()
     upstream = {name: asdict(cost) for name, cost in journal.upstream.items()}
@@ -85,4 +90,6 @@ def record(
         | ({} if retried is None else {"retried": retried}),
         provenance=provenance,
         motion=findings.motion,
+        traceback=findings.traceback,
+        changed=changed,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from bench.results.claims import Claim
 from bench.results.records import Record
@@ -64,3 +64,17 @@ class CellHeld:
 
 
 Event = CellStarted | CellProgress | CellLog | CellFinished
+
+
+def is_sound(event: Any) -> bool:
+    """Whether what came out of a worker process is an event, with fields of the right types: a plugin may write there, too."""
+    if isinstance(event, CellProgress):
+        is_loss = event.loss is None or type(event.loss) is float
+        return type(event.phase) is str and type(event.step) is type(event.total) is int and is_loss
+    if isinstance(event, CellLog):
+        return type(event.message) is str
+    if isinstance(event, CellStarted):
+        return type(event.title) is str
+    if isinstance(event, CellFinished):
+        return isinstance(event.record, Record)
+    return isinstance(event, CellHeld) and (event.holder is None or isinstance(event.holder, Claim))
