@@ -15,8 +15,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from bench import plugins
-from bench.cli.shared import add_plugin
+from bench.cli.shared import add_plugin, load_parts
 from bench.core.errors import BenchError
 from bench.core.text import printable, split_list
 from bench.plugins import Registries
@@ -46,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if not (out / "cells").is_dir():
         raise BenchError(f"--out {out}: not a folder of results: it has no 'cells'")
-    registries = plugins.load(args.plugin)
+    registries = load_parts(args.plugin)
     if args.yes:  # records of earlier schemas take their names of today first
         RecordStore(out).repair(lambda line: print(f"warning: {printable(line)}", file=sys.stderr))
     removal = forget.look(out, _reason(args, registries, out), registries, split_list(args.methods or ""))

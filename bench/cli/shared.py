@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from bench import plugins
 from bench.core.errors import BenchError
 from bench.core.text import printable
+from bench.plugins import Registries
 from bench.results.records import Record, RecordStore
 
 
@@ -16,6 +19,18 @@ def add_plugin(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plugin", action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
     )
+
+
+def load_parts(plugin: Sequence[str]) -> Registries:
+    """All parts, for one command. A plugin is imported in a process of its own first: none can end or stop the command by it.
+
+    Args:
+        plugin: paths given with ``--plugin``.
+
+    Raises:
+        BenchError: see `bench.plugins.load`.
+    """
+    return plugins.load(plugin, probes=plugins.Probes(plugin))
 
 
 def read_records(out: Path, history: bool) -> list[Record]:

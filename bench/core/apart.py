@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Literal, NoReturn, TypeVar, final
 
 from bench.core import errors, lazy
 from bench.core.errors import BenchError
-from bench.core.leftovers import end_with_children
+from bench.core.leftovers import adopt_orphans, end_with_children
 from bench.core.traces import Fault, fault, said
 
 T = TypeVar("T")
@@ -183,6 +183,7 @@ def _listen(stream: BinaryIO | Any, messages: queue.SimpleQueue[bytes | None]) -
 def serve() -> NoReturn:
     """Answers calls until nobody is left to make them."""
     lazy.defer("torch")
+    adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches this process, too; the one that asks ends it
     calls, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -200,6 +201,9 @@ def serve() -> NoReturn:
         message = messages.get()
         assert message is not None
         reply = pickle.dumps(_answer(message))
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
         try:
             _write(replies, reply)
         except OSError:

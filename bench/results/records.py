@@ -286,6 +286,11 @@ def set_folder(out: Path, artefact: str) -> Path:
     return out / "artefacts" / artefact
 
 
+def log_file(out: Path, cell_id: str) -> Path:
+    """The file of the whole traceback of a failed cell, with the folders of the machine that it ran on."""
+    return out / "logs" / f"{cell_id[:12]}.log"
+
+
 class RecordStore:
     """The folder of records, ``OUT/cells/<id>.json``."""
 

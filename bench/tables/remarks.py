@@ -54,6 +54,7 @@ def notes_of(candidate: Candidate, figures: Figures, base: Candidate | None, lea
     notes += [Note("tune", TUNED_TOGETHER)] if figures.tune_shared and not holes else []
     notes += [Note("memory", HOST)] if figures.peak_host and not figures.peak_device else []
     notes += [Note("unfit", UNFIT)] if figures.unfit else []
+    notes += [Note("accuracy", text) for text in _changes(variant)]
     return notes
 
 
@@ -101,6 +102,15 @@ def _storage_losses(variant: Variant) -> list[str]:
     rms, most = (max(loss[name] for loss in losses) for name in ("rms", "max"))
     codec = next(iter(records)).cell.storage
     return [f"stored as {codec}: rendered clips are {rms:.2g} (rms), at most {most:.2g} off, in network units"]
+
+
+def _changes(variant: Variant) -> list[str]:
+    """What its cells changed of what all code of their processes shares."""
+    found = dict.fromkeys(change for record in variant.ok().values() for change in record.changed)
+    if not found:
+        return []
+    told = textwrap.shorten("; ".join(found), 240, placeholder=_ELLIPSIS)
+    return [f"its cells changed what all code of their processes shares ({told}); no other cell met that"]
 
 
 def _of_seeds(seeds: Sequence[int | None]) -> str:

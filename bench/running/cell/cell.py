@@ -8,7 +8,6 @@ import gc
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from bench.core.reporter import Reporter
 from bench.nets.builder import Builder
 from bench.nets.microbatch import MICRO_BATCH
 from bench.plugins import Registries
-from bench.results.records import PhaseCost, Record, Status, total
+from bench.results.records import PhaseCost, Record, Status, log_file, total
 from bench.running.cell import surroundings
 from bench.running.cell.attempt import Attempt, checkpoint_folder
 from bench.running.cell.checkpoints import once
@@ -155,11 +154,6 @@ def clear(attempt: Attempt, findings: Findings) -> None:
         with contextlib.suppress(OSError):  # another cell of the same set has checkpoints there, or it is no folder
             state.unlink(missing_ok=True)
             state.parent.rmdir()
-
-
-def log_file(out: Path, cell_id: str) -> Path:
-    """Where the whole traceback of a failed cell lies."""
-    return out / "logs" / f"{cell_id[:12]}.log"
 
 
 def _log(context: Context, finished: Record, whole: str) -> None:

@@ -27,6 +27,7 @@ State = Mapping[str, Any]
 """What is shared, by what it is called."""
 
 _MOST = 12
+_BY_TORCH = ("torch.manual_seed", "torch.Storage")  # it replaces these itself, as it loads its parts
 _LIBRARIES = (torch, torch.nn, torch.nn.functional, torch.optim, torch.autograd, torch.random, np, np.random, np.linalg)
 _CLASSES = (torch.Tensor, torch.Generator, torch.nn.Module)
 _STANDARD = (builtins, math, os, random, time)
@@ -55,6 +56,7 @@ def changes(before: State, after: State) -> tuple[str, ...]:
         _name(owner, key)
         for owner, members in before["members"].items()
         for key in _replaced(owner, members, after["members"].get(owner, members))
+        if _name(owner, key) not in _BY_TORCH
     )
     left = [thread.name for thread in after["threads"] - before["threads"] if not thread.daemon]
     found = [

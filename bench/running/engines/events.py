@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from bench.results.claims import Claim
 from bench.results.records import Record
@@ -66,11 +66,11 @@ class CellHeld:
 Event = CellStarted | CellProgress | CellLog | CellFinished
 
 
-def is_sound(event: Any) -> bool:
+def is_sound(event: object) -> bool:
     """Whether what came out of a worker process is an event, with fields of the right types: a plugin may write there, too."""
     if isinstance(event, CellProgress):
-        is_loss = event.loss is None or type(event.loss) is float
-        return type(event.phase) is str and type(event.step) is type(event.total) is int and is_loss
+        kinds = type(event.phase), type(event.step), type(event.total), type(event.loss)
+        return kinds in ((str, int, int, float), (str, int, int, type(None)))
     if isinstance(event, CellLog):
         return type(event.message) is str
     if isinstance(event, CellStarted):

@@ -61,6 +61,6 @@ def _passes(method: Method[Any], work: Workload) -> float:
         BenchError: it is no number of passes.
     """
     told: Any = method.clip_passes(work)
-    if not isinstance(told, numbers.Real) or not 0 <= told < math.inf:
+    if not isinstance(told, numbers.Real) or not 0 <= float(told) < math.inf:
         raise BenchError(f"clip_passes() gives {told!r:.80}; needed is a finite number, 0 or more")
     return float(told)
