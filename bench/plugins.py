@@ -29,7 +29,7 @@ from bench.core.apart import Apart, Faulty
 from bench.core.errors import BenchError
 from bench.core.registry import Origin, Registry, Unavailable
 from bench.core.source import METHOD_PACKAGES, is_of_the_suite, meaning_digest, source_digest
-from bench.core.traces import said
+from bench.core.traces import fault
 
 T = TypeVar("T")
 
@@ -247,8 +247,7 @@ def load(
             except (Exception, SystemExit) as error:  # whatever a plugin's own code raises
                 if debug:
                     raise
-                reason = f"{type(error).__name__}: {said(error)}"
-                registries.methods.add_unavailable(Unavailable(name, where, reason))
+                registries.methods.add_unavailable(Unavailable(name, where, fault(error, (module_name,)).reason))
                 continue
             if module.__name__ in seen:  # a file was given twice, or several entry points lead to one module
                 continue

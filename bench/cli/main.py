@@ -31,15 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for package in DEFERRED:
         lazy.defer(package)
     parser, commands = _parser()
-    args = argparse.Namespace()
     try:
         args = _parsed(parser, commands, list(sys.argv[1:] if argv is None else argv))
         code: int = args.run(args)
         sys.stdout.flush()
         return code
     except BenchError as error:
-        if getattr(args, "debug", False):
-            raise
         from bench.core.text import printable
 
         if isinstance(error, SeveralMistakes):

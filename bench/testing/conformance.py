@@ -154,7 +154,7 @@ def results(rehearsal: Rehearsal, checks: Sequence[Check] | None = None, debug: 
             yield Result(check.name, "passed", check.holds)
         except Violation as violation:
             if debug:
-                raise
+                raise violation.__cause__ or violation from None
             yield Result(check.name, "failed", str(violation))
             broken = check.name == "distils"
         except NotApplicable as reason:

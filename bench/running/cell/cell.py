@@ -107,6 +107,8 @@ def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
     except BaseException as error:  # whatever a method does, the record says it
         status, reason = _classify(error, attempt.planned.modules)
         if attempt.context.debug and status == "failed":
+            if isinstance(error, BenchError):  # which would be told as a mistake of the user's, without its traceback
+                raise RuntimeError(reason) from error
             raise
         if status == "failed":
             findings.traceback, findings.whole = traces.portable(error), traces.whole(error)

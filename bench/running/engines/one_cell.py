@@ -109,8 +109,6 @@ def _run(
             write(Record(cell, "interrupted", "stopped by the user; run the same command again to go on"))
         raise
     except BenchError as error:  # its record cannot be written; what it has done is in its checkpoints
-        if run.context.debug:
-            raise
         return Record(cell, "failed", str(error))
 
 

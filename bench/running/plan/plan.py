@@ -274,7 +274,7 @@ def _settle(registries: Registries, data: DataSize, profile: Profile, point: _Po
         raise BenchError(str(error)) from error
     except BenchError as error:
         if registries.debug:
-            raise
+            raise RuntimeError(str(error)) from error
         raise Faulty(fault(error)) from error
 
 
