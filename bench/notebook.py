@@ -81,6 +81,7 @@ def run(
     cluster: File | None = None,
     limit_minutes: float | None = None,
     gain_of_full: bool | None = None,
+    debug: bool | None = None,
     out: File | None = None,
     root: File | None = None,
     plain: bool | None = None,
@@ -123,6 +124,7 @@ def run(
         cluster: with ``slurm``, the file that describes it.
         limit_minutes: minutes after which the run stops; the same call continues from there.
         gain_of_full: whether the networks of ``full`` are trained a second time, with its time frozen (default: True).
+        debug: whether to run cells in this process, and to raise the first error in one.
         out: folder of records and sets (default: ``results``).
         root: the dataset's folder (default: ``data/NAME``, or ``BENCH_DATA/NAME``).
         plain: whether to show progress as plain lines, even in a terminal.

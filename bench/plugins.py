@@ -6,24 +6,33 @@ installed packages with the entry-point group ``bench.methods``.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import math
+import os
 import pkgutil
+import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_origin
+from typing import Any, TypeVar, final, get_origin
 
 from bench.api import Dataset, Method, Network, Profile, Protocol, SyntheticSet
+from bench.core.apart import Apart, Faulty
 from bench.core.errors import BenchError
 from bench.core.paths import possible_path
 from bench.core.registry import Origin, Registry, Unavailable
 from bench.core.source import METHOD_FOLDERS, METHOD_PACKAGES, SUITE, is_of_the_suite, meaning_digest, source_digest
+from bench.core.traces import fault
+
+T = TypeVar("T")
 
 ENTRY_POINT_GROUP = "bench.methods"
 PLACES = (
@@ -38,9 +47,91 @@ PLACES = (
 PLUGIN_FILE_PREFIX = "bench_plugin_"
 
 
+@final
+class Probes:
+    """Processes for calls into plugins, one for each plugin, or combination of plugins, that is called.
+
+    Args:
+        files: paths given with ``--plugin``.
+        seconds: how long a call may take; None for `call_seconds`.
+    """
+
+    def __init__(self, files: Iterable[str], seconds: float | None = None) -> None:
+        self._files = tuple(files)
+        self._seconds = call_seconds() if seconds is None else seconds
+        self._apart: dict[frozenset[str], Apart] = {}
+
+    def begin(self, modules: frozenset[str]) -> None:
+        """Starts the process for the plugins of these modules, beside what is done meanwhile."""
+        if modules not in self._apart:
+            self._apart[modules] = Apart(tuple(sorted(modules)), self._seconds)
+
+    def check(self, module: str) -> None:
+        """Imports a plugin.
+
+        Raises:
+            Faulty: it cannot be imported, or ends or stops the process that imports it.
+        """
+        modules = frozenset((module,))
+        self.begin(modules)
+        self._apart[modules].call(dict, _import_only, self._files, module)
+
+    def ask(self, modules: frozenset[str], question: Callable[..., T], *args: Any) -> T:
+        """What ``question(registries, *args)`` returns where the plugins of these modules are loaded.
+
+        Raises:
+            BenchError: as the question raises it.
+            Faulty: it fails in another way, or gives no answer.
+        """
+        self.begin(modules)
+        prepare = functools.partial(_loaded, self._files, modules)
+        answer: T = self._apart[modules].call(prepare, _ask, prepare, question, *args)
+        return answer
+
+
+def call_seconds() -> float:
+    """How long a call into a plugin may take while a run is planned: ``BENCH_PLUGIN_SECONDS``, or 60.
+
+    Raises:
+        BenchError: it is not a number of seconds.
+    """
+    text = os.environ.get("BENCH_PLUGIN_SECONDS") or "60"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < 1e6:
+        raise BenchError(f"BENCH_PLUGIN_SECONDS: '{text}' is not a number of seconds above 0 and below a million")
+    return seconds
+
+
+def _ask(prepare: Callable[[], Registries], question: Callable[..., T], *args: Any) -> T:
+    return question(prepare(), *args)
+
+
+@functools.cache
+def _loaded(files: tuple[str, ...], modules: frozenset[str]) -> Registries:
+    """The parts in a process for calls into the plugins of these modules."""
+    return load(files, only=modules)
+
+
+def _import_only(files: tuple[str, ...], module: str) -> None:
+    """Imports the plugin of that module."""
+    for source in (_files(files), _entry_points()):
+        for _, _, name, importer in source:
+            if name == module:
+                importer()
+                return
+
+
 @dataclass(frozen=True)
 class Registries:
-    """All parts, by kind and name."""
+    """All parts, by kind and name.
+
+    Attributes:
+        probes: for calls into plugins; None where these are called in this process.
+        debug: whether what a part raises while a run is planned is raised, instead of being a fault of its cells.
+    """
 
     methods: Registry[type[Method[Any]]] = field(default_factory=lambda: Registry("method"))
     datasets: Registry[type[Dataset[Any]]] = field(default_factory=lambda: Registry("dataset"))
@@ -48,6 +139,8 @@ class Registries:
     protocols: Registry[type[Protocol]] = field(default_factory=lambda: Registry("protocol"))
     sets: Registry[type[SyntheticSet]] = field(default_factory=lambda: Registry("kind of set"))
     profiles: Registry[Profile] = field(default_factory=lambda: Registry("profile"))
+    probes: Probes | None = None
+    debug: bool = False
 
     def add_module(self, module: ModuleType, where: str) -> int:
         """Registers the final classes and profiles that ``module`` defines; returns how many there are.
@@ -55,8 +148,9 @@ class Registries:
         Raises:
             BenchError: a name is taken, or a class has none.
         """
-        meaning = None if is_of_the_suite(module.__name__) else meaning_digest(module)
-        origin = Origin(where, source_digest(module), meaning)
+        own = is_of_the_suite(module.__name__)
+        source, meaning = (_own_source(module), None) if own else (source_digest(module), meaning_digest(module))
+        origin = Origin(where, source, meaning, module.__name__)
         count = 0
         for kind, registry in self._kinds():
             for part in _classes(module):
@@ -79,11 +173,23 @@ class Registries:
         Args:
             names: names of parts by kind (``method``, ``protocol``, ``network`` or ``..._network``); None if there is none.
         """
-        registries: dict[str, Registry[Any]] = {"method": self.methods, "protocol": self.protocols}
-        origins = {
-            kind: registries.get(kind, self.networks).origin(name) for kind, name in names.items() if name is not None
-        }
+        origins = {kind: self._registry(kind).origin(name) for kind, name in names.items() if name is not None}
         return {kind: origin.meaning for kind, origin in origins.items() if origin.meaning is not None}
+
+    def plugin_modules(self, **names: str | None) -> frozenset[str]:
+        """The modules of plugins that define these parts.
+
+        Args:
+            names: names of parts by kind (``method``, ``dataset``, ``profile``, ``protocol``, ``network`` or ``..._network``).
+        """
+        origins = [self._registry(kind).origin(name) for kind, name in names.items() if name is not None]
+        return frozenset(origin.module for origin in origins if origin.meaning is not None)
+
+    def _registry(self, kind: str) -> Registry[Any]:
+        registries: dict[str, Registry[Any]] = {
+            "method": self.methods, "dataset": self.datasets, "profile": self.profiles, "protocol": self.protocols
+        }  # fmt: skip
+        return registries.get(kind, self.networks)
 
     def _kinds(self) -> tuple[tuple[type, Registry[Any]], ...]:
         return (
@@ -95,26 +201,54 @@ class Registries:
         )
 
 
-def load(plugin_files: Iterable[str] = ()) -> Registries:
+def load(
+    plugin_files: Iterable[str] = (),
+    only: Collection[str] | None = None,
+    probes: Probes | None = None,
+    debug: bool = False,
+) -> Registries:
     """Loads all parts. A plugin that fails to import is listed as unavailable and does not affect the others.
 
     Args:
         plugin_files: paths given with ``--plugin``.
+        only: the modules of plugins that are wanted (`Origin.module`), beside the suite's own; None for all. The others are
+            loaded when a kind of set is asked for that none of these defines.
+        probes: where each plugin is imported before it is imported here; None imports it here alone.
+        debug: whether what a plugin raises when it is imported is raised here.
 
     Raises:
         BenchError: two parts share a name, or a ``--plugin`` file does not exist.
     """
-    registries = Registries()
+    registries = Registries(probes=probes, debug=debug)
+    if only is not None:
+        files = tuple(plugin_files)
+        registries.sets.add_later(lambda: load(files).sets)
     for name in _own_modules():
         registries.add_module(importlib.import_module(name), name)
     seen: set[str] = set()
-    for source in (_package_modules(), _files(plugin_files), _entry_points()):
-        for name, where, importer in source:
+    for source in (_package_modules, lambda: _files(plugin_files), _entry_points):
+        if source is _entry_points and only is not None and seen.issuperset(only):  # to look for them takes long
+            break
+        found = list(source())
+        unknown = {name for _, _, name, _ in found if not is_of_the_suite(name) and name not in sys.modules}
+        if probes is not None:
+            for module_name in sorted(unknown):  # all at once; each takes a moment to start
+                probes.begin(frozenset((module_name,)))
+        for name, where, module_name, importer in found:
+            if not (only is None or module_name in only or is_of_the_suite(module_name)):
+                continue
             try:
-                module = importer()
+                if probes is not None and module_name in unknown:
+                    probes.check(module_name)
+                with contextlib.nullcontext() if probes is None else _kept():
+                    module = importer()
+            except Faulty as error:
+                registries.methods.add_unavailable(Unavailable(name, where, error.fault.reason))
+                continue
             except (Exception, SystemExit) as error:  # whatever a plugin's own code raises
-                reason = f"{type(error).__name__}: {error}"
-                registries.methods.add_unavailable(Unavailable(name, where, " ".join(reason.split())))
+                if debug:
+                    raise
+                registries.methods.add_unavailable(Unavailable(name, where, fault(error, (module_name,)).reason))
                 continue
             if module.__name__ in seen:  # a file was given twice, or several entry points lead to one module
                 continue
@@ -128,6 +262,26 @@ def load(plugin_files: Iterable[str] = ()) -> Registries:
                     )
                 )
     return registries
+
+
+@contextlib.contextmanager
+def _kept() -> Iterator[None]:
+    """Puts back what a plugin changes of this process when it is imported: other processes would inherit it."""
+    variables, folder = dict(os.environ), Path.cwd()
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    mask = os.umask(0)
+    os.umask(mask)
+    try:
+        yield
+    finally:
+        for name in {*os.environ} - {*variables}:
+            del os.environ[name]
+        os.environ.update(variables)
+        os.chdir(folder)
+        os.umask(mask)
+        for number, handler in handlers.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
 
 def package_in(folder: Path) -> str | None:
@@ -160,8 +314,14 @@ def _own_modules() -> Iterator[str]:
         yield from (f"{place}.{info.name}" for info in pkgutil.iter_modules(module.__path__))
 
 
-_Importable = tuple[str, str, Any]
-"""A module: its name, where it comes from, and a function that imports it."""
+@functools.cache
+def _own_source(module: ModuleType) -> str:
+    """The digest of a module of the suite, which does not change while this process lives."""
+    return source_digest(module)
+
+
+_Importable = tuple[str, str, str, Callable[[], ModuleType]]
+"""A plugin: its name, where it comes from, the name of its module, and a function that imports it."""
 
 
 def _package_modules() -> Iterator[_Importable]:
@@ -170,7 +330,7 @@ def _package_modules() -> Iterator[_Importable]:
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
             full = f"{package_name}.{info.name}"
             if not info.name.startswith("_"):
-                yield info.name, full.removeprefix(f"{SUITE}."), lambda full=full: importlib.import_module(full)
+                yield info.name, full.removeprefix(f"{SUITE}."), full, functools.partial(importlib.import_module, full)
 
 
 def _files(paths: Iterable[str]) -> Iterator[_Importable]:
@@ -178,11 +338,11 @@ def _files(paths: Iterable[str]) -> Iterator[_Importable]:
         path = possible_path(text)
         if not path.is_file():
             raise BenchError(f"--plugin: no file '{text}'")
-        yield path.stem, text, lambda path=path: _import_file(path)
+        name = f"{PLUGIN_FILE_PREFIX}{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+        yield path.stem, text, name, functools.partial(_import_file, path, name)
 
 
-def _import_file(path: Path) -> ModuleType:
-    name = f"{PLUGIN_FILE_PREFIX}{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+def _import_file(path: Path, name: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -204,4 +364,4 @@ def _import_file(path: Path) -> ModuleType:
 def _entry_points() -> Iterator[_Importable]:
     for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
         where = f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
-        yield point.name, where, lambda point=point: importlib.import_module(point.module)
+        yield point.name, where, point.module, functools.partial(importlib.import_module, point.module)

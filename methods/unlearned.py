@@ -12,7 +12,7 @@ from typing import Literal, final
 import torch
 from typing_extensions import override
 
-from bench.api import Count, Method, Positive, SyntheticSet, Task, Workload
+from bench.api import Count, Footprint, Method, Positive, SyntheticSet, Task, Workload
 from bench.distill.real_start import pixel_bytes
 from bench.distill.segments import learn_in_time
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
@@ -69,6 +69,10 @@ class StartClips(Method[TrainedOn]):
         return 0.0
 
     @override
+    def footprint(self, work: Workload) -> Footprint:
+        return Footprint(networks=0.0)
+
+    @override
     def declines(self, work: Workload) -> str | None:
         if work.setting.interpolation == "adaptive":
             return f"{self.name} learns nothing that could ask for more frames"
@@ -107,6 +111,10 @@ class StartFrames(Method[StartFramesConfig]):
     @override
     def clip_passes(self, work: Workload) -> float:
         return 0.0
+
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return Footprint(networks=0.0)
 
 
 @dataclass(frozen=True)
@@ -149,6 +157,10 @@ class StartMemories(Method[StartMemoriesConfig]):
     @override
     def clip_passes(self, work: Workload) -> float:
         return 0.0
+
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return Footprint(networks=0.0)
 
     @override
     def declines(self, work: Workload) -> str | None:

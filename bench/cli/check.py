@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FIELD=VALUE",
         help="a hyper-parameter of the method, instead of the small value that the check chooses; may be repeated",
     )
+    parser.add_argument(
+        "--debug", action="store_true", help="end at the first failure, with its whole traceback; for pdb"
+    )
     add_plugin(parser)
 
 
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     failed = 0
     for target, names, files in methods:
         for name in names:
-            failed += _check(name, target, files, values)
+            failed += _check(name, target, files, values, args.debug)
     return 1 if failed else 0
 
 
@@ -66,7 +69,7 @@ def _values(texts: Sequence[str]) -> dict[str, Value]:
     return values
 
 
-def _check(name: str, target: str, files: tuple[str, ...], values: Mapping[str, Value]) -> int:
+def _check(name: str, target: str, files: tuple[str, ...], values: Mapping[str, Value], debug: bool) -> int:
     """Runs and prints all checks of one method; returns how many failed."""
     from bench.testing import conformance
 
@@ -75,7 +78,7 @@ def _check(name: str, target: str, files: tuple[str, ...], values: Mapping[str, 
     print(name if name == target else f"{name} ({target})")
     with conformance.rehearse(name, files, values) as rehearsal:
         rehearsal.method()  # if Config refuses a value, say so before anything runs
-        for result in conformance.results(rehearsal):
+        for result in conformance.results(rehearsal, debug=debug):
             counts[result.status] += 1
             _print(result.check, result.status, result.text)
             sys.stdout.flush()

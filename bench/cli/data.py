@@ -20,9 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import plugins
 from bench.api import ClipRef, Dataset, Geometry
-from bench.cli.shared import add_plugin, positive
+from bench.cli.shared import add_plugin, load_parts, positive
 from bench.core import paths
 from bench.core.errors import BenchError, MissingData, UnreadableClip
 from bench.core.paths import possible
@@ -71,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Checks or fetches."""
-    registries = plugins.load(args.plugin)
+    registries = load_parts(args.plugin)
     dataset = parse_dataset(args.dataset, registries, args.root)
     if args.action == "fetch":
         return _fetch(dataset)

@@ -13,9 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import plugins
 from bench.api import Dataset, Geometry
-from bench.cli.shared import add_plugin
+from bench.cli.shared import add_plugin, load_parts
 from bench.core import paths
 from bench.core.errors import BenchError
 from bench.core.paths import possible
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Loads, trains, tests, prints."""
     from bench.results.artefacts import load_set
 
-    registries = plugins.load(args.plugin)
+    registries = load_parts(args.plugin)
     synthetic, manifest = load_set(Path(args.path), registries)
     try:
         cell, classes, digest = read_cell(manifest["cell"]), list(manifest["classes"]), manifest["dataset"]["digest"]

@@ -12,8 +12,7 @@ import io
 import re
 from pathlib import Path
 
-from bench import plugins
-from bench.cli.shared import add_plugin
+from bench.cli.shared import add_plugin, load_parts
 from bench.core.errors import BenchError
 from bench.core.paths import possible
 
@@ -39,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.report import pictures
     from bench.report.stored_clips import open_set, render
 
-    stored = open_set(Path(args.path), plugins.load(args.plugin))
+    stored = open_set(Path(args.path), load_parts(args.plugin))
     folder = Path(args.to)
     _make_empty(folder)
     suffix = pictures.EXACT[args.codec][0]

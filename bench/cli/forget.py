@@ -16,8 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import plugins
-from bench.cli.shared import add_plugin, tell_left_out
+from bench.cli.shared import add_plugin, load_parts, tell_left_out
 from bench.core import config
 from bench.core.errors import BenchError
 from bench.core.paths import possible
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if not (out / "cells").is_dir():
         raise BenchError(f"--out {out}: not a folder of results: it has no 'cells'")
-    registries = plugins.load(args.plugin)
+    registries = load_parts(args.plugin)
     if args.yes:  # records of earlier schemas take their names of today first
         RecordStore(out).repair(lambda line: print(f"warning: {printable(line)}", file=sys.stderr))
     for plugin in registries.methods.unavailable():

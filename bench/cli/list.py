@@ -8,13 +8,15 @@ from typing import Any
 
 from tabulate import tabulate
 
-from bench import plugins
-from bench.cli.shared import add_plugin
+from bench.cli.shared import add_plugin, load_parts
 from bench.core import config, temporal
+from bench.core.apart import Faulty
+from bench.core.errors import BenchError
 from bench.core.registry import Registry
 from bench.core.text import first_paragraph
 from bench.plugins import Registries
 from bench.profiles import PAPER
+from bench.running.asking import ask
 
 SUMMARY = "list methods, datasets, networks, protocols, profiles or settings"
 
@@ -28,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the lists."""
-    registries = plugins.load(args.plugin)
+    registries = load_parts(args.plugin)
     kinds = tuple(_KINDS) if args.what == "all" else (args.what,)
     for number, kind in enumerate(kinds):
         if number:
@@ -43,10 +45,11 @@ def _methods(registries: Registries, verbose: bool) -> None:
     if not verbose:
         return
     for name, method in registries.methods:
-        if not method.presets and not config.as_dict(method.Config()):
+        defaults = _defaults(registries, method.Config, registries.plugin_modules(method=name))
+        if not method.presets and not defaults:
             continue
         print(f"\n{name}" + (f" ({method.paper})" if method.paper else ""))
-        print(f"  defaults: {_values(config.as_dict(method.Config()))}")
+        print(f"  defaults: {defaults}")
         if method.tuned:
             print(f"  --tune searches: {', '.join(method.tuned)}")
         for preset in method.presets:
@@ -60,9 +63,9 @@ def _datasets(registries: Registries, verbose: bool) -> None:
     _print_registry(registries.datasets)
     if verbose:
         for name, dataset in registries.datasets:
-            options = config.as_dict(dataset.Config())
+            options = _defaults(registries, dataset.Config, registries.plugin_modules(dataset=name))
             form = f"{name}:PATH" if dataset.takes_argument else name
-            print(f"\n{form}" + (f"[{_values(options)}]" if options else "") + f"  (profile {dataset.default_profile})")
+            print(f"\n{form}" + (f"[{options}]" if options else "") + f"  (profile {dataset.default_profile})")
 
 
 def _networks(registries: Registries, verbose: bool) -> None:
@@ -119,6 +122,18 @@ def _print_registry(registry: Registry[Any]) -> None:
 
 def _print(rows: Any) -> None:
     print(tabulate(rows, tablefmt="plain", disable_numparse=True))
+
+
+def _defaults(registries: Registries, kind: type, modules: frozenset[str]) -> str:
+    """The defaults of hyper-parameters or options, or why there are none."""
+    try:
+        return _values(ask(registries, modules, _config, kind))
+    except (BenchError, Faulty) as error:
+        return f"UNAVAILABLE: {error}"
+
+
+def _config(registries: Registries, kind: type) -> dict[str, Any]:
+    return config.as_dict(kind())
 
 
 def _values(values: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from bench import plugins
+from bench.cli.shared import load_parts
 from bench.core.errors import BenchError
 from bench.core.paths import possible
 
@@ -95,7 +96,7 @@ def _check(name: str, stem: str, folder: Path, files: tuple[Path, ...]) -> None:
             raise BenchError(
                 f"new-method: {_shown(path)} exists and would be overwritten; choose another name or --into DIR"
             )
-    methods = plugins.load().methods
+    methods = load_parts(()).methods
     if name in methods.names():
         raise BenchError(f"new-method: a method '{name}' exists, in {methods.origin(name).where}; choose another name")
     if importlib.util.find_spec(stem) is not None:

@@ -13,8 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import plugins
-from bench.cli.shared import add_plugin, read_records
+from bench.cli.shared import add_plugin, load_parts, read_records
 from bench.cli.table import find_leaks
 from bench.core import paths
 from bench.core.errors import BenchError
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if shown or args.datasets:
         from bench.data.spec import parse_dataset
 
-        registries = plugins.load(args.plugin)
+        registries = load_parts(args.plugin)
         named = [parse_dataset(text, registries, args.root) for text in args.datasets]
     if shown:
         clips = sprites.distilled(shown, out, registries, args.clips, warn)

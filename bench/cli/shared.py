@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from bench import plugins
 from bench.core.errors import BenchError
 from bench.core.paths import may_be_folder, possible
 from bench.core.text import printable
+from bench.plugins import Registries
 from bench.results.records import Record, RecordStore
 from bench.running.options.kinds import at_least_one
 
@@ -31,6 +34,18 @@ def positive(text: str) -> int:
 def tell_left_out(path: Path, reason: str) -> None:
     """Names a record that cannot be read, on stderr."""
     print(f"warning: record left out: {printable(f'{path.name}: {reason}')}", file=sys.stderr)
+
+
+def load_parts(plugin: Sequence[str]) -> Registries:
+    """All parts, for one command. A plugin is imported in a process of its own first: none can end or stop the command by it.
+
+    Args:
+        plugin: paths given with ``--plugin``.
+
+    Raises:
+        BenchError: see `bench.plugins.load`.
+    """
+    return plugins.load(plugin, probes=plugins.Probes(plugin))
 
 
 def read_records(out: Path, history: bool) -> list[Record]:

@@ -10,8 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import plugins
-from bench.cli.shared import add_plugin, positive
+from bench.cli.shared import add_plugin, load_parts, positive
 from bench.core.errors import BenchError
 from bench.core.paths import possible
 from bench.core.text import printable
@@ -47,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         raise BenchError(f"--to: '{file}' must end in {', '.join(_SUFFIXES)}")
     from bench.report.stored_clips import open_set, render, spread
 
-    stored = open_set(folder, plugins.load(args.plugin))
+    stored = open_set(folder, load_parts(args.plugin))
     index = spread(len(stored.labels), args.most)
     clips, cut = render(stored, index)
     print(_manifest(stored))

@@ -2,6 +2,7 @@
 
 python -m bench status                    of results
 python -m bench status --out DIR          of another folder
+python -m bench status 3f2a --out DIR     how one cell ended, with the traceback of one that failed
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bench.core.paths import possible
 from bench.core.text import duration, printable
 from bench.results import under_way
 from bench.results.claims import Claim, Claims, Owner
-from bench.results.records import Record, RecordStore, to_run
+from bench.results.records import Record, RecordStore, log_file, to_run
 from bench.results.under_way import Listed
 from bench.running.display.progress import outcome, phase_seconds_left, remaining_seconds
 
@@ -28,6 +29,7 @@ SUMMARY = "show a grid under way: done, running (who, since when, how far), fail
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``status``."""
+    parser.add_argument("cell", nargs="?", metavar="CELL", help="the first letters of a cell's id, to see how it ended")
     parser.add_argument(
         "--out", type=possible, default="results", metavar="DIR", help="folder of the run (default: results)"
     )
@@ -38,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if not out.is_dir():
         raise BenchError(f"--out {out}: no such folder; it is the --out of the run")
+    if args.cell is not None:
+        print(ending(_find(RecordStore(out), args.cell), out))
+        return 0
     grids = under_way.read_all(out)
     cells = {cell.cell_id: cell for grid in grids for cell in grid.cells}
     running = {claim.cell_id: claim for claim in Claims(out).all()}
@@ -48,6 +53,37 @@ def run(args: argparse.Namespace) -> int:
         records = {record.id: record for record in store.all(tell_left_out, history=False)}
     print(written(sort(cells, running, records), [grid.driver for grid in grids], time.time()), end="")
     return 0
+
+
+def _find(store: RecordStore, prefix: str) -> Record:
+    """The record of the cell whose id begins so.
+
+    Raises:
+        BenchError: there is none, or there are several.
+    """
+    found = [record for record in store.all(history=False) if record.id.startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise BenchError(f"{store.out}: no record of a cell whose id begins with '{prefix}'")
+    shown = ", ".join(record.id[:12] for record in found[:5]) + (" ..." if len(found) > 5 else "")
+    raise BenchError(f"{store.out}: '{prefix}' begins the ids of {len(found)} cells: {shown}")
+
+
+def ending(record: Record, out: Path) -> str:
+    """How a cell ended, with what its author needs to see.
+
+    Args:
+        record: of the cell.
+        out: the folder of results.
+    """
+    lines = [f"{record.id}  {printable(record.cell.title())}", outcome(record)]
+    lines += [f"changed in its process: {printable(change)}" for change in record.changed]
+    if record.traceback:
+        lines += ["", *(printable(line) for line in record.traceback.rstrip().splitlines())]
+        log = log_file(out, record.id)
+        lines += ["", f"with folders: {log}"] if log.exists() else []
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)

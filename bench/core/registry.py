@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -21,11 +21,13 @@ class Origin:
         source: SHA-256 of the source that the entry's behaviour depends on: provenance.
         meaning: SHA-256 of what that source means, part of the identity of every cell that uses the entry; None for the
             suite's own entries, whose versions say when their results change.
+        module: the name of the module that defines the entry.
     """
 
     where: str
     source: str
     meaning: str | None = None
+    module: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self._entries: dict[str, tuple[T, Origin]] = {}
         self._unavailable: dict[str, Unavailable] = {}
+        self._later: Callable[[], Registry[T]] | None = None
 
     def add(self, name: str, entry: T, origin: Origin) -> None:
         """Registers ``entry``.
@@ -61,12 +64,20 @@ class Registry(Generic[T]):
         """Remembers a plugin that could not be imported, so that asking for it says why."""
         self._unavailable[plugin.name] = plugin
 
+    def add_later(self, rest: Callable[[], Registry[T]]) -> None:
+        """Has ``rest`` called once, when a name is asked for that is not registered by then; its entries are added."""
+        self._later = rest
+
     def get(self, name: str) -> T:
         """The entry of that name.
 
         Raises:
             BenchError: unknown; the message lists close matches and all valid names.
         """
+        if name not in self._entries and self._later is not None:
+            rest, self._later = self._later(), None
+            self._entries = {**rest._entries, **self._entries}
+            self._unavailable = {**rest._unavailable, **self._unavailable}
         if name in self._entries:
             return self._entries[name][0]
         if name in self._unavailable:

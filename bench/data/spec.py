@@ -13,6 +13,12 @@ from bench.plugins import Registries
 _FORM = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?:\[(?P<options>[^\]]*)\])?(?::(?P<argument>.+))?")
 
 
+def dataset_name(text: str) -> str | None:
+    """The name in what a user wrote; None if that cannot be read."""
+    match = _FORM.fullmatch(text.strip())
+    return None if match is None else match["name"]
+
+
 def parse_dataset(text: str, registries: Registries, root: str | None = None) -> Dataset[Any]:
     """The dataset that ``text`` names, looked for below ``root`` (default: see `bench.core.paths.data_root`).
 

@@ -126,6 +126,8 @@ class Record:
         provenance: commit, versions, hardware, times; ``processors`` are the kinds of processor that worked on it, in order.
         motion: the motion in the set and in the real clips; None if it was not measured.
         tuning: how `bench.running.plan.tuning` chose the config, or None. It was not asked for, so it is not part of the id.
+        traceback: of the error that a failed cell ended with, without folders; None if there was none.
+        changed: what the cell changed of what all code of its process shares (`bench.running.cell.surroundings`).
     """
 
     cell: Cell
@@ -139,6 +141,8 @@ class Record:
     provenance: dict[str, Any] = field(default_factory=dict)
     motion: Motion | None = None
     tuning: dict[str, Any] | None = None
+    traceback: str | None = None
+    changed: tuple[str, ...] = ()
 
     @functools.cached_property
     def id(self) -> str:
@@ -200,7 +204,7 @@ def _read(text: str | bytes, history: bool) -> _Read:
         written_id, written_format = body.get("id"), _checked_format(text, body)
         body = _migrated(body)
         Cell(**body["cell"])  # refuses unknown fields; types are checked below
-        fields = {name: body[name] for name in _FIELDS} | {name: body.get(name) for name in _ADDED_LATER}
+        fields = {name: body[name] for name in _FIELDS} | {name: body[name] for name in _ADDED_LATER if name in body}
         record = msgspec.convert(fields, Record)
         check_geometry(record.cell)
         losses: Any = msgspec.convert(body["history"], dict[str, list[float | None]])  # one that was not finite is null
@@ -237,7 +241,7 @@ def _checked_format(text: str | bytes, body: Mapping[str, Any]) -> int:
 
 
 _FIELDS = ("cell", "status", "reason", "set", "evaluations", "costs", "data", "provenance")
-_ADDED_LATER = ("motion", "tuning")  # older records lack these
+_ADDED_LATER = ("motion", "tuning", "traceback", "changed")  # older records lack these
 
 
 class _Start(TypedDict):
@@ -327,6 +331,11 @@ def _worth(record: Record) -> tuple[bool, str]:
 def set_folder(out: Path, artefact: str) -> Path:
     """The folder of a stored set, by the name that `SetReport.artefact` gives it."""
     return out / "artefacts" / artefact
+
+
+def log_file(out: Path, cell_id: str) -> Path:
+    """The file of the whole traceback of a failed cell, with the folders of the machine that it ran on."""
+    return out / "logs" / f"{cell_id[:12]}.log"
 
 
 OnBad = Callable[[Path, str], object]

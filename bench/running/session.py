@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from bench import plugins
-from bench.core import paths
+from bench.core import lazy, paths
 from bench.core.errors import BenchError, Mistakes
 from bench.core.precision import require
 from bench.core.reporter import Reporter
@@ -61,7 +62,10 @@ class Session:
         mistakes.attempt(paths.check_environment)
         mistakes.attempt(_check_folder, options.out)
         mistakes.attempt(choice.check, options)
-        self._registries = plugins.load(options.plugin)
+        # What the user has set, in a notebook; read before plugins are loaded, which may set it, too.
+        self._threads = importlib.import_module("torch").get_num_threads() if lazy.is_loaded("torch") else None
+        probes = None if options.debug else plugins.Probes(options.plugin)
+        self._registries = plugins.load(options.plugin, probes=probes, debug=options.debug)
         for plugin in self._registries.methods.unavailable():
             warn(f"plugin '{plugin.name}' ({plugin.where}) is unavailable: {plugin.reason}")
         request = make_request(options, self._registries, mistakes)
@@ -124,7 +128,7 @@ class Session:
             BenchError: it cannot run here.
         """
         shared = self._shared()
-        with choice.make(self.options, shared.context.device) as engine:
+        with choice.make(self.options, shared.context.device, self._threads) as engine:
             now = self.agenda()
 
             def tell(event: Event) -> None:
@@ -205,9 +209,10 @@ class Session:
             options.out.absolute(),  # workers may stand elsewhere
             paths.cache_root().absolute(),
             device,
-            os.cpu_count() or 1,
+            1 if options.debug else os.cpu_count() or 1,
             gain_of_full=options.gain_of_full,
             anew=options.resume == "always",
+            debug=options.debug,
         )
         deadline = None if options.limit_minutes is None else time.monotonic() + 60 * options.limit_minutes
         timeout = None if options.timeout is None else 60 * options.timeout
@@ -237,11 +242,16 @@ def _build_stores(planned_cells: list[PlannedCell], context: Context, observer: 
 
     stores: dict[str, PlannedCell] = {}
     for planned in planned_cells:
-        if planned.declined is None:
+        if planned.declined is None and planned.fault is None:
             stores.setdefault(f"{planned.index.fingerprint}-{planned.geometry}", planned)
     for planned in stores.values():
         name = f"data:{planned.index.dataset}"
-        store = open_store(planned, context, _reporter(name, observer))
+        try:
+            store = open_store(planned, context, _reporter(name, observer))
+        except (Exception, SystemExit) as error:
+            if context.debug or isinstance(error, BenchError):
+                raise
+            continue  # a plugin's dataset; its cells meet the same and say so
         for clip, reason in store.left_out:
             observer.handle(CellLog(name, f"left out {clip}: {reason}"))
 

@@ -59,6 +59,7 @@ def notes_of(candidate: Candidate, figures: Figures, compared: Compared, leaks: 
     notes += [Note("tune", TUNED_TOGETHER)] if figures.tune_shared and not holes else []
     notes += [Note("memory", HOST)] if figures.peak_host and not figures.peak_device else []
     notes += [Note("unfit", UNFIT)] if figures.unfit else []
+    notes += [Note("accuracy", text) for text in _changes(variant)]
     return notes
 
 
@@ -135,6 +136,15 @@ def _storage_losses(variant: Variant) -> list[str]:
 def _number(value: float | None) -> float:
     """A figure; one that was not finite is None in a record."""
     return math.inf if value is None else value
+
+
+def _changes(variant: Variant) -> list[str]:
+    """What its cells changed of what all code of their processes shares."""
+    found = dict.fromkeys(change for record in variant.ok().values() for change in record.changed)
+    if not found:
+        return []
+    told = textwrap.shorten("; ".join(found), 240, placeholder=_ELLIPSIS)
+    return [f"its cells changed what all code of their processes shares ({told}); no other cell met that"]
 
 
 def _of_seeds(seeds: Sequence[int | None]) -> str:

@@ -137,8 +137,14 @@ class Result:
     text: str
 
 
-def results(rehearsal: Rehearsal, checks: Sequence[Check] | None = None) -> Iterator[Result]:
-    """Yields the result of each check when it ends. If the method makes no set at all, the other checks are skipped."""
+def results(rehearsal: Rehearsal, checks: Sequence[Check] | None = None, debug: bool = False) -> Iterator[Result]:
+    """Yields the result of each check when it ends. If the method makes no set at all, the other checks are skipped.
+
+    Args:
+        rehearsal: of the method.
+        checks: the checks to run; all if None.
+        debug: whether the first check that fails raises what it failed with.
+    """
     broken = False
     for check in CHECKS if checks is None else checks:
         if broken:
@@ -148,6 +154,8 @@ def results(rehearsal: Rehearsal, checks: Sequence[Check] | None = None) -> Iter
             check(rehearsal)
             yield Result(check.name, "passed", check.holds)
         except Violation as violation:
+            if debug:
+                raise violation.__cause__ or violation from None
             yield Result(check.name, "failed", str(violation))
             broken = check.name == "distils"
         except NotApplicable as reason:

@@ -57,6 +57,13 @@ def test_a_failure_is_exit_code_1_with_its_sentence(bench_main, few):
     assert "FAILED" not in other
 
 
+def test_debug_raises_what_the_first_failing_check_met(bench_main, few):
+    with pytest.raises(ZeroDivisionError, match="no such luck"):
+        bench_main("check", BROKEN / "crashes.py", "--debug")
+    with pytest.raises(conformance.Violation, match="says how many to store"):
+        bench_main("check", BROKEN / "ignores_ipc.py", "--debug")
+
+
 def test_where_no_set_is_made_the_rest_is_skipped(bench_main, few):
     outcome = bench_main("check", BROKEN / "crashes.py")
     assert outcome.code == 1

@@ -9,7 +9,7 @@ import torch
 
 from bench import plugins
 from bench.api import Method, Workload
-from bench.core import temporal
+from bench.core import config, temporal
 from bench.running.plan.controls import start_of
 from tests.oracle.fake_task import FakeTask
 
@@ -30,8 +30,9 @@ def method_of(name, **values):
 
 
 def start(method):
-    name, config = start_of(method, REGISTRIES)
-    return REGISTRIES.methods.get(name)(config)
+    control = start_of(method, REGISTRIES)
+    kind = REGISTRIES.methods.get(control.method)
+    return kind(config.build(kind.Config, control.values, control.method))
 
 
 def content(synthetic):

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -29,10 +30,11 @@ class Grid:
 
     def __init__(self, tiny_plugin, folder):
         hasty = folder / "hasty.py"  # a checkpoint each step
-        hasty.write_text("from bench.running.cell import checkpoints\ncheckpoints.CHECKPOINT_SECONDS = 0.0\n")
+        every = "from bench.running.cell import checkpoints\ncheckpoints.CHECKPOINT_SECONDS = 0.0\n"
+        hasty.write_text(f"{Path(tiny_plugin).read_text(encoding='utf-8')}\n{every}", encoding="utf-8")
         self.folder = folder
         self.command = [
-            sys.executable, "-m", "bench", "run", "--plugin", tiny_plugin, "--plugin", hasty, "--datasets", "tiny", "--methods",
+            sys.executable, "-m", "bench", "run", "--plugin", hasty, "--datasets", "tiny", "--methods",
             "tiny-walk,herding,tiny-noise", "--seeds", "0,1,2", "--set", "tiny-walk.steps=20", "--attempts", "1000", "--jobs", "2",
         ]  # fmt: skip
 

@@ -6,21 +6,20 @@ import contextlib
 import datetime
 import gc
 import shutil
-import traceback
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 
-from bench.core import config
+from bench.core import traces
 from bench.core.errors import BenchError, DoesNotFit, OutOfTime
+from bench.core.files import write_atomic
 from bench.core.precision import computing
 from bench.core.reporter import Reporter
 from bench.nets.builder import Builder
 from bench.plugins import Registries
-from bench.results.records import PhaseCost, Record, Status, total
-from bench.running.cell import retry
+from bench.results.records import PhaseCost, Record, Status, log_file, total
+from bench.running.cell import retry, surroundings
 from bench.running.cell.attempt import Attempt
 from bench.running.cell.checkpoints import once
 from bench.running.cell.context import Context
@@ -33,7 +32,6 @@ from bench.running.cell.provenance import environment, origins
 from bench.running.cell.real_clips import describe, open_real
 from bench.running.cell.retry import MICRO_BATCH
 from bench.running.cell.shared_sets import is_archived
-from bench.running.plan.controls import start_of
 from bench.running.plan.plan import PlannedCell
 
 
@@ -43,12 +41,14 @@ def run_cell(
     context: Context,
     reporter: Reporter,
     write: Callable[[Record], None] = lambda record: None,
+    before: surroundings.State | None = None,
 ) -> Record:
     """Carries out a cell, going on from its checkpoint if there is one.
 
     Args:
         planned, registries, context, reporter: see there.
         write: keeps the record; only then are the cell's checkpoints removed. What it raises is passed on.
+        before: what the process shared before the plugins of the cell were loaded; None for what it shares now.
 
     Returns:
         The record: ``ok``, or ``skipped``, ``failed``, ``oom``, ``timeout`` with the reason.
@@ -60,7 +60,11 @@ def run_cell(
         skipped = Record(planned.cell, "skipped", planned.declined)
         write(skipped)
         return skipped
-    started = _now()
+    if planned.fault is not None:
+        faulty = Record(planned.cell, "failed", planned.fault.reason, traceback=planned.fault.traceback or None)
+        write(faulty)
+        return faulty
+    started, before = _now(), before or surroundings.look()
     findings, folder = Findings(), context.checkpoints(planned.cell.id())
     attempt = _attempt(planned, registries, context, reporter, retry.read(folder))
     status, reason = _carry_out(attempt, findings)
@@ -78,8 +82,10 @@ def run_cell(
         "started": started,
         "ended": _now(),
     }
-    finished = record(planned.cell, status, reason, findings, attempt.retried, provenance)
+    changed = surroundings.changes(before, surroundings.look())
+    finished = record(planned.cell, status, reason, findings, attempt.retried, provenance, changed)
     write(finished)
+    _log(context, finished, findings.whole)
     if status in ("ok", "failed", "oom"):
         clear(attempt, findings)
     return finished
@@ -90,33 +96,39 @@ def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
     try:
         with computing(attempt.cell.precision):
             real = open_real(attempt)
-            findings.data = describe(attempt, real) | _start(attempt)
+            findings.data = describe(attempt, real) | _start(attempt.planned)
             stored = distil(attempt, real, findings)
             findings.journal = stored.account.journal
             findings.data |= stored.account.data
             archived = attempt.archive.name if is_archived(attempt, stored.synthetic) else None
             findings.report = count_set(stored.synthetic, archived)
             judge(stored, attempt, real, findings)
-    except (Exception, SystemExit) as error:  # whatever a method does, the record says it
-        status, reason = _classify(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a method does, the record says it
+        status, reason = _classify(error, attempt.planned.modules)
+        if attempt.context.debug and status == "failed":
+            if isinstance(error, BenchError):  # which would be told as a mistake of the user's, without its traceback
+                raise RuntimeError(reason) from error
+            raise
+        if status == "failed":
+            findings.traceback, findings.whole = traces.portable(error), traces.whole(error)
         peaks = _peaks(findings.costs(), attempt.retried is not None) if status == "oom" else ""
         return status, reason + peaks
     return "ok", ""
 
 
-def _start(attempt: Attempt) -> dict[str, Any]:
+def _start(planned: PlannedCell) -> dict[str, Any]:
     """Which method makes the set that this one starts from, if it learns one."""
-    cell, registries = attempt.cell, attempt.registries
-    method_type = registries.methods.get(cell.method)
-    control = start_of(method_type(config.build(method_type.Config, cell.config, cell.method)), registries)
-    return {} if control is None else {"start": {"method": control[0], "config": config.as_dict(control[1])}}
+    start = planned.start
+    return {} if start is None else {"start": {"method": start.method, "config": dict(start.values)}}
 
 
-def _classify(error: BaseException) -> tuple[Status, str]:
-    """The status that an error gives a cell, and the reason in one line."""
+def _classify(error: BaseException, modules: Iterable[str]) -> tuple[Status, str]:
+    """The status that an error gives a cell of plugins of these modules, and the reason in one line."""
     if isinstance(error, OutOfTime):
         return "timeout", str(error)
-    text = " ".join(str(error).split())
+    text = traces.said(error)
     if says_out_of_memory(error):
         return "oom", text or "out of memory"
     if isinstance(error, DoesNotFit):
@@ -125,8 +137,7 @@ def _classify(error: BaseException) -> tuple[Status, str]:
         return "failed", text
     if isinstance(error, OSError) and error.filename is not None:
         return "failed", f"{error.filename}: {error.strerror}"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return "failed", f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"
+    return "failed", traces.fault(error, modules).reason
 
 
 def _attempt(
@@ -151,6 +162,16 @@ def clear(attempt: Attempt, findings: Findings) -> None:
         with contextlib.suppress(OSError):  # another cell of the same set has checkpoints there, or it is no folder
             state.unlink(missing_ok=True)
             state.parent.rmdir()
+
+
+def _log(context: Context, finished: Record, whole: str) -> None:
+    """Keeps the traceback of a failed cell, with all folders; removes that of an earlier attempt."""
+    path = log_file(context.out, finished.id)
+    with contextlib.suppress(OSError):
+        if whole:
+            write_atomic(path, f"{finished.cell.title()}: {finished.status}\n{finished.reason}\n\n{whole}".encode())
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _now() -> str:

@@ -19,6 +19,7 @@ class Context:
         gain_of_full: whether networks are also trained on the full data with its time frozen: its temporal gain, for as
             much again as judging it takes.
         anew: whether the cells that sets are named after distil them anew, though they are stored.
+        debug: whether an error in a cell is raised instead of recorded.
     """
 
     out: Path
@@ -28,6 +29,7 @@ class Context:
     keep_sets: bool = True
     gain_of_full: bool = False
     anew: bool = False
+    debug: bool = False
 
     def checkpoints(self, cell_id: str) -> Path:
         """The folder of what a cell needs to go on after a break."""

@@ -25,6 +25,7 @@ class Findings:
         report: what the set stores.
         evaluations: of the protocol's networks.
         motion: of the set.
+        traceback, whole: of the error that the cell ended with: without and with the folders of this machine.
         judging: what the phases of judging took.
         judges: the kinds of processor that have judged, in order.
     """
@@ -35,6 +36,8 @@ class Findings:
     report: SetReport | None = None
     evaluations: tuple[Evaluation, ...] = ()
     motion: Motion | None = None
+    traceback: str | None = None
+    whole: str = ""
     judging: dict[str, PhaseCost] = field(default_factory=dict)
     judges: list[str] = field(default_factory=list)
 
@@ -63,6 +66,7 @@ def record(
     findings: Findings,
     retried: dict[str, Any] | None,
     provenance: dict[str, Any],
+    changed: tuple[str, ...],
 ) -> Record:
     """The record of a cell; of one whose figures contradict each other, a record that says so.
 
@@ -71,6 +75,7 @@ def record(
         findings: what it has found until then.
         retried: what is known of a first attempt that ran out of memory, or None.
         provenance: where the figures come from; ``processors`` of earlier parts go before this one's.
+        changed: what the cell changed of its process.
     """
     journal = findings.journal or Journal()
     kinds = dict.fromkeys([*journal.processors, *findings.judges, *provenance.get("processors", ())])
@@ -89,6 +94,8 @@ def record(
         | ({} if retried is None else {"retried": retried}),
         provenance=provenance,
         motion=findings.motion,
+        traceback=findings.traceback,
+        changed=changed,
     )
     clause = made.contradiction()
     if clause is None:

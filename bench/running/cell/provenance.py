@@ -28,7 +28,7 @@ def environment(device: str) -> dict[str, Any]:
     """Software and hardware of this process: the same for all its cells."""
     return {
         "bench": __version__,
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
@@ -89,8 +89,9 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
-    """The commit of the source tree, with ``+dirty`` if files differ from it; None if it is not a git checkout."""
+@functools.cache
+def commit() -> str | None:
+    """The commit of the source tree as it was loaded, with ``+dirty`` if files differ from it; None if it is not a git checkout."""
     root = Path(__file__).resolve().parent.parent.parent
     if not (root / ".git").exists():
         return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import numbers
+import operator
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -43,6 +45,7 @@ NUMERICS_VERSION = 3
 """Part of every upstream key. Raised when the suite's networks come to other numbers, be it by rounding: no cell then mixes the two."""
 
 HISTORY_POINTS = 200
+MOST_LOGGED = 2000
 LOOK_SECONDS = 0.5
 
 
@@ -255,9 +258,10 @@ class CellTask(Task):
     @override
     def progress(self, step: int, total: int, **metrics: Metric) -> None:
         """A GPU is waited for where a number is recorded, and twice a second."""
+        step, total = _whole("step", step), _whole("total", total)
         recorded = step % max(1, total // HISTORY_POINTS) == 0 or step == total
         if recorded or self.device.type == "cpu" or time.monotonic() >= self._look:
-            values = {"step": float(step)} | {name: _number(value) for name, value in metrics.items()}
+            values = {"step": float(step)} | {name: _number(name, value) for name, value in metrics.items()}
             self._loss = values.get("loss")
             self._look = time.monotonic() + LOOK_SECONDS
             if recorded:
@@ -268,8 +272,31 @@ class CellTask(Task):
 
     @override
     def log(self, message: str) -> None:
-        self._reporter.log(message)
+        if not isinstance(message, str):
+            raise TypeError(f"task.log(): the message is text, not {type(message).__name__}")
+        self._reporter.log(message if len(message) <= MOST_LOGGED else f"{message[:MOST_LOGGED]} ...")
 
 
-def _number(value: Metric) -> float:
-    return float(value.detach()) if isinstance(value, torch.Tensor) else value
+def _whole(name: str, value: int) -> int:
+    """Raises:
+    TypeError, ValueError: a method has told something else than a number of steps.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"task.progress(): {name} is a whole number, not {type(value).__name__}") from None
+    if not 0 <= number < 2**63:
+        raise ValueError(f"task.progress(): {name} is {number}; it cannot be negative or that large")
+    return number
+
+
+def _number(name: str, value: Any) -> float:
+    """Raises:
+    TypeError: a method has told something else than a number.
+    """
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        return float(value.detach())
+    if isinstance(value, numbers.Real):
+        return float(value)
+    what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+    raise TypeError(f"task.progress(): {name} is a number or a tensor of one, not {what}")

@@ -94,7 +94,9 @@ def _run(session: Session) -> None:
             from bench.running.display.tensorboard import TensorBoardLog
 
             log = opened.enter_context(TensorBoardLog(session.options.out.absolute())).handle
-        display = opened.enter_context(make_display(sys.stderr, plain=True if session.options.plain else None))
+        display = opened.enter_context(
+            make_display(sys.stderr, plain=True if session.options.plain or session.options.debug else None)
+        )
         session.run(display, log)
 
 

@@ -72,6 +72,8 @@ def _row(
     state = "run" if cell_id in agenda.to_do else "keep"
     if planned.declined is not None:
         state = f"skip: {planned.declined}"
+    if planned.fault is not None:
+        state = f"fail: {planned.fault.reason}"
     if record is not None:
         state += f" (recorded: {record.status})"
     return _texts(planned, cell_id[:12], planned.cell.seed, estimates[cell_id], peaks, state + remark)

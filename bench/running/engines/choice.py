@@ -33,6 +33,8 @@ def check(options: RunOptions) -> None:
         raise BenchError("--jobs: with --engine slurm write it as 'jobs' into the file of --cluster")
     if engine != "local":
         _require(engine, "distributed")
+    if options.debug and (engine != "local" or (jobs or 1) > 1):
+        raise BenchError("--debug: cells run in this process, one after another; leave --engine and --jobs out")
     if cluster is not None:
         from bench.running.engines.slurm import read
 
@@ -76,8 +78,18 @@ def is_elsewhere(options: RunOptions) -> bool:
     return options.scheduler is not None or options.cluster is not None
 
 
-def make(options: RunOptions, device: str) -> Engine:
-    """The engine; ``device`` is that of this machine."""
+def make(options: RunOptions, device: str, threads: int | None = None) -> Engine:
+    """The engine.
+
+    Args:
+        options: of the run.
+        device: that of this machine.
+        threads: of torch, that cells on this machine share; None for as many as it takes.
+    """
+    if options.debug:
+        from bench.running.engines.here import Here
+
+        return Here()
     if options.cluster is not None:
         from bench.running.engines.dask import Dask
         from bench.running.engines.slurm import cluster, read
@@ -96,7 +108,7 @@ def make(options: RunOptions, device: str) -> Engine:
         return Dask(loopback(jobs, options.attempts), owned=True)
     from bench.running.engines.local import Local
 
-    return Local(jobs)
+    return Local(jobs, threads)
 
 
 def _default_jobs(device: str, per_gpu: int) -> int:

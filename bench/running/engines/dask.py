@@ -122,7 +122,7 @@ class _Driver:
             self.shared[parcel.index] = self.client.submit(same, parcel.index, key=key)
         self.submitted += 1
         future = self.client.submit(
-            perform, self.name, order.id(), parcel.order, self.shared[parcel.index],
+            perform, self.name, order.id(), parcel.modules, parcel.order, self.shared[parcel.index],
             key=f"cell-{order.id()[:16]}-{self.submitted}-{self.name}", pure=False,
         )  # fmt: skip
         self.orders[future] = order

@@ -22,9 +22,9 @@ from bench.core.source import METHOD_PACKAGES, SUITE
 from bench.results.claims import machine
 from bench.running.cell import retry
 from bench.running.engines.engine import Run, stamp
-from bench.running.engines.events import CellFinished, CellHeld, CellLog, CellProgress, Event
+from bench.running.engines.events import CellFinished, CellLog, CellProgress
 from bench.running.engines.one_cell import died
-from bench.running.engines.worker import Parcel, Worker, ended, is_worn
+from bench.running.engines.worker import Parcel, Worker, ended
 
 # The pace at which a cell's progress travels.
 _PROGRESS_SECONDS = 1.0
@@ -48,10 +48,10 @@ class End:
     of_memory: bool = False
 
 
-def perform(name: str, cell_id: str, order: bytes, index: bytes) -> End:
+def perform(name: str, cell_id: str, modules: tuple[str, ...], order: bytes, index: bytes) -> End:
     """The task of a cell."""
     plugin: WorkerProcesses = get_worker().plugins[name]
-    return plugin.perform(cell_id, Parcel(order, index))
+    return plugin.perform(cell_id, Parcel(modules, order, index))
 
 
 def same(value: bytes) -> bytes:
@@ -96,7 +96,6 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
         if self.late is not None and machine() != self.machine:
             # Once, so that a clock that is set later changes nothing.
             self.run = replace(self.run, deadline=time.monotonic() + self.late - time.time())
-        self.idle: list[Worker] = []
         self.busy: set[Worker] = set()
         self.lock = threading.Lock()
         self.stopped = False
@@ -114,7 +113,7 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
         """Ends the cells under way; those that come later do not start."""
         self.stopped = True
         with self.lock:
-            workers = [*self.busy, *self.idle]
+            workers = list(self.busy)
         for worker in workers:
             if at_once:
                 worker.process.kill()
@@ -135,7 +134,9 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
                 return End("stopped")
             if self.run.is_late():
                 return End("late")
-            worker = self._free()
+            worker = Worker(self.run, self._threads())
+            with self.lock:
+                self.busy.add(worker)
             try:
                 end = self._attend(worker, cell_id, parcel)
             finally:
@@ -154,35 +155,16 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
             dead = worker.is_dead()  # before listening: what it told before it died is heard
             for event in worker.events():
                 if ended(event):
-                    self._put_back(worker, event)
+                    worker.close()
                     return End("finished", stamp(event.record)) if isinstance(event, CellFinished) else End("held")
                 if not isinstance(event, CellProgress) or time.monotonic() - last_told >= _PROGRESS_SECONDS:
                     last_told = time.monotonic() if isinstance(event, CellProgress) else last_told
                     self._tell(event)
             if dead:
-                worker.pipe.close()  # should it live though the server that it was forked from does not, it ends now
+                worker.kill()
                 if worker.is_late:
                     return End("hung")
                 return End("died", worker.cause(), of_memory=worker.ran_out_of_memory())
-
-    def _free(self) -> Worker:
-        """A process that is free, or a new one; it is busy from here on."""
-        with self.lock:
-            while self.idle:
-                worker = self.idle.pop()
-                if not worker.is_dead():
-                    break
-            else:
-                worker = Worker(self.run, self._threads())
-            self.busy.add(worker)
-        return worker
-
-    def _put_back(self, worker: Worker, event: Event | CellHeld) -> None:
-        if self.stopped or is_worn(event, self.run.context.device):
-            worker.close()
-        else:
-            with self.lock:
-                self.idle.append(worker)
 
     def _threads(self) -> int | None:
         """Threads of torch for one cell: an even share of the cores, unless the user has said how many."""

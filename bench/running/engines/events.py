@@ -69,3 +69,17 @@ class CellHeld:
 
 
 Event = CellStarted | CellProgress | CellLog | CellFinished
+
+
+def is_sound(event: object) -> bool:
+    """Whether what came out of a worker process is an event, with fields of the right types: a plugin may write there, too."""
+    if isinstance(event, CellProgress):
+        kinds = type(event.phase), type(event.step), type(event.total), type(event.loss)
+        return kinds in ((str, int, int, float), (str, int, int, type(None)))
+    if isinstance(event, CellLog):
+        return type(event.message) is str
+    if isinstance(event, CellStarted):
+        return type(event.title) is str
+    if isinstance(event, CellFinished):
+        return isinstance(event.record, Record)
+    return isinstance(event, CellHeld) and (event.holder is None or isinstance(event.holder, Claim))

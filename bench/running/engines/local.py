@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-import torch
 from typing_extensions import override
 
 from bench.core.errors import BenchError
@@ -20,7 +19,7 @@ from bench.running.engines.engine import Emit, Engine, Order, Run, StoppedAtOnce
 from bench.running.engines.events import CellHeld, CellLog
 from bench.running.engines.one_cell import died, give_up, too_long
 from bench.running.engines.watch import Watch, look, wait_for
-from bench.running.engines.worker import Worker, ended, is_worn, pack, warm_up
+from bench.running.engines.worker import Worker, ended, pack, warm_up
 
 # How long workers may take to write what they have after the first Ctrl-C.
 _GRACE_SECONDS = 10.0
@@ -34,18 +33,20 @@ class Local(Engine):
     """Cells on this machine.
 
     Args:
-        jobs: cells at a time. A single one, too, has a worker process: what that dies of does not end the others.
+        jobs: cells at a time. Each has a process of its own, a single one, too.
+        threads: of torch, which these share; None for as many as it takes.
     """
 
     name = "local"
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, threads: int | None = None) -> None:
         self.jobs = jobs
+        self.threads = threads
         warm_up()
 
     @override
     def run(self, cells: Sequence[Order], run: Run, emit: Emit) -> None:
-        _Pool(run, min(self.jobs, max(1, len(cells))), emit).carry_out(cells)
+        _Pool(run, min(self.jobs, max(1, len(cells))), self.threads, emit).carry_out(cells)
 
     @override
     def close(self) -> None:
@@ -58,23 +59,28 @@ class Local(Engine):
 
 @dataclass
 class _Place:
-    """A worker process and the cell that it is at."""
+    """A worker process and its cell."""
 
     worker: Worker
-    order: Order | None = None
+    order: Order
 
 
 @final
 class _Pool:
-    """Worker processes that are handed one cell at a time; one that dies is replaced, and its cell tried again."""
+    """Worker processes, each with one cell; that of one that dies is tried again.
 
-    def __init__(self, run: Run, jobs: int, emit: Emit) -> None:
+    While cells run, the next process waits for its cell: to start one takes a moment.
+    """
+
+    def __init__(self, run: Run, jobs: int, threads: int | None, emit: Emit) -> None:
         self.run = run
         self.jobs = jobs
+        self.threads = threads
         self.emit = emit
         self.waiting: deque[Order] = deque()
         self.watch = Watch(run.context.out)
         self.places: list[_Place] = []
+        self.spare: Worker | None = None
         self.deaths: Counter[str] = Counter()
         self.indexes: dict[int, bytes] = {}
 
@@ -93,8 +99,10 @@ class _Pool:
                     time.sleep(LOOK_SECONDS)
                 for place in list(self.places):
                     dead = place.worker.is_dead()  # before listening: what it told before it died is heard
-                    self._listen(place)
-                    if place.order is not None and dead:
+                    if self._has_ended(place):
+                        self.places.remove(place)
+                        place.worker.close()
+                    elif dead:
                         self.places.remove(place)
                         self._bury(place.worker, place.order)
                 self.waiting += look(self.watch, self.emit)
@@ -104,36 +112,39 @@ class _Pool:
         except BaseException:
             self._kill()
             raise
+        finally:
+            if self.spare is not None:
+                self.spare.close()
 
     def _start_what_can(self) -> None:
-        for place in list(self.places):
-            if place.order is None and (not self.waiting or self.run.is_late()):
-                place.worker.close()
-                self.places.remove(place)
-            elif place.order is None:
-                self._hand_over(place)
+        """Hands cells to processes, and has the next process ready if there is a cell for it."""
         while self.waiting and len(self.places) < self.jobs and not self.run.is_late():
-            threads = max(1, torch.get_num_threads() // self.jobs)
-            self.places.append(_Place(Worker(self.run, threads)))
-            self._hand_over(self.places[-1])
+            place = _Place(self._next(), self.waiting.popleft())
+            self.places.append(place)
+            place.worker.hand_over(pack(place.order, self.indexes))
+        if self.waiting and self.places and self.spare is None and not self.run.is_late():
+            self.spare = self._started()
 
-    def _hand_over(self, place: _Place) -> None:
-        place.order = self.waiting.popleft()
-        place.worker.hand_over(pack(place.order, self.indexes))
+    def _next(self) -> Worker:
+        """The process that waits, or a new one."""
+        spare, self.spare = self.spare, None
+        if spare is not None and not spare.is_dead():
+            return spare
+        return self._started()
 
-    def _listen(self, place: _Place) -> None:
+    def _started(self) -> Worker:
+        return Worker(self.run, self.threads, self.jobs)
+
+    def _has_ended(self, place: _Place) -> bool:
+        """Passes on what a worker process has told; whether its cell has ended."""
         for event in place.worker.events():
-            if ended(event):
-                order, place.order = place.order, None
-                if is_worn(event, self.run.context.device):
-                    self.places.remove(place)
-                    place.worker.close()
-                if isinstance(event, CellHeld):
-                    assert order is not None
-                    wait_for(order, event.holder, self.watch, self.emit)
-                    return
-            if not isinstance(event, CellHeld):
+            if isinstance(event, CellHeld):
+                wait_for(place.order, event.holder, self.watch, self.emit)
+            else:
                 self.emit(event)
+            if ended(event):
+                return True
+        return False
 
     def _bury(self, worker: Worker, order: Order) -> None:
         """Tries the cell of a worker that died without a word again, or records it.
@@ -141,7 +152,7 @@ class _Pool:
         Raises:
             BenchError: no worker can be started.
         """
-        worker.pipe.close()  # should it live though the server that it was forked from does not, it ends now
+        worker.kill()
         if worker.cannot_start():
             raise BenchError(UNGUARDED)
         self.deaths[order.id()] += 1

@@ -11,14 +11,21 @@ from bench.core.reporter import Reporter
 from bench.plugins import Registries
 from bench.results.claims import Claim, Claims, HeldClaim
 from bench.results.records import Record, RecordStore, Status
+from bench.running.cell import surroundings
 from bench.running.cell.cell import run_cell
 from bench.running.cell.spent import seconds_before
 from bench.running.engines.engine import Emit, Order, Run, ended_elsewhere, is_finished
 from bench.running.engines.events import CellFinished, CellLog, CellProgress, CellStarted
 
 
-def run_claimed(order: Order, registries: Registries, run: Run, emit: Emit) -> Claim | None:
+def run_claimed(
+    order: Order, registries: Registries, run: Run, emit: Emit, before: surroundings.State | None = None
+) -> Claim | None:
     """Claims a cell, runs it and tells ``emit``; a cell that was finished elsewhere meanwhile only has its record told.
+
+    Args:
+        order, registries, run, emit: see there.
+        before: see `run_cell`.
 
     Returns:
         None, or the claim of the process that works on the cell: nothing was done.
@@ -27,7 +34,7 @@ def run_claimed(order: Order, registries: Registries, run: Run, emit: Emit) -> C
         KeyboardInterrupt: the user stopped it; the cell is recorded as interrupted.
         ClaimLost: the cell was taken over; nothing was recorded.
     """
-    return _claimed(order, run, emit, lambda claim: _run(order, registries, run, claim, emit))
+    return _claimed(order, run, emit, lambda claim: _run(order, registries, run, claim, emit, before))
 
 
 def give_up(order: Order, run: Run, status: Status, reason: str, emit: Emit) -> Claim | None:
@@ -62,12 +69,24 @@ def _claimed(order: Order, run: Run, emit: Emit, make: Callable[[HeldClaim], Rec
     return None
 
 
-def _run(order: Order, registries: Registries, run: Run, claim: HeldClaim, emit: Emit) -> Record:
+def _run(
+    order: Order,
+    registries: Registries,
+    run: Run,
+    claim: HeldClaim,
+    emit: Emit,
+    before: surroundings.State | None,
+) -> Record:
     cell_id, cell = order.id(), order.planned.cell
     store = RecordStore(run.context.out)
     emit(CellStarted(cell_id, cell.title(), seconds_before(run.context, cell)))
 
     def step(phase: str, number: int, total: int, loss: float | None) -> None:
+        number, total, loss = (
+            int(number),
+            int(total),
+            None if loss is None else float(loss),
+        )  # a plugin's protocol says them
         claim.progress(phase, number, total)
         emit(CellProgress(cell_id, phase, number, total, loss))  # type: ignore[arg-type]
 
@@ -82,7 +101,7 @@ def _run(order: Order, registries: Registries, run: Run, claim: HeldClaim, emit:
         store.write(record)
 
     try:
-        return run_cell(order.planned, registries, run.context, reporter, write)
+        return run_cell(order.planned, registries, run.context, reporter, write, before)
     except KeyboardInterrupt:
         record = store.read(cell_id)
         if ended_elsewhere(record, order):  # its own record is written already: it was tidying up

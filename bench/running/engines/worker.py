@@ -9,18 +9,23 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, final
 
 from bench.api import ClipIndex
+from bench.core.leftovers import end_orphans
 from bench.running.engines import oom_killer
 from bench.running.engines.engine import Order, Run
-from bench.running.engines.events import CellFinished, CellHeld, Event
+from bench.running.engines.events import CellFinished, CellHeld, Event, is_sound
 from bench.running.engines.worker_process import Fault, Ready, serve
 
 # A cell that does not notice that its time is up, because its method hangs, is killed this much later.
 HANGING_SECONDS = 60.0
+
+# A process whose cell has its record is killed if it has not ended by itself after so long.
+ENDING_SECONDS = 5.0
 
 # The exit code of a process whose server died before it (`multiprocessing.popen_forkserver`).
 _UNKNOWN = 255
@@ -41,6 +46,9 @@ _MAY_BE = {
     "SIGBUS": "; a file that it read may have been cut short, or its disk may be full",
 }
 
+# Held while a process is started: until it is known to this one, it looks like what a dead one has left.
+_STARTING = threading.Lock()
+
 # How often a process is tried to be started; a tenth of a second lies between.
 _TRIES = 20
 
@@ -50,10 +58,12 @@ class Parcel:
     """An order as bytes: it is unpacked only where the plugins that its classes come from are loaded.
 
     Attributes:
+        modules: of the plugins that it needs.
         order: without the index of its dataset.
         index: which many orders share, and which may be large.
     """
 
+    modules: tuple[str, ...]
     order: bytes
     index: bytes
 
@@ -64,7 +74,8 @@ def pack(order: Order, indexes: dict[int, bytes]) -> Parcel:
     if id(index) not in indexes:
         indexes[id(index)] = pickle.dumps(index)
     bare = dataclasses.replace(order.planned, index=ClipIndex(index.dataset, (), (), index.fingerprint))
-    return Parcel(pickle.dumps(dataclasses.replace(order, planned=bare)), indexes[id(index)])
+    modules = tuple(sorted(order.planned.modules))
+    return Parcel(modules, pickle.dumps(dataclasses.replace(order, planned=bare)), indexes[id(index)])
 
 
 def warm_up() -> None:
@@ -89,32 +100,33 @@ def _context() -> Any:
         return multiprocessing.get_context("spawn")
     prepare_environment()
     context = multiprocessing.get_context("forkserver")
-    # What creating an optimiser loads takes longer than all else that a worker process does before its first step.
-    context.set_forkserver_preload([serve.__module__, "torch._dynamo"])
+    context.set_forkserver_preload([f"{__package__}.preload"])
     return context
 
 
 @final
 class Worker:
-    """A process that runs cells one after another.
+    """A process for one cell, which it waits for.
 
     Args:
         run: see there.
         threads: of torch; None leaves that to it.
+        share: cells at a time, which share these threads.
     """
 
-    def __init__(self, run: Run, threads: int | None) -> None:
+    def __init__(self, run: Run, threads: int | None, share: int = 1) -> None:
         context = _context()
         self.pipe, there = context.Pipe()
         # With the variables of now: the server has those of its own start.
-        self.process: Any = context.Process(target=serve, args=(there, run, threads, dict(os.environ)))
+        self.process: Any = context.Process(target=serve, args=(there, run, threads, share, dict(os.environ)))
         self._timeout = run.timeout
         self._killed_at: float | None = None
         self._fault: str | None = None
         self._ready = False
+        self._server: int | None = None
         self.is_late = False
         self._killed_before = oom_killer.count()
-        with _no_interrupt():
+        with _no_interrupt(), _STARTING:
             self._start()
         there.close()
 
@@ -129,10 +141,11 @@ class Worker:
         self.process.start()
 
     def hand_over(self, parcel: Parcel) -> None:
-        """Gives it a cell; only when it has none."""
+        """Gives it its cell."""
         if self._timeout is not None:
             self._killed_at = time.monotonic() + self._timeout + HANGING_SECONDS
         with contextlib.suppress(OSError):  # it died meanwhile; its sentinel says so
+            self.pipe.send(parcel.modules)
             self.pipe.send_bytes(parcel.order)
             self.pipe.send_bytes(parcel.index)
 
@@ -145,11 +158,13 @@ class Worker:
                 event = self.pipe.recv()
             except (EOFError, OSError):
                 return
+            except Exception:  # something that is no event, and that cannot be read here
+                continue
             if isinstance(event, Fault):
                 self._fault = event.message
             elif isinstance(event, Ready):
-                self._ready = True
-            else:
+                self._ready, self._server = True, event.server
+            elif is_sound(event):
                 yield event
 
     def is_dead(self) -> bool:
@@ -191,14 +206,20 @@ class Worker:
                 os.kill(self.process.pid, signal.SIGINT)
 
     def close(self) -> None:
-        """Ends it; only when it has no cell."""
+        """Ends it when its cell has ended, or before it has one; waits until its memory is free, but not for ever."""
         self.pipe.close()
-        self.process.join()
+        self.process.join(ENDING_SECONDS)
+        if self.process.exitcode != 0:
+            self.kill()
 
     def kill(self) -> None:
-        """Ends it at once."""
+        """Ends it, and all that it has started, at once."""
+        self.pipe.close()  # should it live though the server that it was forked from does not, it ends now
         self.process.kill()
         self.process.join()
+        if self._server is not None:
+            with _STARTING:
+                end_orphans(self._server)
 
 
 @contextlib.contextmanager
@@ -218,13 +239,5 @@ def _no_interrupt() -> Iterator[None]:
 
 
 def ended(event: Event | CellHeld) -> bool:
-    """Whether a worker process is free after this event."""
+    """Whether a worker process has done its work after this event."""
     return isinstance(event, CellFinished | CellHeld)
-
-
-def is_worn(event: Event | CellHeld, device: str) -> bool:
-    """Whether a worker process is not used again after this event: an error on a GPU spoils all that follow, and its memory
-    is free for certain only when the process is gone."""
-    if isinstance(event, CellFinished):
-        return device != "cpu" or event.record.status not in ("ok", "skipped")
-    return False

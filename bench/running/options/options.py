@@ -247,6 +247,10 @@ class RunOptions:
             "train the networks of full a second time, with its time frozen, for its temporal gain (default: yes)",
         ),
     ] = True
+    debug: Annotated[
+        bool,
+        _how(Flag(), "run cells in this process, and end at the first error with its whole traceback; for pdb"),
+    ] = False
     out: Annotated[Path, _how(Text("DIR", possible_path), "where records and sets go (default: results)")] = Path(
         "results"
     )

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.api import Dataset
+from bench.core.apart import Faulty
 from bench.core.config import Value
 from bench.core.errors import BenchError, Mistakes
 from bench.core.precision import FULL, Precision
 from bench.core.registry import Registry
 from bench.core.storage import PLAIN, Storage
-from bench.data.spec import parse_dataset
+from bench.data.no_data import NoData
+from bench.data.spec import dataset_name, parse_dataset
 from bench.plugins import Registries
+from bench.running.asking import ask
 from bench.running.options.kinds import Overrides, merged
 from bench.running.options.options import JudgedOn, RunOptions
 
@@ -132,13 +135,31 @@ def _known(
 def _datasets(options: RunOptions, registries: Registries, mistakes: Mistakes) -> tuple[Dataset[Any], ...]:
     if not options.datasets:
         mistakes.add(BenchError(f"--datasets: none given (valid: {', '.join(registries.datasets.names())})"))
-    datasets = [mistakes.attempt(parse_dataset, text, registries, options.root) for text in options.datasets]
-    if options.stand_in:
-        datasets = [None if dataset is None else mistakes.attempt(_stand_in, dataset) for dataset in datasets]
+    datasets = [
+        mistakes.attempt(_dataset, registries, text, options.root, options.stand_in) for text in options.datasets
+    ]
     return tuple(dataset for dataset in datasets if dataset is not None)
 
 
-def _stand_in(dataset: Dataset[Any]) -> Dataset[Any]:
+def _dataset(registries: Registries, text: str, root: str | None, stand_in: bool) -> Dataset[Any]:
+    """The dataset that a text names; one without clips if a plugin fails to make it.
+
+    Raises:
+        BenchError: there is no such dataset, or nothing can stand in for it.
+    """
+    name = dataset_name(text)
+    if name not in registries.datasets.names():
+        return parse_dataset(text, registries, root)  # says what is wrong
+    try:
+        return ask(registries, registries.plugin_modules(dataset=name), _opened, text, root, stand_in)
+    except Faulty as error:
+        return NoData(registries.datasets.get(name), error.fault)
+
+
+def _opened(registries: Registries, text: str, root: str | None, in_its_place: bool) -> Dataset[Any]:
+    dataset = parse_dataset(text, registries, root)
+    if not in_its_place:
+        return dataset
     from bench.data.standin import stand_in
 
     return stand_in(dataset)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, final
 
 from bench.api import Geometry, Method, Workload
 from bench.core import config, temporal
+from bench.core.apart import Faulty
 from bench.core.errors import BenchError
 from bench.nets.flops import flops
+from bench.results.cells import Cell
 from bench.results.records import PhaseCost, Record
+from bench.running.asking import ask
 from bench.running.plan.work import Work, passes
 
 if TYPE_CHECKING:
@@ -117,23 +120,27 @@ class Experience:
         key = json.dumps([{**vars(record.cell), "seed": None}, *map(data.get, ("classes", "train", "test"))])
         if key not in self._known:
             try:
-                self._known[key] = _recorded_work(record, self._registries)
-            except (BenchError, KeyError, TypeError, ValueError, ArithmeticError):
+                modules = self._registries.plugin_modules(
+                    method=record.cell.method, network=record.cell.network, evaluation_network=record.cell.judge(),
+                    protocol=record.cell.protocol.partition("/")[0],
+                )  # fmt: skip
+                sizes = int(data["classes"]), int(data["train"]), int(data["test"])
+                self._known[key] = ask(self._registries, modules, _recorded_work, record.cell, *sizes)
+            except (BenchError, Faulty, KeyError, TypeError, ValueError, ArithmeticError):
                 self._known[key] = None
         return self._known[key]
 
 
-def _recorded_work(record: Record, registries: Registries) -> Work:
-    cell, data = record.cell, record.data
+def _recorded_work(registries: Registries, cell: Cell, classes: int, train: int, test: int) -> Work:
     method_type = registries.methods.get(cell.method)
     method: Method[Any] = method_type(config.build(method_type.Config, cell.config, cell.method))
     protocol = registries.protocols.get(cell.protocol.partition("/")[0])
     geometry = Geometry(**cell.geometry)
     setting = temporal.parse(cell.setting, geometry.frames)
-    clip, classes = geometry.shape(), int(data["classes"])
-    work = Workload(classes, int(data["train"]), cell.ipc or 1, clip, setting, geometry.views)
+    clip = geometry.shape()
+    work = Workload(classes, train, cell.ipc or 1, clip, setting, geometry.views)
     learning, judging = (flops(registries.networks.get(name)(), classes, clip) for name in (cell.network, cell.judge()))
-    return passes(method, work, protocol, int(data["test"])).times(learning, judging)
+    return passes(method, work, protocol, test).times(learning, judging)
 
 
 def _shared_by(planned: PlannedCell) -> tuple[object, ...]:

@@ -13,11 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.api import Footprint, Method, Workload
+from bench.api import Footprint, Profile, Workload
 from bench.core import config
+from bench.core.apart import Faulty
+from bench.core.errors import BenchError
 from bench.core.text import printable
 from bench.nets.memory import Kept, kept
 from bench.plugins import Registries
+from bench.results.cells import Cell
+from bench.running.asking import ask
 from bench.running.plan.plan import PlannedCell
 from bench.running.plan.planned_dataset import PlannedDataset, profile_with
 
@@ -74,28 +78,39 @@ def peaks(cells: Iterable[PlannedCell], registries: Registries, room: Room) -> d
 
 
 def peak(planned: PlannedCell, registries: Registries, room: Room) -> int:
-    """Bytes that a cell will take on a device at its peak; 0 if it is skipped."""
-    if planned.declined is not None:
+    """Bytes that a cell will take on a device at its peak; 0 if it is skipped, or a plugin cannot say."""
+    if planned.declined is not None or planned.fault is not None:
         return 0
-    cell, networks = planned.cell, registries.networks
+    cell = planned.cell
     profile = profile_with(registries.profiles.get(cell.profile), cell.protocol.partition("/")[0])
-    data = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, cell.judged_on)  # type: ignore[arg-type]
-    work = data.workload(planned.setting, cell.ipc or 1)
+    judged_on = "test" if cell.judged_on == "test" else "validation"
+    size = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, judged_on).size()
+    work = size.workload(planned.setting, cell.ipc or 1)
+    try:
+        return ask(registries, planned.modules, _peak, cell, profile, work, size.tested, planned.stored_bytes, room)
+    except (Faulty, BenchError):  # running it says what is wrong
+        return 0
+
+
+def _peak(
+    registries: Registries, cell: Cell, profile: Profile, work: Workload, tested: int, stored_bytes: int, room: Room
+) -> int:
+    """See `peak`; ``tested`` clips test each network."""
+    networks = registries.networks
     learning, judging = (kept(networks.get(name)(), work.clip) for name in (cell.network, cell.judge()))
     frames = kept(networks.get(profile.frame_network)(), replace(work.clip, frames=1))
     recipe = registries.protocols.get(profile.protocol).recipe
     method_type = registries.methods.get(cell.method)
-    footprint = _footprint(method_type, cell.config, work)
+    method: Any = method_type(config.build(method_type.Config, cell.config, method_type.name))
+    footprint: Footprint = method.footprint(work)
     if "trained-network" in method_type.shares:
         footprint = replace(footprint, through=max(footprint.through, min(recipe.batch, work.train)), networks=3.0)
     in_set = work.classes * work.ipc if method_type.uses_ipc else work.train
-    stored = planned.stored_bytes if method_type.uses_ipc else 0  # else they stay in the clip store
+    stored = stored_bytes if method_type.uses_ipc else 0  # else they stay in the clip store
     real = work.train * work.views * work.clip.values()
     resident = real if room.name != "cpu" and real <= SHARE * room.free else 0
     distilling = distil_bytes(footprint, work, learning, frames, room) + 3 * stored
-    judged = (
-        judge_bytes(in_set, data.test_clips() * work.views, min(recipe.batch, in_set), work, judging, room) + stored
-    )
+    judged = judge_bytes(in_set, tested * work.views, min(recipe.batch, in_set), work, judging, room) + stored
     return (PROCESS if room.name == "cpu" else 0) + resident + max(distilling, judged)
 
 
@@ -142,15 +157,6 @@ def _cut(clips: float, each: int, network: Kept, room: Room) -> float:
     """Bytes of a pass of which no more clips are taken at a time than may keep what a gradient needs."""
     fitting = max(1, min(PASS_BYTES, int(SHARE * room.total)) // max(1, network.training))
     return min(clips, fitting) * each
-
-
-def _footprint(method_type: type[Method[Any]], values: Mapping[str, Any], work: Workload) -> Footprint:
-    """What a method says, or the default where it fails to."""
-    try:
-        method = method_type(config.build(method_type.Config, values, method_type.name))
-        return method.footprint(work)
-    except Exception:  # whatever a plugin raises; running it says what
-        return Footprint(forward=64.0, training=float(work.classes * work.ipc), networks=3.0)
 
 
 def too_large(cells: Iterable[PlannedCell], peaks: Mapping[str, int], room: Room, at_once: int) -> str | None:

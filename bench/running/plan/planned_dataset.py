@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.api import ClipIndex, ClipShape, Dataset, Geometry, Profile, Workload
+from bench.api import ClipIndex, Dataset, Geometry, Profile, Workload
 from bench.core import temporal
+from bench.core.apart import Faulty
+from bench.core.config import Value
 from bench.core.errors import BenchError, Mistakes
 from bench.core.temporal import TemporalSetting
-from bench.data.clip_table import number
+from bench.core.traces import Fault
+from bench.data.clip_table import number, per_class
 from bench.plugins import Registries
+from bench.running.asking import ask
 from bench.running.options.options import JudgedOn
 from bench.running.options.request import Request
 from bench.running.plan.presets import resolve_config
@@ -24,6 +30,7 @@ class PlannedDataset:
         dataset, index, geometry: its clips.
         profile: how its cells are distilled and judged, with the protocol that was asked for.
         judged_on: the split that networks are tested on.
+        fault: what a plugin's dataset did wrong when it was asked for its clips, or None. There are then no clips.
     """
 
     dataset: Dataset[Any]
@@ -31,19 +38,13 @@ class PlannedDataset:
     geometry: Geometry
     profile: Profile
     judged_on: JudgedOn
+    fault: Fault | None = None
 
-    @property
-    def clip(self) -> ClipShape:
-        """The shape of a clip."""
-        return self.geometry.shape()
-
-    def workload(self, setting: TemporalSetting, ipc: int) -> Workload:
-        """What a method has before it."""
-        return Workload(len(self.index.classes), self._clips()[0], ipc, self.clip, setting, self.geometry.views)
-
-    def test_clips(self) -> int:
-        """How many clips networks are tested on."""
-        return self._clips()[1]
+    def size(self) -> DataSize:
+        """All that cells of these data depend on in size."""
+        train, tested = self._clips()
+        largest = max(per_class(self.index.clips, "train").values(), default=1)
+        return DataSize(self.dataset.name, len(self.index.classes), train, tested, largest, self.geometry)
 
     def _clips(self) -> tuple[int, int]:
         """How many clips are for training and for testing."""
@@ -51,6 +52,29 @@ class PlannedDataset:
         if self.judged_on == "test":
             return train, len(self.index.clips) - train
         return train - train // 5, train // 5
+
+
+@dataclass(frozen=True)
+class DataSize:
+    """How much data there is.
+
+    Attributes:
+        name: of the dataset, as presets know it.
+        classes, train, tested: how many classes there are, and clips to learn from and to test on.
+        largest: training clips of the largest class.
+        geometry: of the clips.
+    """
+
+    name: str
+    classes: int
+    train: int
+    tested: int
+    largest: int
+    geometry: Geometry
+
+    def workload(self, setting: TemporalSetting, ipc: int) -> Workload:
+        """What a method has before it."""
+        return Workload(self.classes, self.train, ipc, self.geometry.shape(), setting, self.geometry.views)
 
 
 def profile_with(profile: Profile, protocol: str | None) -> Profile:
@@ -73,19 +97,43 @@ def plan_datasets(
     planned: list[tuple[PlannedDataset, list[TemporalSetting]]] = []
     for dataset in request.datasets:
         profile = profile_with(registries.profiles.get(request.profile or dataset.default_profile), request.protocol)
-        geometry = mistakes.attempt(dataset.geometry, profile.geometry)
-        if geometry is None:
-            continue
-        settings = _settings(request, registries, profile.name, dataset.name, geometry.frames, mistakes)
-        index = mistakes.attempt(dataset.index, geometry)
-        if index is not None:
+        wrong: Fault | None = None
+        geometry, index = profile.geometry, ClipIndex(dataset.name, (), (), "")
+        try:
+            indexed = mistakes.attempt(ask, registries, modules_of(dataset, registries), _listed, dataset, geometry)
+            if indexed is None:
+                _settings(request, registries, profile.name, dataset.name, geometry.frames, mistakes)
+                continue
+            geometry, index = indexed
             mistakes.attempt(check_tested, index, request.judged_on)
-            planned.append((PlannedDataset(dataset, index, geometry, profile, request.judged_on), settings))
+        except Faulty as error:
+            wrong = replace(error.fault, reason=f"when its clips were listed: {error.fault.reason}")
+        settings = _settings(request, registries, profile.name, dataset.name, geometry.frames, mistakes)
+        planned.append((PlannedDataset(dataset, index, geometry, profile, request.judged_on, wrong), settings))
     if not request.datasets:  # all of them were wrong; the rest is looked at as on clips of the profile
         profile = registries.profiles.get(request.profile or Dataset.default_profile)
         _settings(request, registries, profile.name, "", profile.geometry.frames, mistakes)
     mistakes.tell()
     return planned
+
+
+def modules_of(dataset: Dataset[Any], registries: Registries) -> frozenset[str]:
+    """The module of a plugin that a dataset comes from; none for one of the suite."""
+    return registries.plugin_modules(dataset=dataset.name if dataset.name in registries.datasets.names() else None)
+
+
+def _listed(registries: Registries, dataset: Dataset[Any], profile: Geometry) -> tuple[Geometry, ClipIndex]:
+    """The geometry and the clips of a dataset.
+
+    Raises:
+        BenchError: as the dataset raises it.
+        TypeError: it gives something else.
+    """
+    geometry = dataset.geometry(profile)
+    index = dataset.index(geometry)
+    if not (isinstance(geometry, Geometry) and isinstance(index, ClipIndex)):
+        raise TypeError(f"geometry() gives {type(geometry).__name__}, index() {type(index).__name__}")
+    return geometry, index
 
 
 def _settings(
@@ -98,9 +146,29 @@ def _settings(
     label = (settings[0] if settings else temporal.dense(frames)).label(frames)
     for name in request.methods:
         if name in request.overrides:
-            fields, method = request.overrides[name], registries.methods.get(name)
-            mistakes.attempt(resolve_config, method, profile, dataset, request.ipcs[0], label, fields)
+            modules, values = registries.plugin_modules(method=name), request.overrides[name]
+            with contextlib.suppress(Faulty):  # its cells say so
+                mistakes.attempt(
+                    ask, registries, modules, _try_config, name, profile, dataset, request.ipcs[0], label, values
+                )
     return list(dict.fromkeys(settings))
+
+
+def _try_config(
+    registries: Registries,
+    name: str,
+    profile: str,
+    dataset: str,
+    ipc: int,
+    setting: str,
+    values: Mapping[str, Value],
+) -> None:
+    """Makes the hyper-parameters of a method.
+
+    Raises:
+        BenchError: they are wrong.
+    """
+    resolve_config(registries.methods.get(name), profile, dataset, ipc, setting, values)
 
 
 def check_tested(index: ClipIndex, judged_on: JudgedOn) -> None:

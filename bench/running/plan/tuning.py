@@ -246,13 +246,15 @@ def searches(cells: Sequence[PlannedCell], registries: Registries, seed: int) ->
         check_tested(planned.index, "validation")
     of_plan = []
     for group in together.values():
+        able = tuple(planned for planned in group if planned.declined is None and planned.fault is None)
+        if not able:
+            continue
         fields = registries.methods.get(group[0].cell.method).tuned
         for name in fields:
-            value = group[0].cell.config.get(name)
+            value = able[0].cell.config.get(name)
             if not isinstance(value, int | float) or (isinstance(value, float) and value <= 0):
-                raise BenchError(f"--tune: {group[0].cell.method}.{name}={value} is not a positive number to be scaled")
-        if able := tuple(planned for planned in group if planned.declined is None):
-            of_plan.append(Search(able, fields, seed))
+                raise BenchError(f"--tune: {able[0].cell.method}.{name}={value} is not a positive number to be scaled")
+        of_plan.append(Search(able, fields, seed))
     return of_plan
 
 

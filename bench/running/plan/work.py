@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.api import Method, Protocol, Workload
+from bench.core.errors import BenchError
 from bench.core.frame_order import PROBES
 
 
@@ -39,8 +42,8 @@ def passes(method: Method[Any], work: Workload, protocol: type[Protocol], test: 
     A method tells only how many there are in all; what is left of them without any stored clip is extrapolated from one and
     two clips a class.
     """
-    learning = method.clip_passes(work)
-    one, two = (method.clip_passes(replace(work, ipc=ipc)) for ipc in (1, 2))
+    learning = _passes(method, work)
+    one, two = (_passes(method, replace(work, ipc=ipc)) for ipc in (1, 2))
     real = min(max(0.0, 2 * one - two), learning)
     in_set = work.classes * work.ipc if method.uses_ipc else work.train
     tested = test * work.views
@@ -49,3 +52,15 @@ def passes(method: Method[Any], work: Workload, protocol: type[Protocol], test: 
     frozen = training + tested if protocol.frozen_training else 0.0  # tested on clips as they are, and frozen
     judging = protocol.networks * (training + len(PROBES) * tested + frozen)
     return Work(real, learning - real, judging)
+
+
+def _passes(method: Method[Any], work: Workload) -> float:
+    """What a method says of its passes.
+
+    Raises:
+        BenchError: it is no number of passes.
+    """
+    told: Any = method.clip_passes(work)
+    if not isinstance(told, numbers.Real) or not 0 <= float(told) < math.inf:
+        raise BenchError(f"clip_passes() gives {told!r:.80}; needed is a finite number, 0 or more")
+    return float(told)

@@ -214,17 +214,20 @@ def test_an_error_in_the_driver_leaves_no_worker_behind(engine, plan, monkeypatc
 
 @pytest.mark.usefixtures("interruptible")
 def test_a_run_that_is_killed_and_stopped_ends_like_an_unbroken_one_and_leaves_no_process(
-    engine, plan, context, tiny_plugin, tmp_path
+    context, tiny_plugin, tmp_path, bench_main, monkeypatch
 ):
     hasty = tmp_path / "hasty.py"  # a checkpoint each step
-    hasty.write_text("from bench.running.cell import checkpoints\ncheckpoints.CHECKPOINT_SECONDS = 0.0\n")
-    command = [
-        sys.executable, "-m", "bench", "run", "--plugin", tiny_plugin, "--plugin", str(hasty), "--datasets", "tiny",
-        "--methods", "tiny-walk", "--seeds", "0,1", "--jobs", "2", "--set", "tiny-walk.steps=40", "--out",
+    every = "from bench.running.cell import checkpoints\ncheckpoints.CHECKPOINT_SECONDS = 0.0\n"
+    hasty.write_text(f"{Path(tiny_plugin).read_text(encoding='utf-8')}\n{every}", encoding="utf-8")
+    arguments = [
+        "run", "--plugin", str(hasty), "--datasets", "tiny", "--methods", "tiny-walk", "--seeds", "0,1", "--jobs", "2",
+        "--set", "tiny-walk.steps=40", "--out",
     ]  # fmt: skip
+    command = [sys.executable, "-m", "bench", *arguments]
 
+    monkeypatch.setattr("bench.running.cell.checkpoints.CHECKPOINT_SECONDS", 0.0)  # put back after the plugin's import
     unbroken = dataclasses.replace(context, out=tmp_path / "unbroken")
-    engine(plan("tiny-walk", seeds=(0, 1), overrides={"tiny-walk": {"steps": 40}}), where=unbroken)
+    assert bench_main(*arguments, unbroken.out).code == 0
 
     def start(out, pause):
         environment = {**os.environ, "TINY_PAUSE": str(pause)}
