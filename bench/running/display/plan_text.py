@@ -66,7 +66,7 @@ def _row(agenda: Agenda, planned: PlannedCell, estimates: Mapping[str, float], r
     if planned.declined is not None:
         state = f"skip: {planned.declined}"
     if record is not None:
-        state += f" (recorded: {record.status})"
+        state += f" (recorded: {record.status}{', but the clips may have changed' * (cell_id in agenda.outdated)})"
     return _texts(planned, cell_id[:12], planned.cell.seed, estimates[cell_id], state + remark)
 
 
