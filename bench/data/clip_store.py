@@ -87,7 +87,12 @@ class ClipStore:
 
 
 def key(index: ClipIndex, geometry: Geometry) -> str:
-    """The name of the store of these data at this geometry: the dataset's name and a hash of all that matters."""
+    """The name of the store of these data at this geometry: the dataset's name, a hash of all that matters, the files' stamp."""
+    return _name(index, geometry) + (f"-{index.stamp[:16]}" if index.stamp else "")
+
+
+def _name(index: ClipIndex, geometry: Geometry) -> str:
+    """What stores of the same data have in common, whatever state the files were in."""
     identity = {"format": FORMAT, "fingerprint": index.fingerprint, "geometry": dataclasses.asdict(geometry)}
     name = re.sub(r"[^A-Za-z0-9]+", "-", index.dataset).strip("-")[:60]
     return f"{name}-{hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:24]}"
@@ -140,6 +145,27 @@ def open_existing(index: ClipIndex, geometry: Geometry, cache: Path) -> ClipStor
     try:
         return _open(cache / "clips" / key(index, geometry), index, geometry, lambda line: None)
     except (_Damaged, FileNotFoundError):
+        return None
+
+
+def outdated(index: ClipIndex, geometry: Geometry, cache: Path) -> frozenset[str]:
+    """Digests of clips that were decoded from these data when their files were in another state than now.
+
+    Those that the files have now are not among them; where these are not decoded yet, they may be.
+    """
+    if not index.stamp:
+        return frozenset()
+    now = cache / "clips" / key(index, geometry)
+    others = {
+        _digest_in(path) for path in now.parent.glob(f"{_name(index, geometry)}-*/{_INDEX}") if path.parent != now
+    }
+    return frozenset(digest for digest in others - {_digest_in(now / _INDEX)} if digest is not None)
+
+
+def _digest_in(path: Path) -> str | None:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["store"]["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -6,7 +6,7 @@ import importlib
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -16,6 +16,7 @@ from bench.core.errors import BenchError, Mistakes
 from bench.core.precision import require
 from bench.core.reporter import Reporter
 from bench.results import claims, under_way
+from bench.results.cells import Cell
 from bench.results.records import Record, RecordStore, to_run
 from bench.results.under_way import Listed
 from bench.running.devices import choose_device
@@ -88,7 +89,11 @@ class Session:
     def agenda(self) -> Agenda:
         """What there is to do at this moment."""
         budget = self.options.tune_budget or TUNE_BUDGET
-        return look(self.cells, self._searches, budget, self._registries, self.options.resume, self._tried, self._read)
+        outdated = _outdated_clips(self.cells)
+        return look(
+            self.cells, self._searches, budget, self._registries, self.options.resume, self._tried, self._read,
+            lambda record: record.data.get("digest") in outdated.get(_clips_of(record.cell), ()),
+        )  # fmt: skip
 
     def estimates(self, agenda: Agenda) -> dict[str, float]:
         """Seconds that each cell of an agenda may take, by id."""
@@ -141,6 +146,7 @@ class Session:
 
             self._announce(now)
             _build_stores(list(now.to_do.values()), shared.context, observer)
+            now = self.agenda()  # now it is known of all clips whether they have changed
             while now.due and not shared.is_late():
                 observer.start(now.total, now.total - len(now.to_do), self._seconds(now), self.options.jobs or 1)
                 for line in now.trial_lines():
@@ -234,6 +240,20 @@ class Session:
 def _check_folder(out: Path) -> None:
     if not paths.may_be_folder(out):
         raise BenchError(f"--out {out}: not a folder")
+
+
+def _clips_of(cell: Cell) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """What tells the clips of one cell from those of another."""
+    return cell.fingerprint, tuple(sorted(cell.geometry.items()))
+
+
+def _outdated_clips(planned_cells: Sequence[PlannedCell]) -> dict[object, frozenset[str]]:
+    """For all data, the digests of clips that were decoded when their files were in another state."""
+    from bench.data import clip_store
+
+    by_clips = {_clips_of(planned.cell): planned for planned in planned_cells}
+    cache = paths.cache_root()
+    return {clips: clip_store.outdated(planned.index, planned.geometry, cache) for clips, planned in by_clips.items()}
 
 
 def _build_stores(planned_cells: list[PlannedCell], context: Context, observer: Observer) -> None:

@@ -26,7 +26,7 @@ from bench.core.errors import BenchError
 from bench.data import clip_store as store_module
 from bench.data.clip_store import CRASHED, key, open_or_build
 from bench.data.splits import validation_groups
-from tests.data.toy import GEOMETRY, index, pixels, plain, toy
+from tests.data.toy import GEOMETRY, Toy, index, pixels, plain, toy
 
 
 def build(index, cache, workers=1, dataset=None, **options):
@@ -315,7 +315,7 @@ import sys
 from pathlib import Path
 from bench.core import lazy
 lazy.defer("torch")  # as the command line does
-from tests.data.toy import GEOMETRY, index, toy
+from tests.data.toy import GEOMETRY, Toy, index, toy
 from bench.data.clip_store import open_or_build
 
 if __name__ == "__main__":
@@ -407,3 +407,25 @@ def test_nothing_of_the_cache_path_is_in_the_index(tmp_path):
     (body,) = (tmp_path / "clips").glob("*/index.json")
     assert str(tmp_path) not in body.read_text()
     assert store_module.FORMAT == 1
+
+
+def test_files_in_another_state_are_decoded_again_and_the_older_clips_are_outdated(tmp_path):
+    keys = plain(8)
+    before, after = (dataclasses.replace(index(*keys), stamp=stamp) for stamp in ("a" * 64, "b" * 64))
+    first = build(before, tmp_path)
+    assert store_module.outdated(before, GEOMETRY, tmp_path) == frozenset()
+    assert store_module.outdated(after, GEOMETRY, tmp_path) == {first.digest}  # perhaps: nothing is decoded yet
+    build(after, tmp_path)
+    assert store_module.outdated(after, GEOMETRY, tmp_path) == frozenset()  # the same pixels: only times had changed
+    changed = dataclasses.replace(after, stamp="c" * 64)
+    other = build(changed, tmp_path, dataset=Brighter(NoOptions(), ""))
+    assert other.digest != first.digest
+    assert store_module.outdated(changed, GEOMETRY, tmp_path) == {first.digest}
+    assert store_module.outdated(before, GEOMETRY, tmp_path) == {other.digest}
+
+
+class Brighter(Toy):
+    """The toy with other pixels under the same keys."""
+
+    def read(self, clip, geometry):
+        return pixels(clip.key) // 2 + 128

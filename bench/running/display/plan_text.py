@@ -75,7 +75,7 @@ def _row(
     if planned.fault is not None:
         state = f"fail: {planned.fault.reason}"
     if record is not None:
-        state += f" (recorded: {record.status})"
+        state += f" (recorded: {record.status}{', but the clips may have changed' * (cell_id in agenda.outdated)})"
     return _texts(planned, cell_id[:12], planned.cell.seed, estimates[cell_id], peaks, state + remark)
 
 

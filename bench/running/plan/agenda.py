@@ -27,6 +27,7 @@ class Agenda:
         to_do: all that is to be run, by id; a trial that depends on the scores of others is stood in for by the cell it serves.
         total: trials and cells, also those that are finished.
         records: of all known trials and cells, by id.
+        outdated: ids of the grid's cells whose records are of clips that have changed since, or may have.
     """
 
     cells: tuple[PlannedCell, ...]
@@ -37,6 +38,7 @@ class Agenda:
     to_do: Mapping[str, PlannedCell]
     total: int
     records: Mapping[str, Record | None]
+    outdated: frozenset[str] = frozenset()
 
     def planned(self) -> list[PlannedCell]:
         """Every known trial and cell."""
@@ -70,6 +72,7 @@ def look(
     resume: Resume,
     tried: AbstractSet[str],
     read: Callable[[str], Record | None],
+    outdated: Callable[[Record], bool] = lambda record: False,
 ) -> Agenda:
     """The agenda that the records give.
 
@@ -80,8 +83,9 @@ def look(
         resume: which cells are run again.
         tried: ids of what this run has carried out already; it is not tried twice.
         read: the record of a cell.
+        outdated: whether a record is of clips that have changed since.
     """
-    known = _Known(resume, tried, read)
+    known = _Known(resume, tried, read, outdated)
     states = [tuning.replay(search, budget, registries, known.standing) for search in searches]
     tuned: dict[str, PlannedCell] = {}
     chosen: dict[str, State] = {}
@@ -103,6 +107,7 @@ def look(
         to_do={**trials, **later, **ready},
         total=len(grid) + sum(len(state.trials) + len(state.coming) + state.further for state in states),
         records=known.records,
+        outdated=frozenset(key for key in grid if known.is_outdated(key)),
     )
 
 
@@ -110,15 +115,30 @@ def look(
 class _Known:
     """The records of cells, each read once, and what they say is to be run."""
 
-    def __init__(self, resume: Resume, tried: AbstractSet[str], read: Callable[[str], Record | None]) -> None:
+    def __init__(
+        self,
+        resume: Resume,
+        tried: AbstractSet[str],
+        read: Callable[[str], Record | None],
+        outdated: Callable[[Record], bool],
+    ) -> None:
         self.records: dict[str, Record | None] = {}
         self._resume = resume
         self._tried = tried
         self._read = read
+        self._outdated = outdated
 
     def is_due(self, cell_id: str) -> bool:
         """Whether a cell is to be run."""
-        return cell_id not in self._tried and to_run(self._status(cell_id), self._resume)
+        if cell_id in self._tried:
+            return False
+        return to_run(self._status(cell_id), self._resume) or (self._resume != "never" and self.is_outdated(cell_id))
+
+    def is_outdated(self, cell_id: str) -> bool:
+        """Whether a cell has a record of clips that have changed since."""
+        self._status(cell_id)
+        record = self.records[cell_id]
+        return record is not None and self._outdated(record)
 
     def standing(self, cell_id: str) -> Record | None:
         """The record of a cell, if it is a finished one and the cell is not to be run again."""

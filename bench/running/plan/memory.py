@@ -22,6 +22,7 @@ from bench.nets.memory import Kept, kept
 from bench.plugins import Registries
 from bench.results.cells import Cell
 from bench.running.asking import ask
+from bench.running.options.options import JudgedOn
 from bench.running.plan.plan import PlannedCell
 from bench.running.plan.planned_dataset import PlannedDataset, profile_with
 
@@ -83,7 +84,7 @@ def peak(planned: PlannedCell, registries: Registries, room: Room) -> int:
         return 0
     cell = planned.cell
     profile = profile_with(registries.profiles.get(cell.profile), cell.protocol.partition("/")[0])
-    judged_on = "test" if cell.judged_on == "test" else "validation"
+    judged_on: JudgedOn = "test" if cell.judged_on == "test" else "validation"
     size = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, judged_on).size()
     work = size.workload(planned.setting, cell.ipc or 1)
     try:
