@@ -178,6 +178,10 @@ class PretendTensor(torch.Tensor):
         """The address on the CPU."""
         return self.inner.data_ptr()
 
+    def tolist(self) -> Any:
+        """The numbers, by a copy to the CPU."""
+        return self.cpu().tolist()
+
     def __repr__(self) -> str:
         return f"PretendTensor({self.inner!r})"
 
@@ -272,6 +276,7 @@ _READS = {
     _aten.masked_select.default: "a selection by a mask",
     _aten.bincount.default: "bincount, whose size depends on numbers",
     _aten.repeat_interleave.Tensor: "repeat_interleave, whose size depends on numbers",
+    _aten._linalg_check_errors.default: "whether a matrix can be inverted",
     _aten._unique2.default: "unique, whose size depends on numbers",
 }
 
