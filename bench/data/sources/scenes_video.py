@@ -19,7 +19,7 @@ Doubles = NDArray[np.float64]
 OCTAVES = (1, 2, 4, 8, 16)
 """Cells of a place's colour fields over the picture's side; a field repeats after two pictures."""
 
-GROWTH = 1.15
+GROWTH = 1.0
 """Amplitude of each octave over that of the one before: the power spectrum of a frame falls as that of real ones."""
 
 TINT = 0.18
@@ -42,11 +42,11 @@ class Fit:
         moves: chance that the actor moves as its class does; else it moves as any does.
     """
 
-    place: float = 0.95
-    look: float = 0.8
-    least: float = 0.1
+    place: float = 0.85
+    look: float = 1.0
+    least: float = 0.25
     shared: float = 0.15
-    moves: float = 0.9
+    moves: float = 0.65
 
 
 FITTED = Fit()
