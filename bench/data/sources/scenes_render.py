@@ -96,23 +96,25 @@ def _paint(pixels: Doubles, actor: Actor, centre: Doubles, hand: Doubles, grid: 
         grid: ``(H,)`` centres of the pixels.
     """
     (width, height), (upper, lower, head, held) = actor.size, actor.tones
-    small, middle = 0.5 * width, centre[:, :, None]
-    below = np.clip((grid - middle[1]) * len(grid) + 0.5, 0.0, 1.0)[:, :, None, None]
+    small, offset, up = 0.5 * width, grid - centre[:, :, None], np.array([0.0, -height])[:, None, None]
+    below = np.clip(offset[1] * len(grid) + 0.5, 0.0, 1.0)[:, :, None, None]
     for inside, tones in (
-        (_ellipse(grid - middle[0], grid - middle[1], width, height), upper + below * (lower - upper)),
-        (_ellipse(grid - middle[0], grid - middle[1] + height, small, small), head),
-        (_ellipse(*(grid - middle - hand[:, :, None]), small, small), held),
+        (_ellipse(offset, width, height), upper + below * (lower - upper)),
+        (_ellipse(offset - up, small, small), head),
+        (_ellipse(offset - hand[:, :, None], small, small), held),
     ):
         pixels += inside * (tones - pixels)
 
 
-def _ellipse(across: Doubles, down: Doubles, width: float, height: float) -> Doubles:
-    """How much an ellipse covers of the pixels ``across`` ``(T, W)`` and ``down`` ``(T, H)`` from it: ``(T, H, W, 1)``.
+def _ellipse(offset: Doubles, width: float, height: float) -> Doubles:
+    """How much of each pixel an ellipse covers, ``(T, H, W, 1)``, with an edge of about one pixel.
 
-    Its edge is about a pixel wide.
+    Args:
+        offset: ``(2, T, side)`` of columns and rows from its centre.
+        width, height: half of its own.
     """
-    x, y = across / width, down / height
+    x, y = offset[0] / width, offset[1] / height
     rest = 1.0 - (x * x)[:, None, :] - (y * y)[:, :, None]
-    sharpness = 0.5 * across.shape[1] * min(width, height)
+    sharpness = 0.5 * offset.shape[2] * min(width, height)
     covered: Doubles = np.clip(rest * sharpness + 0.5, 0.0, 1.0)[..., None]
     return covered
