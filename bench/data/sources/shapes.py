@@ -115,14 +115,7 @@ class ShapesDataset(Dataset[ShapesOptions]):
 
     @override
     def geometry(self, profile: Geometry) -> Geometry:
-        """The profile's geometry with the options ``frames`` and ``size`` in it."""
-        size = self.options.size
-        return dataclasses.replace(
-            profile,
-            frames=profile.frames if self.options.frames is None else self.options.frames,
-            scale=profile.scale if size is None else size,
-            size=profile.size if size is None else size,
-        )
+        return resized(profile, self.options)
 
     @override
     def index(self, geometry: Geometry) -> ClipIndex:
@@ -183,6 +176,17 @@ class ShapesMixed(ShapesDataset):
 
 # ----------------------------------------------------------------------------------------------------------------------
 # What every procedural dataset is made of
+
+
+def resized(profile: Geometry, options: ShapesOptions) -> Geometry:
+    """The profile's geometry with the options ``frames`` and ``size`` in it."""
+    size = options.size
+    return dataclasses.replace(
+        profile,
+        frames=profile.frames if options.frames is None else options.frames,
+        scale=profile.scale if size is None else size,
+        size=profile.size if size is None else size,
+    )
 
 
 def draw(traits: Traits, key: tuple[str | int, ...], geometry: Geometry, plain: bool) -> NDArray[np.uint8]:
