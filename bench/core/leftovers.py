@@ -48,13 +48,18 @@ def end_orphans(server: int) -> None:
     """Kills what dead worker processes have left behind.
 
     Args:
-        server: the process that this process's workers are forked from, which has adopted the orphans.
+        server: the child of this process that its workers are forked from, which has adopted the orphans.
     """
     import psutil
 
     known = {process.pid for process in multiprocessing.active_children()}
     with contextlib.suppress(psutil.Error):
-        for orphan in psutil.Process(server).children():
+        process = psutil.Process(server)
+        if (
+            process.ppid() != os.getpid()
+        ):  # it has ended; whoever has its number, or its children, has nothing to do with this
+            return
+        for orphan in process.children():
             if orphan.pid not in known:
                 _kill([*orphan.children(recursive=True), orphan])
 
