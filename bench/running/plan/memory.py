@@ -79,7 +79,7 @@ def peak(planned: PlannedCell, registries: Registries, room: Room) -> int:
         return 0
     cell, networks = planned.cell, registries.networks
     profile = profile_with(registries.profiles.get(cell.profile), cell.protocol.partition("/")[0])
-    data = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, cell.judged_on)  # type: ignore[arg-type]
+    data = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, cell.judged_on)
     work = data.workload(planned.setting, cell.ipc or 1)
     learning, judging = (kept(networks.get(name)(), work.clip) for name in (cell.network, cell.judge()))
     frames = kept(networks.get(profile.frame_network)(), replace(work.clip, frames=1))
