@@ -43,11 +43,12 @@ def missing() -> str | None:
     if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
         return f"PyTorch {torch.__version__} can have no device in Python (2.10 and newer can)"
     backend_registration._setup_privateuseone_for_python_backend(NAME)
-    _LIBRARY.impl("_copy_from", _copy_from, "PrivateUse1")
+    register: Any = _LIBRARY.impl
+    register("_copy_from", _copy_from, "PrivateUse1")
     for name in _FACTORIES:
-        _LIBRARY.impl(name, _factory(name), "PrivateUse1")
-    _LIBRARY.impl("lstm.input", functools.partial(_recurrent, _lstm), "AutogradPrivateUse1")
-    _LIBRARY.impl("gru.input", functools.partial(_recurrent, _gru), "AutogradPrivateUse1")
+        register(name, _factory(name), "PrivateUse1")
+    register("lstm.input", functools.partial(_recurrent, _lstm), "AutogradPrivateUse1")
+    register("gru.input", functools.partial(_recurrent, _gru), "AutogradPrivateUse1")
     try:
         torch.ones(1, device=_DEVICE, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
     except RuntimeError:
@@ -130,7 +131,7 @@ def _wait(what: str) -> None:
 
 
 def _use(tensor: PretendTensor) -> None:
-    storage = tensor.inner.untyped_storage()
+    storage = tensor.held.untyped_storage()
     key, size = storage._cdata, storage.nbytes()
     _storages[key] += 1
     if _storages[key] == 1:
@@ -154,39 +155,39 @@ class PretendTensor(torch.Tensor):
     """A tensor of the pretend device.
 
     Attributes:
-        inner: the same numbers on the CPU.
+        held: the same numbers on the CPU.
     """
 
-    inner: torch.Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    held: torch.Tensor
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, inner: torch.Tensor) -> PretendTensor:  # noqa: D102 (see the class)
-        made = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made = torch.Tensor._make_wrapper_subclass(
             cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype,
-            layout=inner.layout, device=_DEVICE,
+            layout=inner.layout, device=torch.device(_DEVICE),
         )  # fmt: skip
-        made.inner = inner
+        made.held = inner
         _use(made)
         return made
 
     def untyped_storage(self) -> torch.UntypedStorage:
         """That of the tensor within: its address and size tell which tensors share memory."""
-        return self.inner.untyped_storage()
+        return self.held.untyped_storage()
 
     def data_ptr(self) -> int:
         """The address on the CPU."""
-        return self.inner.data_ptr()
+        return self.held.data_ptr()
 
     def tolist(self) -> Any:
         """The numbers, by a copy to the CPU."""
         return self.cpu().tolist()
 
-    def __repr__(self) -> str:
-        return f"PretendTensor({self.inner!r})"
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return f"PretendTensor({self.held!r})"
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
@@ -194,7 +195,7 @@ class PretendTensor(torch.Tensor):
         target = _target(kwargs)
         _check(function, given)
         _note_waits(function, args, kwargs, target)
-        if any(isinstance(value, PretendTensor) and value.inner.is_meta for value in given):
+        if any(isinstance(value, PretendTensor) and value.held.is_meta for value in given):
             read = _read_as_zero(function, args, target)
             if read is not None:
                 return read
@@ -202,7 +203,7 @@ class PretendTensor(torch.Tensor):
         if torch.Tag.inplace_view in function.tags:
             with no_dispatch():  # the wrapper's own shape
                 function(*args, **kwargs)
-        wrappers = {id(value.inner): value for value in given if isinstance(value, PretendTensor)}
+        wrappers = {id(value.held): value for value in given if isinstance(value, PretendTensor)}
         return _wrapped(result, wrappers) if _stays(function, args, target) else result
 
 
@@ -216,7 +217,7 @@ def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:
 
 def _unwrapped(value: Any) -> Any:
     if isinstance(value, PretendTensor):
-        return value.inner
+        return value.held
     if isinstance(value, list | tuple):
         return [_unwrapped(part) for part in value]
     return _inner if isinstance(value, torch.device) and value.type == NAME else value
@@ -305,7 +306,7 @@ def _note_waits(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any],
 # ----------------------------------------------------------------------------------------------------------------------
 # Making tensors
 
-_LIBRARY = torch.library.Library("aten", "IMPL")
+_LIBRARY = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
 _FACTORIES = (
     "empty.memory_format",
     "empty_strided",

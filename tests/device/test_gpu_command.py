@@ -26,7 +26,10 @@ def test_it_writes_every_part_and_prints_a_table(tmp_path):
     report = json.loads(to.read_text())
     assert list(report) == ["machine", "checks", "steps", "dm at the published scale"]
     assert report["checks"]["failed"] == {}
-    assert report["checks"]["left out"] == {"set video-file": "needs av", "set keyframes, cubic": "needs scipy"}
+    assert report["checks"]["left out"] == {
+        "set video-file": "needs av",
+        "set keyframes, cubic": "needs scipy.interpolate",
+    }
     assert len(report["checks"]["passed"]) > 10
     assert all(step["plain seconds"] > 0 and step["seconds"] > 0 for step in report["steps"].values())
     assert report["dm at the published scale"]["steps"] == 2

@@ -26,7 +26,7 @@ from bench.running.options.options import JudgedOn
 from bench.running.plan.plan import PlannedCell
 from bench.running.plan.planned_dataset import PlannedDataset, profile_with
 
-PROCESS = 350 << 20
+PROCESS = 450 << 20
 """What a process with PyTorch takes on a CPU before it has computed anything; a GPU's memory holds tensors alone."""
 
 # What `bench.nets.microbatch`, `bench.data.pixels` and `bench.judging` allow, which cannot be imported without torch.
