@@ -57,6 +57,12 @@ SHAPES = {
 
 SETTINGS = ("keyframes-2", "static", "n4-r2-k1-nearest", "keyframes-adaptive", "segments-2")
 
+WAITS = {"herding": 1, "kcenter": 1}
+"""How often a step waits, where it does: these copy the features of a class, to compare them in float64."""
+
+UPSTREAM_WAITS = {"mtt": 3, "mtt+sd": 3}
+"""The same of shared work, elsewhere one copy: an epoch of an expert copies its weights at the start and the end, and shows a loss."""
+
 Waits = Callable[[], list[str]]
 
 
@@ -102,12 +108,13 @@ def method(name: str, registries: Registries, device: torch.device, folder: Path
     """
     with _few_steps():
         rehearsal = Rehearsal(name, registries, folder, values=_steps(name, registries, 4))
-        task, waits = _watched(rehearsal, device)
-        made = content(rehearsal.method().distill(task))
+        with _watched(rehearsal, device) as (task, waits):
+            synthetic = rehearsal.method().distill(task)
+        made = content(synthetic)
         _compare(rehearsal, "dense", made, share)
-    assert not _between(waits, "distil"), f"a step of {name} waits: {_between(waits, 'distil')}"
-    found = _between(waits, "upstream")
-    assert len(found) <= 1, f"a step upstream of {name} waits: {found}"
+    for phase, most in (("distil", WAITS.get(name, 0)), ("upstream", UPSTREAM_WAITS.get(name, 1))):
+        found = _between(waits, phase)
+        assert len(found) <= most, f"a step of {name} ({phase}) waits {len(found)} times: {found}"
 
 
 def setting(name: str, label: str, registries: Registries, device: torch.device, folder: Path) -> None:
@@ -129,16 +136,16 @@ def resumed(name: str, registries: Registries, device: torch.device, folder: Pat
             raise Stop
 
     with _few_steps(), mock.patch.object(checkpoints, "CHECKPOINT_SECONDS", 0.0):
-        rehearsal = Rehearsal(name, registries, folder, values=_steps(name, registries, 5))
+        rehearsal = Rehearsal(name, registries, folder, values=_steps(name, registries, 7))
         path = folder / "state.safetensors"
         whole = content(rehearsal.distill(device=str(device)))
         with contextlib.suppress(Stop):
             reporter = Reporter(stop, lambda line: None)
             rehearsal.distill(device=str(device), path=path, reporter=reporter)
-    with _few_steps():
-        task, waits = _watched(rehearsal, device, path)
+    with _few_steps(), _watched(rehearsal, device, path) as (task, waits):
         assert task.resume() is not None
-        made = content(rehearsal.method().distill(task))
+        synthetic = rehearsal.method().distill(task)
+    made = content(synthetic)
     for one, other in zip(whole, made, strict=True):
         close(one, other, 1e-6)
     assert not _between(waits, "distil"), f"a resumed step of {name} waits: {_between(waits, 'distil')}"
@@ -156,22 +163,19 @@ def _few_steps() -> Iterator[None]:
         for kind in (PerStep, *PerStep.__subclasses__()):
             patches.enter_context(mock.patch.object(kind, "block", 3))
         patches.enter_context(mock.patch.multiple(cell_task, HISTORY_POINTS=1, LOOK_SECONDS=math.inf))
+        patches.enter_context(mock.patch.object(checkpoints, "CHECKPOINT_SECONDS", math.inf))
         yield
 
 
+@contextlib.contextmanager
 def _watched(
     rehearsal: Rehearsal, device: torch.device, path: Path | None = None
-) -> tuple[cell_task.CellTask, list[tuple[str, list[str]]]]:
+) -> Iterator[tuple[cell_task.CellTask, list[tuple[str, list[str]]]]]:
     """A task, and a list that gets, after each step, its phase and all that was waited for until then."""
     seen: list[tuple[str, list[str]]] = []
-    watching = waiting(device)
-    waits = watching.__enter__()
-    task = rehearsal.task(
-        device=str(device),
-        path=path,
-        reporter=Reporter(lambda phase, *_: seen.append((phase, waits())), lambda line: None),
-    )
-    return task, seen
+    with waiting(device) as waits:
+        reporter = Reporter(lambda phase, *_: seen.append((phase, waits())), lambda line: None)
+        yield rehearsal.task(device=str(device), path=path, reporter=reporter), seen
 
 
 def _between(seen: list[tuple[str, list[str]]], phase: str) -> list[str]:
