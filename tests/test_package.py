@@ -97,7 +97,7 @@ def test_an_installed_suite_runs_and_shows_what_papers_report(call, installed, t
         "--methods", "random,mine", "--set", "mine.steps=1",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".py"] == ["mine.py", "test_mine.py"]
+    assert sorted(path.name for path in tmp_path.glob("*.py")) == ["mine.py", "test_mine.py"]
     code = "from pathlib import Path; from bench.tables.published import figures_of; print(len(figures_of(Path('results'))))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
                           env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
