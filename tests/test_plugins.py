@@ -168,7 +168,9 @@ def test_a_broken_installed_package_stops_nobody_else(package):
         {"broken": "distill_extras_c", "fine": "distill_extras_d"},
     )
     registries = plugins.load()
-    assert reason(registries, "broken") == "ModuleNotFoundError: No module named 'no_such_module'"
+    assert (
+        reason(registries, "broken") == "ModuleNotFoundError: No module named 'no_such_module' (distill_extras_c.py:1)"
+    )
     assert "fine" in registries.methods.names()
 
 

@@ -103,9 +103,7 @@ def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
             archived = attempt.archive.name if is_archived(attempt, stored.synthetic) else None
             findings.report = count_set(stored.synthetic, archived)
             judge(stored, attempt, real, findings)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # whatever a method does, the record says it
+    except (Exception, SystemExit) as error:  # whatever a method does, the record says it
         status, reason = _classify(error, attempt.planned.modules)
         if attempt.context.debug and status == "failed":
             if isinstance(error, BenchError):  # which would be told as a mistake of the user's, without its traceback

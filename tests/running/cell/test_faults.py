@@ -138,12 +138,12 @@ def test_a_file_that_may_not_grow_fails_its_cell_only(tmp_path, tiny_plugin, ben
     """A true limit of the system: sets of 36,864 bytes cannot be archived, coresets of a quarter of that can."""
     limited = tmp_path / "limited.py"
     limited.write_text(
-        "import multiprocessing, resource\n"
+        Path(tiny_plugin).read_text(encoding="utf-8") + "\nimport multiprocessing, resource\n"
         "if multiprocessing.parent_process() is not None:\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000))\n"
     )
     done = bench_main(
-        "run", "--plugin", tiny_plugin, "--plugin", limited, "--datasets", "tiny", "--methods", "tiny-noise,random",
+        "run", "--plugin", limited, "--datasets", "tiny", "--methods", "tiny-noise,random",
         "--out", tmp_path / "out",
     )  # fmt: skip
     assert done.code == 1, done.err
