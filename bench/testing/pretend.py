@@ -183,7 +183,7 @@ class PretendTensor(torch.Tensor):
         """The numbers, by a copy to the CPU."""
         return self.cpu().tolist()
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"PretendTensor({self.held!r})"
 
     @classmethod

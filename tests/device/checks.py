@@ -60,8 +60,9 @@ SETTINGS = ("keyframes-2", "static", "n4-r2-k1-nearest", "keyframes-adaptive", "
 WAITS = {"herding": 1, "kcenter": 1}
 """How often a step waits, where it does: these copy the features of a class, to compare them in float64."""
 
-UPSTREAM_WAITS = {"mtt": 3, "mtt+sd": 3}
-"""The same of shared work, elsewhere one copy: an epoch of an expert copies its weights at the start and the end, and shows a loss."""
+UPSTREAM_WAITS = {"mtt": 3, "mtt+sd": 4, "dc+sd": 2}
+"""The same of shared work, elsewhere one copy: an epoch of an expert copies its weights at the start and the end, and shows a loss;
+with still images they are written to the disk in between."""
 
 Waits = Callable[[], list[str]]
 
