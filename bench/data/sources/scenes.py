@@ -2,7 +2,7 @@
 
 A class is known by where it is seen, by who is seen and by what they do, and by none of these for sure: ``scenes_render.py``
 draws them. As in UCF101 a video is cut into several clips, which are alike; a video is a group, and is in one split only.
-How hard the classes are to tell apart was fitted to nine classes of UCF101; docs/data.md says how.
+How hard the classes are to tell apart was set near nine classes of UCF101; docs/data.md says how.
 """
 
 from __future__ import annotations

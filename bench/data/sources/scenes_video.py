@@ -31,7 +31,7 @@ PLACES = 2
 
 @dataclass(frozen=True)
 class Fit:
-    """How telling of the class things are. The defaults were fitted to figures of real clips; docs/data.md says how.
+    """How telling of the class things are. The defaults come near figures of real clips; docs/data.md says how.
 
     Attributes:
         place: share of the variance of a video's colours that is that of its place, in the class that is told most easily; the
