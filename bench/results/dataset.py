@@ -55,14 +55,14 @@ class DistilledClips(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         if self.rng is None or worker is None:
             return self.rng or torch.default_generator
         if self._of_worker is None or self._of_worker[0] != worker.seed:
-            state = bytes(self.rng.get_state().tolist())
+            state = self.rng.get_state().numpy().tobytes()
             digest = hashlib.sha256(state + worker.seed.to_bytes(16, "big", signed=True)).digest()
             self._of_worker = worker.seed, torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
         return self._of_worker[1]
 
     def __getstate__(self) -> dict[str, Any]:
         """Generators cannot be pickled; their states can."""
-        state = None if self.rng is None else (str(self.rng.device), self.rng.get_state())
+        state = None if self.rng is None else (str(self.rng.device), self.rng.get_state().numpy().tobytes())
         return {**self.__dict__, "rng": state, "_of_worker": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ class DistilledClips(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         if state["rng"] is not None:
             device, drawn = state["rng"]
             self.rng = torch.Generator(device)
-            self.rng.set_state(drawn)
+            self.rng.set_state(torch.frombuffer(bytearray(drawn), dtype=torch.uint8))
 
 
 def load_set(

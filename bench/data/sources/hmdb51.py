@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from bench.api import ClipIndex, ClipRef, Dataset, DeclaredSize, Geometry
 from bench.core.errors import BenchError, MissingData
+from bench.data.clip_table import number
 from bench.data.sources.list_checks import checked, told_apart
 from bench.data.sources.video_files import (
     Archive,
@@ -114,10 +115,12 @@ class HMDB(Dataset[HMDBOptions], Fetchable):
                 if size is None:
                     missing.add(key)
         where = f"{next(iter(lists.values())).parent} (split {split})"
-        clips, notes = checked(where, tuple(lists), (*train, *test))
+        listed, notes = checked(where, tuple(lists), (*train, *test))
         notes += told_apart(where, tuple(lists))
-        notes += _doubts(self.declared(), len(train), len(test)) + _shared_sources(train, test)
-        return Listing(root, tuple(lists), clips, frozenset(missing), notes)
+        notes += _doubts(self.declared(), number(listed, "train"), number(listed, "test")) + _shared_sources(
+            train, test
+        )
+        return Listing(root, tuple(lists), listed, frozenset(missing), notes)
 
     @override
     def index(self, geometry: Geometry) -> ClipIndex:
