@@ -235,10 +235,10 @@ def how_to_get(name: str, root: Path) -> str:
 
 def _parts(path: Path) -> Iterator[tuple[str, str]]:
     """File name and sign of each line of a list."""
-    for number, line in numbered_lines(path):
+    for place, line in numbered_lines(path):
         match = _CLIP_LINE.fullmatch(line)
         if match is None:
-            raise BenchError(f"{path}: line {number}: '{line}' is not 'clip.avi 0', 1 or 2")
+            raise BenchError(f"{path}: line {place}: '{line}' is not 'clip.avi 0', 1 or 2")
         yield match["file"], match["part"]
 
 
