@@ -12,7 +12,7 @@ class InProcess(Engine):
 
     name = "in-process"
 
-    def __init__(self, jobs=1):
+    def __init__(self, jobs=1, threads=None):
         pass
 
     def run(self, cells, run, emit):

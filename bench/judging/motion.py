@@ -9,6 +9,7 @@ tracking looks that are not natural means nothing. So the measure is the one tha
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -78,13 +79,14 @@ def _of_real(real: _Real) -> tuple[float | None, ...]:
 def _by_class(
     labels: torch.Tensor, classes: int, clips: Callable[[torch.Tensor], torch.Tensor]
 ) -> tuple[float | None, ...]:
-    """Mean motion energy of the measured clips of each class; None for a class without clips."""
+    """Mean motion energy of the measured clips of each class; None for a class without clips, or with absurd ones."""
     energies: list[float | None] = []
     for label in range(classes):
         index = evenly((labels == label).nonzero().flatten(), max(1, MOST_CLIPS // classes))
         with torch.no_grad():
             parts = [motion_energy(clips(part)).cpu() for part in _batches(index) if len(part)]
-        energies.append(float(torch.cat(parts).double().mean()) if parts else None)
+        energy = float(torch.cat(parts).double().mean()) if parts else math.inf
+        energies.append(energy if math.isfinite(energy) else None)  # of numbers at the end of their range it is not
     return tuple(energies)
 
 

@@ -212,7 +212,9 @@ def _read(text: str | bytes, history: bool) -> _Read:
             record = dataclasses.replace(record, history=losses)
         if body["id"] != record.id:
             raise ValueError("its id does not match its contents")
-        msgspec.convert([body["data"], body["provenance"], fields["tuning"]], tuple[_Data, _Provenance, _Tuning | None])
+        msgspec.convert(
+            [body["data"], body["provenance"], fields.get("tuning")], tuple[_Data, _Provenance, _Tuning | None]
+        )
         checked = {**fields, "cell": body["cell"], "history": losses if written_format == FORMAT else {}}
         clause = consistency.contradiction(checked, record.evaluations, record.cell.distillation().id())
         if clause is not None:

@@ -43,6 +43,8 @@ def missing() -> str | None:
     if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
         return f"PyTorch {torch.__version__} can have no device in Python (2.10 and newer can)"
     backend_registration._setup_privateuseone_for_python_backend(NAME)
+    # Activation checkpoints ask for it on whatever device there is beside the CPU.
+    getattr(torch, NAME).get_amp_supported_dtype = lambda: [torch.bfloat16, torch.float16]
     register: Any = _LIBRARY.impl
     register("_copy_from", _copy_from, "PrivateUse1")
     for name in _FACTORIES:

@@ -137,7 +137,6 @@ def test_check_of_procedural_clips(capsys):
         (("check", "ucf102"), "did you mean ucf101"),
         (("check", "ucf101", "--root", "nowhere"), "no classInd.txt, trainlist01.txt, testlist01.txt in nowhere"),
         (("check", "ucf101[split=4]"), r"split='4' is not one of 1\|2\|3"),
-        (("check", "shapes-motion", "--workers", "0"), "--workers: 0 is not at least 1"),
         (("fetch", "shapes-motion"), "'shapes-motion' has no public archive"),
         (("fetch", "folder:."), "'folder' has no public archive"),
     ],
@@ -145,6 +144,13 @@ def test_check_of_procedural_clips(capsys):
 def test_bad_input_is_one_sentence(capsys, args, message):
     with pytest.raises(BenchError, match=message):
         bench(capsys, *args)
+
+
+def test_no_workers_are_refused(capsys):
+    with pytest.raises(SystemExit) as ended:
+        bench(capsys, "check", "shapes-motion", "--workers", "0")
+    assert ended.value.code == 2
+    assert "argument --workers: '0' is not a whole number of at least 1" in capsys.readouterr().err
 
 
 @pytest.fixture

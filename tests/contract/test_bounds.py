@@ -114,7 +114,7 @@ def test_a_plugins_bounds_are_checked_before_a_run(bench_main, plugin, tmp_path)
 def test_the_check_keeps_to_the_bounds_and_names_numbers_without(bench_main, plugin, monkeypatch):
     with conformance.rehearse(plugin) as rehearsal:
         assert rehearsal.small() == {"batch": 4, "inner_steps": 5}
-    monkeypatch.setattr(conformance, "results", lambda rehearsal: [])
+    monkeypatch.setattr(conformance, "results", lambda rehearsal, debug: [])
     outcome = bench_main("check", plugin)
     assert "warning: loose, free: no bounds, so a bad value is only seen in the run" in outcome.out
 

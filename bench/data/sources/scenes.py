@@ -17,7 +17,7 @@ from typing_extensions import override
 from bench.api import ClipIndex, ClipRef, Dataset, Geometry
 from bench.core.config import as_dict
 from bench.core.files import canonical_json
-from bench.data.sources.shapes import ShapesOptions, resized
+from bench.data.sources.shapes import Clips, ShapesOptions, resized
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +36,8 @@ CLIPS = 5
 class ScenesOptions(ShapesOptions):
     """Options of ``scenes``; 18 videos of each class are for training and 7 for testing, as in UCF101."""
 
-    train: int = 90
-    test: int = 35
+    train: Clips = 90
+    test: Clips = 35
 
 
 @final
