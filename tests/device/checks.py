@@ -191,7 +191,7 @@ def _compare(rehearsal: Rehearsal, label: str, made: list[torch.Tensor], share: 
     expected = content(rehearsal.distill(label))
     start = [None] * len(made)
     if rehearsal.is_stepwise():
-        start = content(rehearsal.method(label, values={"steps": 0}).distill(rehearsal.task(setting=label)))
+        start = content(rehearsal.unlearned(label).distill(rehearsal.task(setting=label)))
     for one, other, before in zip(expected, made, start, strict=True):
         learned = before is not None and before.shape == one.shape and not torch.equal(before, one)
         if learned:

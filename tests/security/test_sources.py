@@ -14,7 +14,12 @@ SOURCES = sorted(path for name in ("bench", "methods", "baselines") for path in 
 
 # Between a process and the workers it started, through a pipe: never from a file or a network.
 # Between a process and those that it starts, never of what lies in a file.
-PICKLING = {"bench/data/workers.py", "bench/running/engines/worker.py", "bench/testing/conformance.py"}
+PICKLING = {
+    "bench/core/apart.py",
+    "bench/data/workers.py",
+    "bench/running/engines/worker.py",
+    "bench/testing/conformance.py",
+}
 UNPACKING = {"bench/data/download.py"}
 
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}

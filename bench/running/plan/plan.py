@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,9 @@ from bench.running.plan.controls import start_of
 from bench.running.plan.planned_dataset import DataSize, PlannedDataset, plan_datasets, profile_with
 from bench.running.plan.presets import resolve_config
 from bench.running.plan.work import Work, passes
+
+MOST_CELLS = 100_000
+"""How many cells one run may have, without starts."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,9 @@ def plan(request: Request, registries: Registries, mistakes: Mistakes | None = N
     cells: dict[str, PlannedCell] = {}
     distilled: set[str] = set()
     shared = len(request.nets) > 1
-    for data, settings in plan_datasets(request, registries, Mistakes() if mistakes is None else mistakes):
+    datasets = plan_datasets(request, registries, Mistakes() if mistakes is None else mistakes)
+    _check_size(request, registries, datasets)
+    for data, settings in datasets:
         for first, again in _planned_points(request, registries, data, settings):
             uses_seed = registries.methods.get(first.cell.method).uses_seed
             for seed in request.seeds if uses_seed else (None,):  # all else is the same
@@ -120,6 +125,23 @@ def plan(request: Request, registries: Registries, mistakes: Mistakes | None = N
                     distilled.add(set_id)
                 cells.setdefault(cell.id(), replace(planned, cell=cell, shared=shared))
     return list(cells.values())
+
+
+def _check_size(
+    request: Request, registries: Registries, datasets: Sequence[tuple[PlannedDataset, Sequence[TemporalSetting]]]
+) -> None:
+    """Refuses a grid so large that planning alone would take the time and memory of a run.
+
+    Raises:
+        BenchError: it is.
+    """
+    runs = sum(len(request.seeds) if registries.methods.get(name).uses_seed else 1 for name in request.methods)
+    settings = sum(len(settings) for _, settings in datasets)
+    points = settings * max(1, len(request.nets)) * len(request.budgets or request.ipcs) * len(request.storages)
+    if runs * points > MOST_CELLS:
+        raise BenchError(
+            f"the grid has up to {runs * points:,} cells (at most {MOST_CELLS:,} in one run); ask for fewer methods, seeds or settings"
+        )
 
 
 def variant(
