@@ -49,7 +49,7 @@ def test_values_and_mistakes_come_back_and_prints_and_global_state_do_not(capfd,
         (build, (int, {}, ""), "TypeError: "),
         (os._exit, (0,), "its process ended (exit code 0)"),
         (signal.raise_signal, (signal.SIGKILL,), "its process ended (SIGKILL)"),
-        (os.closerange, (3, 100), "its process ended (exit code 1)"),
+        (os.closerange, (3, 100), "its process ended (exit code "),
     ],
 )
 def test_whatever_else_happens_is_a_fault_and_the_next_call_is_answered(apart, function, args, reason):

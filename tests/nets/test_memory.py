@@ -30,7 +30,7 @@ def test_the_table_says_what_is_counted(name, clip):
     listed, counted = memory.kept(network, clip), count(network, clip)
     assert (listed.body, listed.each_class) == (counted.body, counted.each_class)
     for field in ("forward", "through", "training"):
-        assert getattr(listed, field) == pytest.approx(getattr(counted, field), rel=0.02)
+        assert getattr(listed, field) == pytest.approx(getattr(counted, field), rel=0.06)
     assert listed.double == pytest.approx(counted.double, rel=0.5)  # its peak moves with the order in which tensors go
 
 
