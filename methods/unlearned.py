@@ -7,7 +7,7 @@ that learning would then change: the same real clips or frames, the same random 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Literal, TypeVar, final
 
 import torch
 from typing_extensions import override
@@ -20,6 +20,24 @@ from bench.sets.static_dynamic import Mode, StaticDynamicSet
 from ._memory import MemoryConfig, memory, memory_bytes, memory_declines
 from ._stage_one import StaticConfig, memory_labels, static_bytes, unlearned_memory
 from .frepo import give_regression_labels
+
+C = TypeVar("C")
+
+
+class Unlearned(Method[C]):
+    """A method that takes no pass of a network."""
+
+    in_all = False
+
+    @final
+    @override
+    def clip_passes(self, work: Workload) -> float:
+        return 0.0
+
+    @final
+    @override
+    def footprint(self, work: Workload) -> Footprint:
+        return Footprint(networks=0.0)
 
 
 @dataclass(frozen=True)
@@ -49,12 +67,11 @@ class TrainedOn:
 
 
 @final
-class StartClips(Method[TrainedOn]):
+class StartClips(Unlearned[TrainedOn]):
     """Random real clips as learned pixels store them, before anything is learned."""
 
     name = "start-clips"
     Config = TrainedOn
-    in_all = False
 
     @override
     def distill(self, task: Task) -> SyntheticSet:
@@ -63,14 +80,6 @@ class StartClips(Method[TrainedOn]):
     @override
     def stored_bytes(self, work: Workload) -> int:
         return pixel_bytes(work, 4) + self.config.extra_bytes(work)
-
-    @override
-    def clip_passes(self, work: Workload) -> float:
-        return 0.0
-
-    @override
-    def footprint(self, work: Workload) -> Footprint:
-        return Footprint(networks=0.0)
 
     @override
     def declines(self, work: Workload) -> str | None:
@@ -92,12 +101,11 @@ class StartFramesConfig:
 
 
 @final
-class StartFrames(Method[StartFramesConfig]):
+class StartFrames(Unlearned[StartFramesConfig]):
     """Random real frames as still images, before anything is learned."""
 
     name = "start-frames"
     Config = StartFramesConfig
-    in_all = False
 
     @override
     def distill(self, task: Task) -> SyntheticSet:
@@ -107,14 +115,6 @@ class StartFrames(Method[StartFramesConfig]):
     @override
     def stored_bytes(self, work: Workload) -> int:
         return static_bytes(work, self.config.static())
-
-    @override
-    def clip_passes(self, work: Workload) -> float:
-        return 0.0
-
-    @override
-    def footprint(self, work: Workload) -> Footprint:
-        return Footprint(networks=0.0)
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,11 @@ class StartMemoriesConfig(TrainedOn):
 
 
 @final
-class StartMemories(Method[StartMemoriesConfig]):
+class StartMemories(Unlearned[StartMemoriesConfig]):
     """Random real frames, random dynamic memories and a new hallucinator, before anything is learned."""
 
     name = "start-memories"
     Config = StartMemoriesConfig
-    in_all = False
 
     @override
     def distill(self, task: Task) -> SyntheticSet:
@@ -153,14 +152,6 @@ class StartMemories(Method[StartMemoriesConfig]):
         config = self.config
         memories = memory_bytes(work, config.memories(), config.static, config.hallucinator)
         return memories + config.extra_bytes(work)
-
-    @override
-    def clip_passes(self, work: Workload) -> float:
-        return 0.0
-
-    @override
-    def footprint(self, work: Workload) -> Footprint:
-        return Footprint(networks=0.0)
 
     @override
     def declines(self, work: Workload) -> str | None:
