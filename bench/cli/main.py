@@ -18,6 +18,7 @@ from typing_extensions import override
 from bench.cli.stopping import Stop, interrupted_by_signals
 from bench.core import lazy
 from bench.core.errors import BenchError, SeveralMistakes
+from bench.core.signals import disregard
 from bench.core.version import __version__
 
 COMMANDS = (
@@ -38,7 +39,7 @@ def command() -> NoReturn:
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     code = with_guarded_output(main)
     if code > 128:  # interrupted: a further Ctrl-C has nothing left to stop but the tidying up
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        disregard(signal.SIGINT)
     sys.exit(code)
 
 

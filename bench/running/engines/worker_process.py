@@ -21,6 +21,7 @@ from bench import plugins
 from bench.api import ClipIndex
 from bench.core.errors import BenchError
 from bench.core.leftovers import adopt_orphans, end_children
+from bench.core.signals import disregard
 from bench.results.claims import Claim, ClaimLost, Claims
 from bench.running.cell import surroundings
 from bench.running.engines.engine import Order, Run
@@ -109,7 +110,7 @@ def _run(pipe: Connection, run: Run, threads: int | None, share: int, tell: Call
 
 def _end(code: int) -> NoReturn:
     """Ends this process and all below it, whatever threads it has left."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    disregard(signal.SIGINT, signal.SIGTERM)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
@@ -122,10 +123,13 @@ def _listen_to_interrupts() -> None:
     """From now on the first Ctrl-C ends the work; further ones do not disturb what is then written. So does SIGTERM, which
     whoever stops a job sends to all of its processes."""
 
+    told = False
+
     def first(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        nonlocal told
+        if not told:
+            told = True
+            raise KeyboardInterrupt
 
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, first)
