@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # `typing` may be a file of the current folder, which is still on the search path
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from bench.core.errors import BenchError
     from bench.core.version import __version__
     from bench.notebook import load_results, run, table

@@ -71,6 +71,24 @@ def locked(folder: Path, wait: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
+MOST_TEXT = 256 << 20
+"""Bytes of the longest text that a user may give: a file without an end, such as a device, is not read for ever."""
+
+
+def read_text(path: Path, most: int = MOST_TEXT) -> str:
+    """A text in UTF-8 that a user gives: a file, or a pipe.
+
+    Raises:
+        OSError: it cannot be read, or has more than ``most`` bytes.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"longer than {most >> 20} MiB", str(path))
+    return content.decode("utf-8-sig")
+
+
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from bench.api import Geometry
 from bench.core.errors import BenchError
+from bench.core.files import read_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,10 +177,9 @@ def read_csv(path: Path) -> frozenset[str]:
         BenchError: there is no such file, or it is no such list.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if COLUMNS[0] not in (reader.fieldnames or ()):
-                raise BenchError(f"{path}: no column '{COLUMNS[0]}' in its first line; expected {','.join(COLUMNS)}")
-            return frozenset(line[COLUMNS[0]] for line in reader if line[COLUMNS[0]])
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+        if COLUMNS[0] not in (reader.fieldnames or ()):
+            raise BenchError(f"{path}: no column '{COLUMNS[0]}' in its first line; expected {','.join(COLUMNS)}")
+        return frozenset(line[COLUMNS[0]] for line in reader if line[COLUMNS[0]])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BenchError(f"{path}: cannot be read as a list of leaks: {error}") from error

@@ -14,7 +14,8 @@ from bench.core import paths
 
 ROOT = Path(__file__).parents[2]
 
-TRAPS = ("methods", "baselines", "torch", "numpy", "random", "tempfile", "socket", "rich", "msgspec", "experiments")
+TRAPS = ("methods", "baselines", "torch", "numpy", "random", "tempfile", "socket", "rich", "msgspec", "experiments",
+         "typing", "dataclasses", "argparse", "json")  # fmt: skip
 
 
 @pytest.fixture

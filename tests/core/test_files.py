@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.files import parse_json, parse_toml, write_atomic
+from bench.core.files import parse_json, parse_toml, read_text, write_atomic
 
 
 def test_a_device_is_written_to_and_stays_one(tmp_path):
@@ -82,3 +82,10 @@ def test_json_that_cannot_be_read_is_a_value_error(text):
 def test_toml_that_cannot_be_read_is_a_value_error(text):
     with pytest.raises(ValueError, match=r"."):
         parse_toml(text)
+
+
+def test_a_text_without_an_end_is_not_read_for_ever(tmp_path):
+    with pytest.raises(OSError, match="longer than 1 MiB"):
+        read_text(Path("/dev/zero"), most=1 << 20)
+    (tmp_path / "text").write_bytes("\ufeffgrün".encode())
+    assert read_text(tmp_path / "text") == "grün"

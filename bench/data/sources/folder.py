@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from bench.api import ClipIndex, ClipRef, CountOrZero, Dataset, Geometry
 from bench.core.errors import BenchError, MissingData
+from bench.core.files import read_text
 from bench.core.paths import possible_path
 from bench.core.text import first_few
 from bench.data.sources.folder_scan import SPLITS, LeftOut, is_utf8, legible, scan, videos_below
@@ -135,7 +136,7 @@ class Folder(Dataset[FolderOptions], Listed):
 def _rows(folder: Path) -> tuple[list[_Row], list[str]]:
     """The videos that are named, and sentences on what is not read."""
     left = LeftOut()
-    if (folder / _LABELS).is_file():
+    if os.path.lexists(folder / _LABELS):  # a link that leads nowhere, too: no other split is drawn in its place
         rows = _read_csv(folder / _LABELS)
         named = {row.key for row in rows}
         for key in videos_below(folder):
@@ -153,7 +154,7 @@ def _read_csv(path: Path) -> list[_Row]:
         BenchError: the first five mistakes with their line numbers, and how many there are.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         lines = [(reader.line_num, line) for line in reader]
     except (UnicodeDecodeError, csv.Error) as error:

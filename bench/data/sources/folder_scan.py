@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import final
+from typing import Literal, final
 
 from bench.core.errors import BenchError
 from bench.core.text import first_few
@@ -16,6 +16,9 @@ from bench.data.sources.video_files import SUFFIXES
 
 SPLITS = {"train": "train", "test": "test", "val": "val", "validation": "val"}
 """How folders and lines of ``labels.csv`` name a split, in upper or lower case."""
+
+_NO_VIDEO = "Files whose ending is not a video's"
+_NOTHING = "Links that lead nowhere, and what is neither a file nor a folder"
 
 LITTER = (".ds_store", "thumbs.db", "desktop.ini")
 """What systems leave in folders, beside ``._*``. It is passed over without a word."""
@@ -64,7 +67,7 @@ def scan(root: Path, left: LeftOut) -> tuple[list[Found], list[str]]:
     Files come in the order of their names, folder by folder. Links are followed, but for those that lead back up.
 
     Raises:
-        BenchError: the folder cannot be opened.
+        BenchError: the folder cannot be opened, or two folders have the clips of one split.
     """
     notes: list[str] = []
     try:
@@ -73,6 +76,10 @@ def scan(root: Path, left: LeftOut) -> tuple[list[Found], list[str]]:
         raise BenchError(f"{root}: cannot be opened ({error.strerror})") from error
     splits = sorted((SPLITS[name.lower()], name) for name in folders if name.lower() in SPLITS)
     roles = {role for role, _ in splits}
+    for role in sorted(roles):
+        named_so = [name for of, name in splits if of == role]
+        if len(named_so) > 1:
+            raise BenchError(f"{root}: {' and '.join(f'{name}/' for name in named_so)} are one split; keep one of them")
     if "train" in roles and len(roles) > 1:
         named = {name for _, name in splits}
         for name in folders:
@@ -117,12 +124,15 @@ def _class_folders(folder: Path, key: str, left: LeftOut) -> list[str]:
     """The names of the folders in a folder; everything else in it is left out."""
     names = []
     for entry in _entries(folder, key, left):
-        if entry.is_dir():
+        kind = _kind(entry)
+        if kind == "folder":
             names.append(entry.name)
+        elif kind == "nothing":
+            left.add(_NOTHING, key + entry.name)
         elif _is_video(entry.name):
             left.add("Videos that lie in no class folder", key + entry.name)
-        elif not (key == "" and entry.name == "labels.csv"):
-            left.add("Files whose ending is not a video's", key + entry.name)
+        else:
+            left.add(_NO_VIDEO, key + entry.name)
     return names
 
 
@@ -155,14 +165,23 @@ def _videos(folder: Path, key: str, left: LeftOut, above: AbstractSet[tuple[int,
         left.add("Links that lead back to a folder above them", key)
         return
     for entry in entries:
-        if entry.is_dir():
+        kind = _kind(entry)
+        if kind == "folder":
             yield from _videos(folder / entry.name, f"{key}{entry.name}/", left, above | {here})
+        elif kind == "nothing":
+            left.add(_NOTHING, key + entry.name)
         elif not _is_video(entry.name):
-            left.add("Files whose ending is not a video's", key + entry.name)
-        elif not entry.is_file():
-            left.add("Links that lead nowhere, and what is neither a file nor a folder", key + entry.name)
+            left.add(_NO_VIDEO, key + entry.name)
         else:
             yield key + entry.name
+
+
+def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder", "nothing"]:
+    """What an entry is, or what its link leads to."""
+    try:
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else "nothing"
+    except OSError:  # a link to itself, or through a folder that this user may not open
+        return "nothing"
 
 
 def _entries(folder: Path, key: str, left: LeftOut) -> Iterator[os.DirEntry[str]]:

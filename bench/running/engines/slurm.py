@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from bench.core.errors import BenchError
-from bench.core.files import parse_toml
+from bench.core.files import parse_toml, read_text
 from bench.running.engines.clusters import Open, certificates, closed
 
 # A job that ends at its wall time, or is preempted, takes its worker along, which is not the fault of the cell it was at.
@@ -67,7 +67,7 @@ def read(path: Path) -> Slurm:
         BenchError: not there, not TOML, an unknown field, or a value of the wrong kind.
     """
     try:
-        body = parse_toml(path.read_text(encoding="utf-8"))
+        body = parse_toml(read_text(path))
     except OSError as error:
         raise BenchError(f"--cluster {path}: cannot read it ({error.strerror})") from error
     except ValueError as error:

@@ -19,7 +19,7 @@ from typing_extensions import assert_never
 
 from bench.core import paths
 from bench.core.errors import BenchError, Mistakes
-from bench.core.files import parse_toml
+from bench.core.files import parse_toml, read_text
 from bench.core.text import shown
 from bench.running.options.kinds import (
     Choice,
@@ -75,7 +75,7 @@ def read(path: Path, mistakes: Mistakes) -> dict[str, Given]:
 
 def _body(path: Path) -> dict[str, Any]:
     try:
-        return parse_toml(_located(path).read_text(encoding="utf-8"))
+        return parse_toml(read_text(_located(path)))
     except FileNotFoundError as error:
         raise BenchError(f"experiment file: no file '{path}'") from error
     except (OSError, UnicodeDecodeError) as error:

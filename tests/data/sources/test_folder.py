@@ -189,17 +189,24 @@ def test_a_class_may_be_called_train(tmp_path):
 
 
 def test_split_folders_are_found_in_any_case_and_what_lies_beside_them_is_said(tmp_path):
-    touch(tmp_path, *(f"{part}/{c}/{c}.mp4" for part in ("Train", "TEST", "val", "validation", "extra") for c in "xy"))
+    touch(tmp_path, *(f"{part}/{c}/{c}.mp4" for part in ("Train", "TEST", "val", "extra") for c in "xy"))
     index = folder(tmp_path).index(GEOMETRY)
     assert index.classes == ("x", "y")
     assert Counter(clip.key.split("/")[0] for clip in index.clips if clip.split == "train") == {
-        "Train": 2, "val": 2, "validation": 2
+        "Train": 2, "val": 2
     }  # fmt: skip
     assert {clip.key.split("/")[0] for clip in index.clips if clip.split == "test"} == {"TEST"}
     assert index.notes == (
-        "The 4 validation clips count as train clips.",
+        "The 2 validation clips count as train clips.",
         "Folders beside train and test are left out: 1 (extra/).",
     )
+
+
+@pytest.mark.parametrize("both", [("val", "validation"), ("Train", "train")])
+def test_two_folders_of_one_split_are_refused(tmp_path, both):
+    touch(tmp_path, *(f"{part}/{c}/{c}.mp4" for part in {"train", "test", *both} for c in "xy"))
+    with pytest.raises(BenchError, match=f"{both[0]}/ and {both[1]}/ are one split; keep one of them"):
+        folder(tmp_path).index(GEOMETRY)
 
 
 def test_a_train_folder_alone_is_said_to_be_a_class(tmp_path):
@@ -216,6 +223,8 @@ def test_everything_that_is_not_read_is_named(tmp_path, monkeypatch):
     )  # fmt: skip
     (tmp_path / "none").mkdir()
     (tmp_path / "a/gone.mp4").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "a/itself.mp4").symlink_to(tmp_path / "a/itself.mp4")
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
     (tmp_path / "b/up").symlink_to(tmp_path / "b", target_is_directory=True)
     (tmp_path / "linked").symlink_to(tmp_path / "a/clip.MP4", target_is_directory=True)
     os.mkfifo(tmp_path / "b/pipe.mp4")
@@ -240,9 +249,20 @@ def test_everything_that_is_not_read_is_named(tmp_path, monkeypatch):
         "Folders that cannot be opened are left out: 1 (locked/).",
         "Hidden files and folders are left out: 2 (a/.trash, a/.x.mp4).",
         "Links that lead back to a folder above them are left out: 1 (b/up/).",
-        "Links that lead nowhere, and what is neither a file nor a folder are left out: 2 (a/gone.mp4, b/pipe.mp4).",
+        "Links that lead nowhere, and what is neither a file nor a folder are left out: 4 (a/gone.mp4, a/itself.mp4, b/pipe.mp4 and 1 more).",
         "Videos that lie in no class folder are left out: 1 (loose.mp4).",
     ]
+
+
+@pytest.mark.parametrize("kind", ["a link that leads nowhere", "a folder"])
+def test_a_labels_csv_that_cannot_be_read_is_said_and_no_split_is_drawn(tmp_path, kind):
+    touch(tmp_path, *(f"{c}/{i}.mp4" for c in "ab" for i in range(4)))
+    if kind == "a folder":
+        (tmp_path / "labels.csv").mkdir()
+    else:
+        (tmp_path / "labels.csv").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(BenchError, match=r"labels.csv: cannot be read \("):
+        folder(tmp_path).index(GEOMETRY)
 
 
 def test_videos_that_labels_csv_does_not_name_are_said(tmp_path):
