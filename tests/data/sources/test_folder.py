@@ -249,7 +249,8 @@ def test_everything_that_is_not_read_is_named(tmp_path, monkeypatch):
         "Folders that cannot be opened are left out: 1 (locked/).",
         "Hidden files and folders are left out: 2 (a/.trash, a/.x.mp4).",
         "Links that lead back to a folder above them are left out: 1 (b/up/).",
-        "Links that lead nowhere, and what is neither a file nor a folder are left out: 4 (a/gone.mp4, a/itself.mp4, b/pipe.mp4 and 1 more).",
+        "Links that lead nowhere, and what is neither a file nor a folder are left out: 4 "
+        "(a/gone.mp4, a/itself.mp4, b/pipe.mp4 and 1 more).",
         "Videos that lie in no class folder are left out: 1 (loose.mp4).",
     ]
 
