@@ -26,7 +26,6 @@ from bench.core.errors import BenchError
 from bench.core.files import write_atomic
 from bench.core.paths import possible
 from bench.core.text import printable
-from bench.results.records import Record
 from bench.tables.bytes_svg import has_picture, picture
 from bench.tables.columns import EXTRAS
 from bench.tables.formats import FORMATS, MADE, RESULTS, render_boards
