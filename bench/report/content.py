@@ -229,7 +229,7 @@ def _group(
     members = [
         cell for cell in cells if cell.cell.fingerprint == group.fingerprint and cell.cell.dataset == group.dataset
     ]
-    finished = [cell for cell in members if cell.data]
+    finished = [cell for cell in members if "train" in cell.data]
     counts = max((len(evaluation.confusion) for cell in members for evaluation in cell.evaluations), default=0)
     recorded = next((cell.data["class_names"] for cell in finished if cell.data.get("class_names")), ())
     classes = list(map(str, recorded or names.get(group.fingerprint, ())))
@@ -240,6 +240,7 @@ def _group(
             remarks[remark].append(f"{board.amount()} {board.setting_label()}")
     return {
         "dataset": group.dataset,
+        "data": boards[0].data,
         "fingerprint": group.fingerprint,
         "profile": group.profile,
         "network": group.judge(),
@@ -288,13 +289,13 @@ def _failures(cells: Iterable[Record]) -> list[dict[str, str]]:
     return [
         {
             "cell": cell.id[:12],
-            "title": cell.cell.title(),
+            "title": cell.title(),
             "method": cell.cell.method,
             "dataset": cell.cell.dataset,
             "status": cell.status,
             "reason": cell.reason,
         }
-        for cell in sorted(cells, key=lambda cell: (cell.status, cell.cell.title()))
+        for cell in sorted(cells, key=lambda cell: (cell.status, cell.title()))
         if cell.status != "ok"
     ]
 

@@ -85,8 +85,9 @@ def _texts(
     cell = planned.cell
     profile = cell.profile + (f", judged by {cell.evaluation_network}" if cell.evaluation_network is not None else "")
     stored, peak = f"{planned.stored_bytes / 2**20:.2f}", _gibibytes(peaks.get(cell.id(), 0))
+    setting = planned.setting.label(planned.geometry.frames)
     return [
-        name, cell.method, printable(cell.dataset), _amount(planned), cell.setting, "-" if seed is None else seed, profile,
+        name, cell.method, printable(planned.written), _amount(planned), setting, "-" if seed is None else seed, profile,
         stored, peak, duration(seconds), printable(state),
     ]  # fmt: skip
 
