@@ -107,7 +107,7 @@ def _amount(planned: PlannedCell) -> str:
 
 def summary(agenda: Agenda, estimates: Mapping[str, float], peaks: Mapping[str, int], workers: int) -> str:
     """How much there is to do, in a line or two; see `plan_text`."""
-    text = f"{agenda.total} cells, {len(agenda.to_do)} to run"
+    text = f"{agenda.total} cell{'s' * (agenda.total != 1)}, {len(agenda.to_do)} to run"
     if agenda.to_do:
         seconds = elapsed({key: estimates[planned.cell.id()] for key, planned in agenda.to_do.items()}, workers)
         at_once = f", {workers} cells at a time" if workers > 1 else ""
