@@ -115,7 +115,7 @@ def _reason(args: argparse.Namespace, registries: Registries, records: Sequence[
 
 def _show(removal: Removal) -> None:
     for unwanted in removal.records:
-        print(printable(f"{unwanted.record.id[:12]}  {unwanted.record.cell.title()}: {unwanted.reason}"))
+        print(printable(f"{unwanted.record.id[:12]}  {unwanted.record.title()}: {unwanted.reason}"))
     counts = Counter({"record": len(removal.records), "stored set": len(removal.sets)})
     counts["folder of checkpoints"] = len(removal.checkpoints)
     size = sum(map(forget.size, removal.folders()))

@@ -67,7 +67,11 @@ def _run(
     stop: Stop,
 ) -> int:
     try:
-        args = _parsed(parser, commands, list(sys.argv[1:] if argv is None else argv))
+        words = list(sys.argv[1:] if argv is None else argv)
+        if not words:
+            parser.print_help(sys.stderr)
+            return 2
+        args = _parsed(parser, commands, words)
         code: int = args.run(args)
         return code
     except BenchError as error:

@@ -89,7 +89,7 @@ def _side_by_side(conflict: Conflict) -> str:
         disable_numparse=True,
     )
     cell = conflict.one.record
-    return f"{cell.id[:12]} ({printable(cell.cell.title())}) differs:\n" + textwrap.indent(table, "  ")
+    return f"{cell.id[:12]} ({printable(cell.title())}) differs:\n" + textwrap.indent(table, "  ")
 
 
 def _text(name: str, value: Any) -> str:

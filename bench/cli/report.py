@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cli.shared import add_plugin, load_parts, read_records
-from bench.cli.table import find_leaks
 from bench.core import paths
 from bench.core.errors import BenchError
 from bench.core.files import is_stream, write_atomic
 from bench.core.paths import possible
 from bench.core.text import printable
 from bench.results.records import Record
+from bench.tables.leak_lists import read_leaks
 from bench.tables.leaks import Leaks
 
 SUMMARY = "write one HTML file with every table, plot and clip"
@@ -91,5 +91,5 @@ def _leaks(out: Path, records: Sequence[Record]) -> Leaks | None:
     """The leaked test clips that DIR/leaks lists; None if there is no list, or no record says which clips it tested."""
     if (out / "leaks").is_dir():
         with contextlib.suppress(BenchError):
-            return find_leaks(out, "", records)
+            return read_leaks(out, "", records)
     return None

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=possible,
         nargs="?",
         metavar="FILE.toml",
-        help="a file with any of these options; those given here win",
+        help="a file with any of these options, yours or one of the suite's (experiments/smoke.toml); those given here win",
     )
     titles = dict.fromkeys(option.group for option in OPTIONS.values())
     groups = {title: parser.add_argument_group(title) for title in titles}

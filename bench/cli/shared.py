@@ -19,7 +19,12 @@ from bench.running.options.kinds import at_least_one
 def add_plugin(parser: argparse.ArgumentParser) -> None:
     """Adds ``--plugin``."""
     parser.add_argument(
-        "--plugin", type=possible, action="append", default=[], metavar="FILE.py", help="a plugin file; may be repeated"
+        "--plugin",
+        type=possible,
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="a file of yours with methods, datasets or other parts; may be repeated",
     )
 
 

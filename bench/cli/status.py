@@ -77,7 +77,7 @@ def ending(record: Record, out: Path) -> str:
         record: of the cell.
         out: the folder of results.
     """
-    lines = [f"{record.id}  {printable(record.cell.title())}", outcome(record)]
+    lines = [f"{record.id}  {printable(record.title())}", outcome(record)]
     lines += [f"changed in its process: {printable(change)}" for change in record.changed]
     if record.traceback:
         lines += ["", *(printable(line) for line in record.traceback.rstrip().splitlines())]
@@ -135,7 +135,7 @@ def sort(cells: Mapping[str, Listed], claims: Mapping[str, Claim], records: Mapp
 
 
 def _title(claim: Claim | None, record: Record | None) -> str:
-    return claim.title if claim is not None else "" if record is None else record.cell.title()
+    return claim.title if claim is not None else "" if record is None else record.title()
 
 
 def written(state: State, drivers: Sequence[Owner], now: float) -> str:
@@ -152,9 +152,7 @@ def written(state: State, drivers: Sequence[Owner], now: float) -> str:
     left = _seconds_left(state, now)
     text += "\n" if left is None else f"; about {duration(left)} left\n"
     text += _table(("running", "what", "process", "since", "for", "how far", "heard of"), _running(state, now))
-    text += _table(
-        ("failed", "what", "how"), [[r.id[:12], printable(r.cell.title()), outcome(r)] for r in state.failed]
-    )
+    text += _table(("failed", "what", "how"), [[r.id[:12], printable(r.title()), outcome(r)] for r in state.failed])
     text += _table(("waiting", "what", "before"), _waiting(state))
     if state.waiting and not state.running:
         text += "\n" + _idle(drivers) + "\n"

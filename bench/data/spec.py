@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -17,6 +18,25 @@ def dataset_name(text: str) -> str | None:
     """The name in what a user wrote; None if that cannot be read."""
     match = _FORM.fullmatch(text.strip())
     return None if match is None else match["name"]
+
+
+def as_written(dataset: Dataset[Any], shown: str) -> str:
+    """The name that tables show, with the options in brackets that are not the defaults: ``shapes-mixed[train=4]``.
+
+    Args:
+        dataset: the dataset.
+        shown: its name in tables (`ClipIndex`).
+    """
+    values = [(field, getattr(dataset.options, field.name)) for field in dataclasses.fields(dataset.options)]
+    given = [f"{field.name}={_as_typed(value)}" for field, value in values if value != field.default]
+    if not given:
+        return shown
+    name = dataset.name if shown.startswith(dataset.name) else shown
+    return f"{name}[{','.join(given)}]{shown.removeprefix(name)}"
+
+
+def _as_typed(value: config.Value) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def parse_dataset(text: str, registries: Registries, root: str | None = None) -> Dataset[Any]:

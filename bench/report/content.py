@@ -229,9 +229,8 @@ def _group(
     members = [
         cell for cell in cells if cell.cell.fingerprint == group.fingerprint and cell.cell.dataset == group.dataset
     ]
-    finished = [cell for cell in members if cell.data]
     counts = max((len(evaluation.confusion) for cell in members for evaluation in cell.evaluations), default=0)
-    recorded = next((cell.data["class_names"] for cell in finished if cell.data.get("class_names")), ())
+    recorded = next((cell.data["class_names"] for cell in members if cell.data.get("class_names")), ())
     classes = list(map(str, recorded or names.get(group.fingerprint, ())))
     left_out = {str(key): str(reason) for cell in members for key, reason in cell.data.get("left_out", [])}
     remarks: dict[str, list[str]] = defaultdict(list)
@@ -240,6 +239,7 @@ def _group(
             remarks[remark].append(f"{board.amount()} {board.setting_label()}")
     return {
         "dataset": group.dataset,
+        "data": boards[0].data,
         "fingerprint": group.fingerprint,
         "profile": group.profile,
         "network": group.judge(),
@@ -252,9 +252,9 @@ def _group(
         "chance": next((board.chance for board in boards if board.chance is not None), None),
         "majority": next((board.majority for board in boards if board.majority is not None), None),
         "classes": classes if len(classes) == counts else [f"class {number}" for number in range(counts)],
-        "train": next((cell.data.get("train") for cell in finished), None),
-        "test": next((cell.data.get("test") for cell in finished), None),
-        "digests": sorted({str(cell.data["digest"]) for cell in finished if cell.data.get("digest")}),
+        "train": next((cell.data["train"] for cell in members if "train" in cell.data), None),
+        "test": next((cell.data["test"] for cell in members if "test" in cell.data), None),
+        "digests": sorted({str(cell.data["digest"]) for cell in members if cell.data.get("digest")}),
         "left_out": [{"key": key, "reason": reason} for key, reason in sorted(left_out.items())],
         "remarks": [
             {"text": text, "of": [] if len(where) == len(boards) else where} for text, where in sorted(remarks.items())
@@ -288,13 +288,13 @@ def _failures(cells: Iterable[Record]) -> list[dict[str, str]]:
     return [
         {
             "cell": cell.id[:12],
-            "title": cell.cell.title(),
+            "title": cell.title(),
             "method": cell.cell.method,
             "dataset": cell.cell.dataset,
             "status": cell.status,
             "reason": cell.reason,
         }
-        for cell in sorted(cells, key=lambda cell: (cell.status, cell.cell.title()))
+        for cell in sorted(cells, key=lambda cell: (cell.status, cell.title()))
         if cell.status != "ok"
     ]
 

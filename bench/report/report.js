@@ -379,7 +379,7 @@ function tableOf(heads, rows) {
 const facts = (pairs) => el("dl", {}, pairs.filter(([, value]) => has(value) && value !== "").map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 
 function drawFailures() {
-  const left = data.groups.flatMap((g) => g.left_out.map((entry) => [g.dataset, entry.key, entry.reason]));
+  const left = data.groups.flatMap((g) => g.left_out.map((entry) => [g.data, entry.key, entry.reason]));
   const unique = [...new Map(left.map((entry) => [entry.join("\n"), entry])).values()];
   fill(plotOf("failures"),
     data.failures.length ? tableOf(["status", "cell", "reason"], data.failures.map((f) => [status(f.status), [f.title, " ", el("code", {}, f.cell)], f.reason])) : nothing("Every recorded cell finished."),
@@ -389,7 +389,7 @@ function drawFailures() {
 function drawProvenance(rows) {
   const g = data.groups[state.group], pairs = (object) => Object.entries(object || {}).map(([k, v]) => `${k} ${v}`).join(", ");
   fill(plotOf("provenance"), el("div", { class: "two" },
-    el("div", {}, el("h3", {}, "Data"), facts([["dataset", g.dataset], ["classes", g.classes.length || ""], ["clips", has(g.train) ? `${g.train} train, ${g.test} ${g.judged_on}` : ""], ["clip", pairs(g.geometry)], ["fingerprint", el("code", {}, g.fingerprint)], ["pixels", g.digests.map((d) => el("code", {}, d, " "))], ["profile", g.profile], ["protocol", g.protocol], ["network", g.network]])),
+    el("div", {}, el("h3", {}, "Data"), facts([["dataset", g.data], ["classes", g.classes.length || ""], ["clips", has(g.train) ? `${g.train} train, ${g.test} ${g.judged_on}` : ""], ["clip", pairs(g.geometry)], ["fingerprint", el("code", {}, g.fingerprint)], ["pixels", g.digests.map((d) => el("code", {}, d, " "))], ["profile", g.profile], ["protocol", g.protocol], ["network", g.network]])),
     el("div", {}, data.environments.map((e) => [el("h3", {}, `Machine and versions of ${e.cells} cells`), facts([["suite", [e.bench, " ", el("code", {}, e.commit || "no commit")]], ["python", e.python], ["packages", pairs(e.packages)], ["system", [e.system, ", ", e.cpu, ", ", e.cores, " cores, ", e.threads, " threads"].join("")], ["device", e.device], ["processor", (e.processors || []).join("; then ")]])]))),
     el("h3", {}, "What each row ran with"),
     capped(rows).map((r) => el("details", {}, el("summary", {}, mark(r.method), title(r)), facts([["hyper-parameters", r.config && Object.keys(r.config).length ? Object.entries(r.config).map(([k, v]) => `${k}=${v}`).join(", ") : "none"], ["tuned", r.tuned ? "on the validation part of train" : ""], ["source", r.source && el("code", {}, r.source)], ["stored as", r.kind], ["tensors", Object.entries(r.tensors).map(([k, t]) => `${k} ${t.shape.join("x") || "1"} ${t.type}, ${size(t.bytes)}`).join("; ")], ["cells", el("code", {}, r.cells.join(" "))]]))), rest(rows));
@@ -407,7 +407,7 @@ function drawFilters() {
   const amounts = data.groups[state.group].amounts.filter((amount) => rows.some((r) => r.amount === amount));
   if (!amounts.includes(state.amount)) state.amount = "";
   if (!settings.has(state.setting)) state.setting = "";
-  fill($("group"), data.groups.map((g, i) => option(i, [g.dataset, g.profile, g.protocol, g.network, ...(g.judged_on === "test" ? [] : ["judged on " + g.judged_on])].join(" · "), state.group)));
+  fill($("group"), data.groups.map((g, i) => option(i, [g.data, g.profile, g.protocol, g.network, ...(g.judged_on === "test" ? [] : ["judged on " + g.judged_on])].join(" · "), state.group)));
   fill($("amount"), option("", "all", state.amount), amounts.map((text) => option(text, text, state.amount)));
   fill($("setting"), option("", "all", state.setting), [...settings].map(([value, text]) => option(value, text, state.setting)));
   const g = data.groups[state.group];

@@ -77,7 +77,7 @@ def distilled(
             chosen = first_of_each(stored.labels, spread(len(stored.classes), most))
             clips, _ = render(stored, list(chosen.values()))
         except BenchError as error:
-            warn.append(f"{record.cell.title()}: not shown: {error}")
+            warn.append(f"{record.title()}: not shown: {error}")
             continue
         pictures[record.id] = [_picture(clip, label) for label, clip in zip(chosen, clips, strict=True)]
     return pictures

@@ -82,9 +82,9 @@ class Cell:
         """A network's name, with the precision unless it is float32: no table mixes figures of two precisions."""
         return network if self.precision == FULL else f"{network} in {self.precision}"
 
-    def title(self) -> str:
-        """Describes the cell in one line."""
-        parts = [self.method, self.dataset]
+    def title(self, dataset: str | None = None) -> str:
+        """Describes the cell in one line; ``dataset`` is what to call its data, with their options."""
+        parts = [self.method, dataset or self.dataset]
         parts += [] if self.setting == str(temporal.dense(self.geometry["frames"])) else [self.setting]
         parts += [written(self.budget)] if self.budget is not None else []
         parts += [f"ipc {self.ipc}"] if self.ipc is not None and self.budget is None else []

@@ -122,7 +122,7 @@ class Record:
             clips, ``test_keys_digest`` of the names of the test clips in order (`bench.results.test_clips`), ``left_out`` as
             ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by artefact (``costs["upstream"]`` is their sum),
             ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units), ``start``: the
-            method and config that make the set that a learned one starts from.
+            method and config that make the set that a learned one starts from, ``written``: the data set with its options.
         provenance: commit, versions, hardware, times; ``processors`` are the kinds of processor that worked on it, in order.
         motion: the motion in the set and in the real clips; None if it was not measured.
         tuning: how `bench.running.plan.tuning` chose the config, or None. It was not asked for, so it is not part of the id.
@@ -148,6 +148,10 @@ class Record:
     def id(self) -> str:
         """The cell's id."""
         return self.cell.id()
+
+    def title(self) -> str:
+        """Describes the cell in one line, with the options of its data set if the record knows them."""
+        return self.cell.title(self.data.get("written"))
 
     def to_json(self) -> str:
         """The record as indented JSON that carries a digest of itself.
@@ -267,6 +271,7 @@ class _Data(TypedDict, total=False):
     upstream: dict[str, PhaseCost]
     storage_loss: dict[str, float | None]
     start: _Start
+    written: str
 
 
 class _Provenance(TypedDict, total=False):

@@ -232,7 +232,7 @@ class Session:
     def _announce(self, now: Agenda) -> None:
         """Writes down what there is to do, for `bench status`; cells whose values are still to be chosen are not known yet."""
         seconds = self.estimates(now)
-        titles = {planned.cell.id(): planned.cell.title() for planned in now.planned()}
+        titles = {planned.cell.id(): planned.title() for planned in now.planned()}
         cells = [Listed(key, title, seconds[key]) for key, title in titles.items() if key not in now.undecided]
         under_way.announce(self.options.out.absolute(), self._name, cells)
 

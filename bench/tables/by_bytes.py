@@ -116,8 +116,8 @@ def _table(points: Sequence[Point]) -> TextTable:
     front = replace(_PARETO, text=lambda line: "yes" if (line.board.title, line.row.label) in optimal else "")
     budgeted = any(point.board.budget is not None for point in points)
     columns = [front if each is _PARETO else each for each in _columns() if budgeted or each is not _BUDGET]
-    group = points[0].board.group
-    title = " · ".join([group.dataset, "by bytes", *group.context()])
+    board = points[0].board
+    title = " · ".join([board.data, "by bytes", *board.group.context()])
     return line_table(title, columns, [Line(point.board, point.row) for point in points])
 
 

@@ -56,7 +56,7 @@ def _table(table: BySetting) -> TextTable:
     ]
     remarks += [f"distillation seeds × networks trained on each set: {', '.join(sizes)}"] if sizes else []
     return TextTable(
-        title=" · ".join([first.group.dataset, first.amount(), "by temporal setting", *first.group.context()]),
+        title=" · ".join([first.data, first.amount(), "by temporal setting", *first.group.context()]),
         headers=("setting", *table.methods),
         rows=tuple(
             (board.setting_label(), *(_cell(rows.get(label), numbers) for label in table.methods))

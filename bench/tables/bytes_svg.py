@@ -148,12 +148,12 @@ def _marks(points: Sequence[Point]) -> list[_Mark]:
 def _panel(points: Sequence[Point], marks: Sequence[_Mark], methods: Sequence[str], top: int) -> tuple[list[str], int]:
     """The elements of a plot whose upper edge is at ``top``, and its height."""
     scale = _scale(marks, top + _TOP)
-    group = points[0].board.group
-    title = " · ".join(part for part in (group.dataset, group.profile, group.protocol, group.network) if part)
+    board, group = points[0].board, points[0].board.group
+    title = " · ".join(part for part in (board.data, group.profile, group.protocol, group.network) if part)
     if group.judged_on != "test":
         title += f" · judged on {group.judged_on}"
     bottom = scale.top + _PLOT
-    parts = [_text(24, top + 30, title, "ink title"), *_axes(scale, points[0].board.chance)]
+    parts = [_text(24, top + 30, title, "ink title"), *_axes(scale, board.chance)]
     parts += [
         _line(
             scale.x(m.stored), scale.y(m.low), scale.x(m.stored), scale.y(m.high), f"bar {_colour(m.method, methods)}"

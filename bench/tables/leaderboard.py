@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +17,7 @@ from bench.results.cells import Cell
 from bench.results.records import Record
 from bench.tables import remarks, stats
 from bench.tables.comparisons import PairedTest, compare, untestable
+from bench.tables.data_names import names_of_data
 from bench.tables.figures import Candidate, Compared, Context, Design, Variant, figures_of, trainings
 from bench.tables.leaks import Leaks
 from bench.tables.published import Reported, beside
@@ -49,12 +50,12 @@ def leaderboards(
     groups: defaultdict[Group, list[Record]] = defaultdict(list)
     for _, record in sorted({record.id: record for record in records}.items()):
         groups[_group(record)].append(record)
-    boards = [
+    names = names_of_data(groups)
+    return [
         board
         for group, members in sorted(groups.items(), key=lambda item: _group_order(item[0]))
-        for board in _boards(group, members, context)
+        for board in _boards(group, names[group], members, context)
     ]
-    return _with_distinct_titles(boards)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -95,28 +96,15 @@ def _places(group: Group, records: Sequence[Record]) -> list[_Place]:
     )  # fmt: skip
 
 
-def _with_distinct_titles(boards: Sequence[Leaderboard]) -> list[Leaderboard]:
-    """Adds geometry and fingerprint to titles that would otherwise occur twice."""
-    times = Counter(board.title for board in boards)
-    titled = []
-    for board in boards:
-        title = board.title
-        if times[title] > 1:
-            geometry = ", ".join(f"{name} {value}" for name, value in board.group.geometry)
-            title += f" · {geometry} · data {board.group.fingerprint[:12]}"
-        titled.append(dataclasses.replace(board, title=title))
-    return titled
-
-
-def _title(group: Group, amount: str, setting: str) -> str:
-    return " · ".join([group.dataset, amount, setting_label(setting, group.frames()), *group.context()])
+def _title(group: Group, data: str, amount: str, setting: str) -> str:
+    return " · ".join([data, amount, setting_label(setting, group.frames()), *group.context()])
 
 
 # ----------------------------------------------------------------------------------------------------------------------
 # One leaderboard
 
 
-def _boards(group: Group, members: Sequence[Record], context: Context) -> list[Leaderboard]:
+def _boards(group: Group, data: str, members: Sequence[Record], context: Context) -> list[Leaderboard]:
     """The leaderboards of a group; records without a budget are in all of them."""
     by_place: defaultdict[_Place, list[Record]] = defaultdict(list)
     methods: defaultdict[tuple[str, bool], set[str]] = defaultdict(set)  # clips and bytes are budgets of their own
@@ -127,12 +115,14 @@ def _boards(group: Group, members: Sequence[Record], context: Context) -> list[L
             by_place[_place(cell)].append(record)
             methods[cell.setting, cell.budget is None].add(cell.method)
     return [
-        _board(group, place, [*by_place[place], *shared], methods[place[0], place[2] is None], context)
+        _board(group, data, place, [*by_place[place], *shared], methods[place[0], place[2] is None], context)
         for place in _places(group, members)
     ]
 
 
-def _board(group: Group, place: _Place, here: Sequence[Record], methods: set[str], context: Context) -> Leaderboard:
+def _board(
+    group: Group, data: str, place: _Place, here: Sequence[Record], methods: set[str], context: Context
+) -> Leaderboard:
     """One leaderboard of its records; a method that has records of this setting, but none of this budget, is missing."""
     setting, ipc, budget = place
     shown, left_out = (list(here), []) if context.all_versions else newest(here)
@@ -173,9 +163,9 @@ def _board(group: Group, place: _Place, here: Sequence[Record], methods: set[str
         *remarks.about_disagreements(here),
         *remarks.notes_of_data(here),
     ]
-    title = _title(group, amount_label(ipc, budget), setting)
+    title = _title(group, data, amount_label(ipc, budget), setting)
     return Leaderboard(
-        group, ipc, setting, title, context.baseline, chance, majority, tuple(rows), tests, tuple(said), budget
+        group, data, ipc, setting, title, context.baseline, chance, majority, tuple(rows), tests, tuple(said), budget
     )  # fmt: skip
 
 

@@ -130,7 +130,7 @@ def _table(table: NetsTable) -> TextTable:
     remarks = [f"distilled with {group.distilled_with}; every network is trained from scratch by the same recipe"]
     remarks += [f"distillation seeds × networks trained on each set: {', '.join(sizes)}"] if sizes else []
     remarks += [remark for remark in board.remarks if remark.startswith("chance ")]
-    title = [group.dataset, board.amount(), board.setting_label(), group.profile, group.protocol]
+    title = [board.data, board.amount(), board.setting_label(), group.profile, group.protocol]
     title += [f"judged on {group.judged_on}"] if group.judged_on != "test" else []
     return TextTable(
         title=" · ".join(["across networks", *title]),

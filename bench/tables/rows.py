@@ -184,6 +184,7 @@ class Leaderboard:
 
     Attributes:
         group, ipc, setting: what all rows have in common; ipc is None if no row has one, the setting is written out.
+        data: what titles call the data; no other data of the same profile is called so.
         title: a line that no other leaderboard of the same call has.
         baseline: the method that gains are over.
         chance: accuracy of guessing, or None if no cell is finished.
@@ -195,6 +196,7 @@ class Leaderboard:
     """
 
     group: Group
+    data: str
     ipc: int | None
     setting: str
     title: str

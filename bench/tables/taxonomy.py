@@ -91,7 +91,7 @@ def _of_method(label: str, context: tuple[str, ...], frames: int, lines: Sequenc
 
 
 def _where(line: Line) -> _Where:
-    return line.board.group.dataset, line.board.amount()
+    return line.board.data, line.board.amount()
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ def _pair(one: Record, other: Record) -> Pair:
         verdict = "within" if abs(mean) <= half else "outside"
     return Pair(
         cell=one.id,
-        title=one.cell.title(),
+        title=one.title(),
         statuses=(one.status, other.status),
         networks=len(shared),
         tested=tested,

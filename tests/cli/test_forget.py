@@ -193,10 +193,10 @@ def test_a_changed_helper_of_a_plugin_runs_again_and_what_it_made_before_can_be_
         (tmp_path / "helper_of_forget.py").write_text(text)
         return bench_cli(*command, "--dry-run", cwd=tmp_path).out
 
-    assert "1 cells, 1 to run" in dry_run("EXTRA = 0\n")
+    assert "1 cell, 1 to run" in dry_run("EXTRA = 0\n")
     assert bench_cli(*command, cwd=tmp_path).code == 0
-    assert "1 cells, 0 to run" in dry_run('"""Extra bytes."""\nEXTRA = 0  # none\n')
-    assert "1 cells, 1 to run" in dry_run("EXTRA = 0 + 0\n")
+    assert "1 cell, 0 to run" in dry_run('"""Extra bytes."""\nEXTRA = 0  # none\n')
+    assert "1 cell, 1 to run" in dry_run("EXTRA = 0 + 0\n")
     shown = bench_cli("forget", *words, "--out", out, "--yes", cwd=tmp_path)
     assert "an earlier source of method mine" in shown.out
     assert list(RecordStore(out).all()) == []

@@ -68,6 +68,7 @@ def statuses(out):
         ("--ipc 1.5", "--ipc: '1.5' is not a whole number of at least 1"),
         ("--ipc=-1", "--ipc: '-1' is not a whole number"),
         ("--ipc x", "--ipc: 'x' is not a whole number"),
+        ("--ipc 1000000000", "--ipc: 1,000,000,000 clips of each class; tiny has 15 training clips of all classes"),
         ("--ipc ,", "--ipc: none given (such as 1,5)"),
         ("--ipc 1-", "--ipc: '1-' is not a whole number"),
         ("--ipc 1,5-3", "--ipc: '5-3'"),
@@ -487,3 +488,22 @@ def test_unknown_networks_are_refused_in_a_sentence(run, nets, words):
     outcome = run("--nets", nets)
     assert outcome.code == 2
     assert words in outcome.err
+
+
+def test_data_that_differ_in_options_alone_are_told_apart_everywhere(bench_main, run, tmp_path):
+    words = ("--datasets", "tiny,tiny[train=2]", "--settings", "dense,keyframes-2")
+    planned = [line.split() for line in run(*words, "--dry-run").out.splitlines() if " tiny-noise " in line]
+    named = [("tiny", "dense"), ("tiny", "keyframes-2"), ("tiny[train=2]", "dense"), ("tiny[train=2]", "keyframes-2")]
+    assert [(line[2], line[4]) for line in planned] == named
+    outcome = run(*words)
+    assert " tiny-noise · tiny[train=2] · ipc 1 · seed 0: ok" in outcome.err
+    assert {"tiny", "tiny[train=2]"} == {
+        line.partition(" · ")[0] for line in outcome.out.splitlines() if " · IPC 1 · dense · " in line
+    }
+    assert (
+        "tiny-noise · tiny[train=2] · ipc 1 · seed 0"
+        in bench_main("status", planned[2][0], "--out", tmp_path / "out").out
+    )
+    by_bytes = bench_main("table", "--by", "bytes", "--out", tmp_path / "out").out
+    titles = [line.partition(" · ")[0] for line in by_bytes.splitlines() if " · by bytes · " in line]
+    assert sorted(titles) == ["tiny", "tiny[train=2]"]

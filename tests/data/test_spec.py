@@ -6,7 +6,8 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.core.text import split_list
-from bench.data.spec import parse_dataset
+from bench.data.spec import as_written, parse_dataset
+from bench.data.standin import stand_in
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,26 @@ def test_a_mistake_is_answered_in_one_sentence(registries, text, message):
         parse_dataset(text, registries)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "written"),
+    [
+        ("shapes-mixed", "shapes-mixed", "shapes-mixed"),
+        ("shapes-mixed[train=100]", "shapes-mixed", "shapes-mixed"),
+        ("shapes-mixed[test=5, train=4]", "shapes-mixed", "shapes-mixed[train=4,test=5]"),
+        ("folder:a/b", "folder:b", "folder:b"),
+    ],
+)
+def test_a_dataset_is_written_with_the_options_that_are_not_the_defaults(registries, text, shown, written):
+    assert as_written(parse_dataset(text, registries), shown) == written
+
+
+def test_what_is_written_is_read_as_the_same(registries):
+    dataset = parse_dataset("scenes[seed=3,frames=4]", registries)
+    assert parse_dataset(as_written(dataset, "scenes"), registries).options == dataset.options
+
+
+def test_a_stand_in_keeps_the_options_of_what_it_stands_for(registries):
+    replaced = stand_in(parse_dataset("hmdb51[split=2]", registries))
+    assert as_written(replaced, "hmdb51 (stand-in)") == "hmdb51[split=2] (stand-in)"

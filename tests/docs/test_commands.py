@@ -130,6 +130,13 @@ def test_a_command_that_is_shown_works(command, workplace, bench_main, tiny_plug
     assert "Traceback" not in outcome.err
 
 
+def test_the_tutorials_first_plan_has_as_many_cells_as_it_says(bench_main, tmp_path):
+    page = ROOT / "docs" / "tutorial.md"
+    command = next(each for each in shown(page) if each.text.endswith("--dry-run"))
+    said = re.search(r"The plan lists (\d+) \*cells\*", page.read_text(encoding="utf-8"))[1]
+    assert f"\n{said} cells, " in bench_main(*command.words(), "--out", tmp_path).out
+
+
 def expected(words):
     """Exit codes: 2 where data are missing that no test has; 1 or 0 where tables are checked that were written or not."""
     if words[-1] == "--check":

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from bench.report.content import MOST_POINTS, content, thinned
-from bench.results.records import PhaseCost
+from bench.results.records import PhaseCost, Record
 from bench.tables.leaderboard import leaderboards
 from tests.tables.conftest import record
 
@@ -130,3 +130,9 @@ def test_thinning_keeps_both_ends_and_the_order():
     assert (kept[0], kept[-1], len(kept)) == (0, 999, MOST_POINTS)
     assert kept == sorted(set(kept))
     assert thinned([3, 1, 2]) == [3, 1, 2]
+
+
+def test_what_was_skipped_hides_no_count_of_the_clips():
+    skipped = Record(record("dc", [50]).cell, "skipped", "too small", data={"written": "shapes-mixed"})
+    made = content([skipped, record("dm", [70], data={"train": 12, "test": 6})])
+    assert [(group["train"], group["test"]) for group in made["groups"]] == [(12, 6)]

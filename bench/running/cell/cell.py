@@ -57,11 +57,12 @@ def run_cell(
         KeyboardInterrupt: with what was kept of the cell in its checkpoint.
     """
     if planned.declined is not None:
-        skipped = Record(planned.cell, "skipped", planned.declined)
+        skipped = Record(planned.cell, "skipped", planned.declined, data={"written": planned.written})
         write(skipped)
         return skipped
     if planned.fault is not None:
-        faulty = Record(planned.cell, "failed", planned.fault.reason, traceback=planned.fault.traceback or None)
+        fault, data = planned.fault, {"written": planned.written}
+        faulty = Record(planned.cell, "failed", fault.reason, data=data, traceback=fault.traceback or None)
         write(faulty)
         return faulty
     started, before = _now(), before or surroundings.look()
@@ -167,7 +168,7 @@ def _log(context: Context, finished: Record, whole: str) -> None:
     path = log_file(context.out, finished.id)
     with contextlib.suppress(OSError):
         if whole:
-            write_atomic(path, f"{finished.cell.title()}: {finished.status}\n{finished.reason}\n\n{whole}".encode())
+            write_atomic(path, f"{finished.title()}: {finished.status}\n{finished.reason}\n\n{whole}".encode())
         else:
             path.unlink(missing_ok=True)
 

@@ -48,7 +48,7 @@ class PlainDisplay(Observer):
     def start(self, total_cells: int, done_cells: int, estimates: Mapping[str, float], workers: int = 1) -> None:
         self._grid.start(total_cells, done_cells, estimates, workers)
         before = f", {done_cells} done before" if done_cells else ""
-        self._print(f"{total_cells} cells{before}{self._grid.left()}")
+        self._print(f"{total_cells} cell{'s' * (total_cells != 1)}{before}{self._grid.left()}")
 
     @override
     def revise(self, estimates: Mapping[str, float]) -> None:

@@ -85,8 +85,9 @@ def _texts(
     cell = planned.cell
     profile = cell.profile + (f", judged by {cell.evaluation_network}" if cell.evaluation_network is not None else "")
     stored, peak = f"{planned.stored_bytes / 2**20:.2f}", _gibibytes(peaks.get(cell.id(), 0))
+    setting = planned.setting.label(planned.geometry.frames)
     return [
-        name, cell.method, printable(cell.dataset), _amount(planned), cell.setting, "-" if seed is None else seed, profile,
+        name, cell.method, printable(planned.written), _amount(planned), setting, "-" if seed is None else seed, profile,
         stored, peak, duration(seconds), printable(state),
     ]  # fmt: skip
 
@@ -106,7 +107,7 @@ def _amount(planned: PlannedCell) -> str:
 
 def summary(agenda: Agenda, estimates: Mapping[str, float], peaks: Mapping[str, int], workers: int) -> str:
     """How much there is to do, in a line or two; see `plan_text`."""
-    text = f"{agenda.total} cells, {len(agenda.to_do)} to run"
+    text = f"{agenda.total} cell{'s' * (agenda.total != 1)}, {len(agenda.to_do)} to run"
     if agenda.to_do:
         seconds = elapsed({key: estimates[planned.cell.id()] for key, planned in agenda.to_do.items()}, workers)
         at_once = f", {workers} cells at a time" if workers > 1 else ""

@@ -154,5 +154,5 @@ class GridProgress:
         """The line for a cell that has just finished."""
         took = self.finish(record)
         time_taken = "" if took is None else f", {duration(took)}"
-        title = printable(record.cell.title())
+        title = printable(record.title())
         return f"[{self.done}/{self.total}] {title}: {outcome(record)}{time_taken}{self.left()}"

@@ -82,7 +82,7 @@ def run_name(cell_id: str, title: str) -> str:
 def _write_end(writer: Any, record: Record) -> None:
     config = "".join(f"\n- {name}: {value}" for name, value in sorted(record.cell.config.items()))
     reason = f": {record.reason}" if record.reason else ""
-    writer.add_text("cell", f"{record.cell.title()}\n\n{record.status}{reason}\n{config}")
+    writer.add_text("cell", f"{record.title()}\n\n{record.status}{reason}\n{config}")
     for entry in record.evaluations:
         tested = max(1, entry.tested())
         writer.add_scalar(f"accuracy/{record.cell.judged_on}", entry.accuracy(), entry.network)

@@ -30,7 +30,7 @@ class Here(Engine):
                     return
                 holder = run_claimed(order, registries, run, emit)
                 if holder is not None:
-                    raise BenchError(f"--debug: {order.planned.cell.title()}: {who(holder)}")
+                    raise BenchError(f"--debug: {order.planned.title()}: {who(holder)}")
 
     @override
     def close(self) -> None:

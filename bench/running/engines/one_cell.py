@@ -45,7 +45,7 @@ def give_up(order: Order, run: Run, status: Status, reason: str, emit: Emit) -> 
     """
 
     def written(claim: HeldClaim) -> Record:
-        record = Record(order.planned.cell, status, reason)
+        record = Record(order.planned.cell, status, reason, data={"written": order.planned.written})
         RecordStore(run.context.out).write(record)
         return record
 
@@ -54,7 +54,7 @@ def give_up(order: Order, run: Run, status: Status, reason: str, emit: Emit) -> 
 
 def _claimed(order: Order, run: Run, emit: Emit, make: Callable[[HeldClaim], Record]) -> Claim | None:
     """Claims a cell and tells of its record, made now unless the cell was finished elsewhere meanwhile."""
-    claim = Claims(run.context.out).take(order.id(), order.planned.cell.title(), order.silent)
+    claim = Claims(run.context.out).take(order.id(), order.planned.title(), order.silent)
     if isinstance(claim, Claim):
         return claim
     finished = False
@@ -79,7 +79,7 @@ def _run(
 ) -> Record:
     cell_id, cell = order.id(), order.planned.cell
     store = RecordStore(run.context.out)
-    emit(CellStarted(cell_id, cell.title(), seconds_before(run.context, cell)))
+    emit(CellStarted(cell_id, order.planned.title(), seconds_before(run.context, cell)))
 
     def step(phase: str, number: int, total: int, loss: float | None) -> None:
         number, total, loss = (

@@ -81,35 +81,34 @@ def _given(name: str, kind: Kind, argument: object, mistakes: Mistakes) -> Given
             except ValueError as error:
                 raise BenchError(f"run(): argument --{OPTIONS[name].key}: {error}") from error
         case Text():
-            return _text(name, argument)
+            return _text(name, argument, numbers=False)
         case Listed():
-            return ",".join(_texts(name, argument))
+            return ",".join(_texts(name, argument, kind.numbers))
         case Repeated():
-            return tuple(_texts(name, argument))
+            return tuple(_texts(name, argument, numbers=False))
         case Fields():
             return mistakes.attempt(_fields, name, argument) or {}
     assert_never(kind)
 
 
-def _texts(name: str, argument: object) -> list[str]:
-    """The parts of a list, or the one that stands in its place, as text.
+def _texts(name: str, argument: object, numbers: bool) -> list[str]:
+    """The parts of a list, or the one that stands in its place, as text. Whole numbers are parts only where ``numbers`` are.
 
     Raises:
-        BenchError: a part is neither text nor a whole number nor a path, or there are too many; an endless iterator is not
-            read to its end.
+        BenchError: a part is of another type, or there are too many; an endless iterator is not read to its end.
     """
     parts = [argument]
     if isinstance(argument, Iterable) and not isinstance(argument, str | bytes | Mapping):
         parts = list(itertools.islice(argument, MOST + 1))
     if len(parts) > MOST:
         raise BenchError(f"run(): {name} holds more than {MOST:,} parts")
-    return [_text(name, part) for part in parts]
+    return [_text(name, part, numbers) for part in parts]
 
 
-def _text(name: str, part: object) -> str:
-    is_text = isinstance(part, str | os.PathLike) or (isinstance(part, int) and not isinstance(part, bool))
-    if not is_text or (isinstance(part, int) and abs(part) > LARGEST):
-        raise BenchError(f"run(): {name}={shown(part)} is not text, a path or a whole number")
+def _text(name: str, part: object, numbers: bool) -> str:
+    is_number = type(part) is int and abs(part) <= LARGEST
+    if not (isinstance(part, str | os.PathLike) or (numbers and is_number)):
+        raise BenchError(f"run(): {name}={shown(part)} is not text{' or a whole number' * numbers}")
     return str(part)
 
 
@@ -120,7 +119,7 @@ def _fields(name: str, argument: Any) -> Overrides:
         BenchError: one has no method, or no field.
     """
     if not isinstance(argument, Mapping):
-        return overrides(_texts(name, argument))
+        return overrides(_texts(name, argument, numbers=False))
     if not all(isinstance(key, str) for key in argument):
         raise BenchError(f"run(): {name} has keys that are not text; write {{'dm': {{'lr': 3}}}}")
     nested = {

@@ -77,7 +77,8 @@ def _body(path: Path) -> dict[str, Any]:
     try:
         return parse_toml(read_text(_located(path)))
     except FileNotFoundError as error:
-        raise BenchError(f"experiment file: no file '{path}'") from error
+        own = ", ".join(f"experiments/{file.name}" for file in sorted(paths.shipped("experiments").glob("*.toml")))
+        raise BenchError(f"experiment file: no file '{path}' (the suite's own: {own})") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BenchError(f"{path}: cannot be read ({error})") from error
     except ValueError as error:
@@ -138,7 +139,7 @@ def _parts(key: str, content: Any, numbers: bool) -> list[str]:
     """The texts of a list, or the one that stands in its place."""
     parts = content if isinstance(content, list) else [content]
     if not all(isinstance(part, str) or (numbers and type(part) is int) for part in parts) or not parts:
-        wanted = "a whole number or text such as '0-4'" if numbers else "text"
+        wanted = "a whole number or text" if numbers else "text"
         raise ValueError(f"{key} = {_shown(content)} is not {wanted}, or a list of these")
     return [str(part) for part in parts]
 

@@ -126,7 +126,7 @@ class RunOptions:
     budget: Annotated[
         tuple[int, ...] | None,
         _what(
-            Listed("B,B", _sizes),
+            Listed("B,B", _sizes, numbers=True),
             "bytes a set may take, such as 1MiB,4MiB, in the place of --ipc: as many clips a class as fit",
         ),
     ] = None

@@ -85,7 +85,7 @@ def peak(planned: PlannedCell, registries: Registries, room: Room) -> int:
     cell = planned.cell
     profile = profile_with(registries.profiles.get(cell.profile), cell.protocol.partition("/")[0])
     judged_on: JudgedOn = "test" if cell.judged_on == "test" else "validation"
-    size = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, judged_on).size()
+    size = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, judged_on, planned.written).size()
     work = size.workload(planned.setting, cell.ipc or 1)
     try:
         return ask(registries, planned.modules, _peak, cell, profile, work, size.tested, planned.stored_bytes, room)
@@ -177,6 +177,6 @@ def too_large(cells: Iterable[PlannedCell], peaks: Mapping[str, int], room: Room
     count = "one cell" if len(over) == 1 else f"{len(over)} cells"
     each = f" each, {at_once} at a time" if at_once > 1 else ""
     return (
-        f"{count} may not fit into memory: {printable(over[0].cell.title())} takes about {worst / 2**30:.1f} GiB{each}, "
+        f"{count} may not fit into memory: {printable(over[0].title())} takes about {worst / 2**30:.1f} GiB{each}, "
         f"and {room.free / 2**30:.1f} of the {room.total / 2**30:.1f} GiB of {room.name} are free"
     )

@@ -41,6 +41,7 @@ class PlannedCell:
     Attributes:
         cell: its identity.
         dataset, index, geometry: the data it needs.
+        written: the data set with its options, as a user writes it.
         setting: its temporal setting.
         stored_bytes: the bytes its set will take; an upper limit if there is a storage codec or a budget.
         clip_passes: passes of single clips through networks, in distilling and evaluating.
@@ -56,6 +57,7 @@ class PlannedCell:
     dataset: Dataset[Any]
     index: ClipIndex
     geometry: Geometry
+    written: str
     setting: temporal.TemporalSetting
     stored_bytes: int
     clip_passes: float
@@ -65,6 +67,10 @@ class PlannedCell:
     modules: frozenset[str] = frozenset()
     fault: Fault | None = None
     start: Start | None = None
+
+    def title(self) -> str:
+        """Describes the cell in one line, with the options of its data set."""
+        return self.cell.title(self.written)
 
     @property
     def flops(self) -> float:
@@ -154,7 +160,7 @@ def variant(
     """
     cell = planned.cell
     profile = profile_with(registries.profiles.get(cell.profile), cell.protocol.partition("/")[0])
-    data = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, judged_on)
+    data = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, judged_on, planned.written)
     point = _Point(
         cell.method, {**cell.config, **values}, True, planned.setting, cell.ipc or 1, cell.budget, cell.storage,
         seed or 0, cell.precision, cell.evaluation_network,
@@ -215,6 +221,7 @@ def _plan_cell(registries: Registries, data: PlannedDataset, point: _Point) -> t
         dataset=data.dataset,
         index=data.index,
         geometry=data.geometry,
+        written=data.written,
         setting=settled.setting,
         stored_bytes=settled.stored_bytes,
         clip_passes=settled.passing.total(),

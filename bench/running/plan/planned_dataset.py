@@ -15,6 +15,7 @@ from bench.core.errors import BenchError, Mistakes
 from bench.core.temporal import TemporalSetting
 from bench.core.traces import Fault
 from bench.data.clip_table import number, per_class
+from bench.data.spec import as_written
 from bench.plugins import Registries
 from bench.running.asking import ask
 from bench.running.options.options import JudgedOn
@@ -30,6 +31,7 @@ class PlannedDataset:
         dataset, index, geometry: its clips.
         profile: how its cells are distilled and judged, with the protocol that was asked for.
         judged_on: the split that networks are tested on.
+        written: the data set with its options, as a user writes it.
         fault: what a plugin's dataset did wrong when it was asked for its clips, or None. There are then no clips.
     """
 
@@ -38,6 +40,7 @@ class PlannedDataset:
     geometry: Geometry
     profile: Profile
     judged_on: JudgedOn
+    written: str
     fault: Fault | None = None
 
     def size(self) -> DataSize:
@@ -98,18 +101,20 @@ def plan_datasets(
     for dataset in request.datasets:
         profile = profile_with(registries.profiles.get(request.profile or dataset.default_profile), request.protocol)
         wrong: Fault | None = None
-        geometry, index = profile.geometry, ClipIndex(dataset.name, (), (), "")
+        geometry, index, written = profile.geometry, ClipIndex(dataset.name, (), (), ""), dataset.name
         try:
             indexed = mistakes.attempt(ask, registries, modules_of(dataset, registries), _listed, dataset, geometry)
             if indexed is None:
                 _settings(request, registries, profile.name, dataset.name, geometry.frames, mistakes)
                 continue
-            geometry, index = indexed
+            geometry, index, written = indexed
             mistakes.attempt(check_tested, index, request.judged_on)
+            mistakes.attempt(_check_ipcs, index, written, request)
         except Faulty as error:
             wrong = replace(error.fault, reason=f"when its clips were listed: {error.fault.reason}")
         settings = _settings(request, registries, profile.name, dataset.name, geometry.frames, mistakes)
-        planned.append((PlannedDataset(dataset, index, geometry, profile, request.judged_on, wrong), settings))
+        data = PlannedDataset(dataset, index, geometry, profile, request.judged_on, written, wrong)
+        planned.append((data, settings))
     if not request.datasets:  # all of them were wrong; the rest is looked at as on clips of the profile
         profile = registries.profiles.get(request.profile or Dataset.default_profile)
         _settings(request, registries, profile.name, "", profile.geometry.frames, mistakes)
@@ -122,8 +127,8 @@ def modules_of(dataset: Dataset[Any], registries: Registries) -> frozenset[str]:
     return registries.plugin_modules(dataset=dataset.name if dataset.name in registries.datasets.names() else None)
 
 
-def _listed(registries: Registries, dataset: Dataset[Any], profile: Geometry) -> tuple[Geometry, ClipIndex]:
-    """The geometry and the clips of a dataset.
+def _listed(registries: Registries, dataset: Dataset[Any], profile: Geometry) -> tuple[Geometry, ClipIndex, str]:
+    """The geometry and the clips of a dataset, and how it is written.
 
     Raises:
         BenchError: as the dataset raises it.
@@ -133,7 +138,7 @@ def _listed(registries: Registries, dataset: Dataset[Any], profile: Geometry) ->
     index = dataset.index(geometry)
     if not (isinstance(geometry, Geometry) and isinstance(index, ClipIndex)):
         raise TypeError(f"geometry() gives {type(geometry).__name__}, index() {type(index).__name__}")
-    return geometry, index
+    return geometry, index, as_written(dataset, index.dataset)
 
 
 def _settings(
@@ -186,6 +191,19 @@ def check_tested(index: ClipIndex, judged_on: JudgedOn) -> None:
         raise BenchError(
             f"{index.dataset}: no test clip; give some the split 'test', or more than one group to a class, "
             "or use --judge-on validation"
+        )
+
+
+def _check_ipcs(index: ClipIndex, written: str, request: Request) -> None:
+    """Refuses to store more clips of one class than there are training clips of all.
+
+    Raises:
+        BenchError: so many are asked for.
+    """
+    train, ipc = number(index.clips, "train"), max(request.ipcs)
+    if not request.budgets and ipc > train:
+        raise BenchError(
+            f"--ipc: {ipc:,} clips of each class; {written} has {train:,} training clips of all classes together"
         )
 
 

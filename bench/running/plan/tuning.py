@@ -107,7 +107,7 @@ class Search:
 
     def title(self) -> str:
         """Says in one line what is tuned."""
-        return replace(self.cells[0].cell.distillation(), seed=None).title()
+        return replace(self.cells[0].cell.distillation(), seed=None).title(self.cells[0].written)
 
     def values(self, factor: float) -> dict[str, float]:
         """The scaled hyper-parameters, rounded to six digits or whole decibels. Factor 1 leaves them exactly as they are."""

@@ -220,7 +220,7 @@ def test_data_may_be_decoded_before_the_grid_starts(stream, clock):
     assert stream.getvalue().splitlines() == [
         "data:ucf101: data 31/100, 69 s left in data",
         "data:ucf101: left out a.avi: empty",
-        "1 cells, 5 s left",
+        "1 cell, 5 s left",
         "[1/1] dm: started, 5 s left",
     ]
 

@@ -158,7 +158,7 @@ def test_all_keys_and_values_that_are_wrong_are_told_at_once(bench_main, file):
         (
             "unknown key 'method'; did you mean methods",
             "unknown key 'judge_on'; did you mean judge-on",
-            "seeds = 1.5 is not a whole number or text such as '0-4', or a list of these",
+            "seeds = 1.5 is not a whole number or text, or a list of these",
             "ipc = true is not a whole number",
             "tune = 'yes' is neither true nor false",
             "jobs = 'two' is not a number",
@@ -238,7 +238,9 @@ def test_a_file_that_is_no_experiment_is_refused_in_a_sentence(bench_main, file,
 
 def test_a_file_that_is_not_there_is_told(bench_main, tmp_path):
     outcome = bench_main("run", tmp_path / "none.toml")
-    assert (outcome.code, outcome.err) == (2, f"error: experiment file: no file '{tmp_path / 'none.toml'}'\n")
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error: experiment file: no file '{tmp_path / 'none.toml'}' (the suite's own: ")
+    assert "experiments/paper.toml, experiments/smoke.toml" in outcome.err
 
 
 def test_the_file_may_stand_anywhere_among_the_options(bench_main, file, tiny_plugin):

@@ -69,7 +69,7 @@ def test_every_field_is_an_option_with_help_but_the_one_for_replaced_methods():
         ("--ipc 1,5-7", {"ipc": [1, "5-7"]}, 'ipc = [1, "5-7"]'),
         ("--ipc 3", {"ipc": 3}, "ipc = 3"),
         ("--seeds 0-2", {"seeds": range(3)}, "seeds = [0, 1, 2]"),
-        ("--budget 1MiB,2048", {"budget": ["1MiB", 2048]}, 'budget = ["1MiB", "2048"]'),
+        ("--budget 1MiB,2048", {"budget": ["1MiB", 2048]}, 'budget = ["1MiB", 2048]'),
         ("--storage uint8,float32", {"storage": ["uint8", "float32"]}, 'storage = ["uint8", "float32"]'),
         ("--set dm.lr=3 --set dm.learn=true", {"set": {"dm": {"lr": 3, "learn": True}}}, "[set.dm]\nlr = 3\nlearn = true"),
         ("--set dm+sd.lr=3.5", {"set": {"dm+sd.lr": 3.5}}, '[set."dm+sd"]\nlr = 3.5'),

@@ -340,3 +340,25 @@ def test_data_without_a_clip_to_judge_on_are_refused_before_anything_runs():
             check_tested(index(alone), "validation")
     with pytest.raises(BenchError, match="few: no test clip"):
         check_tested(index(["xy", "z"]), "test")
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What a person reads
+
+
+def test_titles_hold_the_options_of_the_data_and_ids_do_not_change(plan):
+    (plain,), (few,) = plan("tiny-noise"), plan("tiny-noise", dataset="tiny[train=2]")
+    assert (plain.title(), few.title()) == (
+        "tiny-noise · tiny · ipc 1 · seed 0",
+        "tiny-noise · tiny[train=2] · ipc 1 · seed 0",
+    )
+    assert few.cell.dataset == "tiny"
+    assert few.cell.id() == dataclasses.replace(plain.cell, fingerprint=few.cell.fingerprint).id() != plain.cell.id()
+
+
+def test_a_class_may_have_at_most_as_many_clips_as_all_have_to_learn_from(plan):
+    assert plan("tiny-noise", ipcs=(15,))
+    with pytest.raises(
+        BenchError, match="--ipc: 16 clips of each class; tiny has 15 training clips of all classes together"
+    ):
+        plan("tiny-noise", ipcs=(1, 16))
