@@ -120,7 +120,7 @@ def real_side(against, make_bare, name, classes, frames, size, batch_real):
         what, work = RealMeans(task, RealMeans.block, batch_real), {"forwards": clips}
     else:
         config = DCConfig(steps=RealGradients.block, batch_real=batch_real)
-        what, work = RealGradients(task, config, unchanged), {"trainings": clips}
+        what, work = RealGradients(task, config.loops(1).networks, config.batch_real, unchanged), {"trainings": clips}
     against(
         lambda: what.make(task, 0),
         make_bare(shape, batch=32, classes=classes),
