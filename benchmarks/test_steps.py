@@ -117,9 +117,9 @@ def real_side(against, make_bare, name, classes, frames, size, batch_real):
     task = BenchTask(classes, max(40, batch_real), 1, shape)
     clips = classes * batch_real
     if name == "dm":
-        what, work = RealMeans(task, RealMeans.block, batch_real), {"forwards": clips}
+        what, work = RealMeans(task, RealMeans.most, batch_real), {"forwards": clips}
     else:
-        config = DCConfig(steps=RealGradients.block, batch_real=batch_real)
+        config = DCConfig(steps=RealGradients.most, batch_real=batch_real)
         what, work = RealGradients(task, config.loops(1).networks, config.batch_real, unchanged), {"trainings": clips}
     against(
         lambda: what.make(task, 0),

@@ -43,5 +43,5 @@ def loops(per_class: int, steps: Count | None, outer: Count | None, inner: Count
     nearest = max(number for number in PUBLISHED if number <= max(per_class, 1))
     published_outer, published_inner = PUBLISHED[nearest]
     outer = published_outer if outer is None else outer
-    networks = NETWORKS if steps is None else max(1, steps // outer)
+    networks = NETWORKS if steps is None else -(-steps // outer) if steps < outer else steps // outer
     return Loops(networks, outer, published_inner if inner is None else inner)

@@ -132,7 +132,7 @@ class GradientMatching(Objective[DCConfig]):
         rows = 2 * work.classes
         if isinstance(config, DCConfig) and config.match == "frames":
             return Footprint(frames=max(per_class, 3 * work.ipc), networks=rows)
-        block = min(RealGradients.block, config.loops(work.ipc).networks)
+        block = min(RealGradients.most, config.loops(work.ipc).networks)
         return Footprint(training=per_class, double=work.ipc, networks=3 + rows, host_networks=block * rows)
 
     @final
@@ -243,7 +243,7 @@ class RealGradients(PerStep):
     """The `real_gradients` of the first matching of each step, ``(classes, P)``: its network is not trained yet."""
 
     name = "real-gradients"
-    block = 10
+    most = 10
 
     def __init__(self, task: Task, networks: int, batch_real: int, augment: Augment) -> None:
         super().__init__(task, networks, batch_real)

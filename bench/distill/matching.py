@@ -110,7 +110,8 @@ class PerStep(Upstream):
     in blocks: a part holds ``steps`` ``(block, ...)``, is one file and made by one process.
 
     Attributes:
-        block: steps in a part.
+        most: steps in a part, where more are asked for.
+        block: steps in a part of this one.
         batch_real: real clips per class and step.
 
     Args:
@@ -119,10 +120,11 @@ class PerStep(Upstream):
         batch_real: see there.
     """
 
-    block: ClassVar[int] = 20
+    most: ClassVar[int] = 20
 
     def __init__(self, task: Task, steps: int, batch_real: int) -> None:
         self.batch_real = batch_real
+        self.block = max(1, min(self.most, steps))
         self.parts = -(-steps // self.block)
         self.part_bytes = self.block * self.step_bytes(task)
 
@@ -146,7 +148,8 @@ class PerStep(Upstream):
     def key(
         self,
     ) -> Mapping[str, Value]:  # without the number of steps: asking for more of them makes only the new ones
-        return {"batch_real": self.batch_real, **self.settings()}
+        few = {"block": self.block} if self.block < self.most else {}
+        return {"batch_real": self.batch_real, **few, **self.settings()}
 
     @final
     @override
