@@ -251,6 +251,7 @@ def one_step(
     task = BenchTask(classes, real, 1, clip, net, device)
     work = Workload(classes, real * classes, 1, clip, task.setting)
     method, none = (kind(kind.Config(**values, steps=count)) for count in (steps, 0))
+
     def suite() -> None:
         for artefact in SHARED:
             task.made.pop(artefact, None)

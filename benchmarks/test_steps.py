@@ -76,7 +76,7 @@ def whole_step(registries, geometry):
 
 @pytest.mark.parametrize("geometry", WHOLE)
 def test_whole_step_of_dm(against, make_bare, registries, monkeypatch, geometry):
-    monkeypatch.setattr(RealMeans, "block", STEPS)  # no more real sides than steps
+    monkeypatch.setattr(RealMeans, "most", STEPS)  # no more real sides than steps
     _, batch, steps = whole_step(registries, geometry)
     name, shape, classes, _ = WHOLE[geometry]
     bare = make_bare(shape, name, batch=min(32, classes * batch), classes=classes)
@@ -86,7 +86,7 @@ def test_whole_step_of_dm(against, make_bare, registries, monkeypatch, geometry)
 @pytest.mark.parametrize("geometry", WHOLE)
 def test_dm_written_plainly(beside, registries, monkeypatch, geometry):
     """Its share is what the suite's step takes of it: below 80 % the suite's is 1.25 times as fast."""
-    monkeypatch.setattr(RealMeans, "block", STEPS)
+    monkeypatch.setattr(RealMeans, "most", STEPS)
     task, batch, steps = whole_step(registries, geometry)
     name, shape, classes, _ = WHOLE[geometry]
     learned = torch.randn(classes, 1, *shape.dims(), requires_grad=True)

@@ -41,6 +41,7 @@ class PlannedCell:
     Attributes:
         cell: its identity.
         dataset, index, geometry: the data it needs.
+        size: how much data that is.
         setting: its temporal setting.
         stored_bytes: the bytes its set will take; an upper limit if there is a storage codec or a budget.
         clip_passes: passes of single clips through networks, in distilling and evaluating.
@@ -56,6 +57,7 @@ class PlannedCell:
     dataset: Dataset[Any]
     index: ClipIndex
     geometry: Geometry
+    size: DataSize
     setting: temporal.TemporalSetting
     stored_bytes: int
     clip_passes: float
@@ -207,7 +209,7 @@ def _plan_cell(registries: Registries, data: PlannedDataset, point: _Point) -> t
     wrong = data.fault
     if wrong is None:
         try:
-            settled = ask(registries, modules, _settle, data.size(), data.profile, point)
+            settled = ask(registries, modules, _settle, data.size, data.profile, point)
         except Faulty as error:
             wrong = replace(error.fault, reason=f"when it was planned: {error.fault.reason}")
     planned = PlannedCell(
@@ -215,6 +217,7 @@ def _plan_cell(registries: Registries, data: PlannedDataset, point: _Point) -> t
         dataset=data.dataset,
         index=data.index,
         geometry=data.geometry,
+        size=data.size,
         setting=settled.setting,
         stored_bytes=settled.stored_bytes,
         clip_passes=settled.passing.total(),
