@@ -12,7 +12,7 @@ from typing_extensions import override
 from bench.api import Artefact, Count, CountOrZero, Positive, SyntheticSet, Task, Upstream, Workload
 from bench.core.errors import BenchError
 from bench.core.upload import upload
-from bench.distill.real_start import real_initialisation
+from bench.distill.real_start import Initial, initialisation, real_initialisation
 from bench.distill.single_frames import FrameTask
 
 from .dc import DC, DCConfig, RealGradients, unchanged
@@ -89,10 +89,10 @@ class StaticMemory(Upstream):
         return {"images": _images(images, task, self._spc)}
 
 
-def unlearned_memory(task: Task, config: StaticConfig) -> torch.Tensor:
-    """The random real frames that `static_memory` starts from, in the same shape."""
+def unlearned_memory(task: Task, config: StaticConfig, start: Initial = "real") -> torch.Tensor:
+    """The random real frames that `static_memory` starts from, or noise, in the same shape."""
     spc = config.images(task.ipc)
-    images = _images(real_initialisation(FrameTask(task, spc)), task, spc)
+    images = _images(initialisation(FrameTask(task, spc), start), task, spc)
     return images.view(-1, per_clip(spc, task.ipc, "spc"), *images.shape[1:])
 
 

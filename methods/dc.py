@@ -16,7 +16,7 @@ from bench.core.upload import upload
 from bench.distill.gradient_blocks import accumulated
 from bench.distill.learner import Learner
 from bench.distill.matching import Objective, PerStep
-from bench.distill.real_start import pixel_bytes
+from bench.distill.real_start import Initial, pixel_bytes
 from bench.distill.single_frames import FrameTask
 from bench.sets.keyframes import KeyframeSet
 
@@ -59,6 +59,7 @@ class DCConfig(DCMatching):
     lr: Positive = 0.1  # step size on pixels, in network units
     # Whole clips, or single random frames: the set is then one still image a clip.
     match: Literal["clips", "frames"] = "clips"
+    start: Initial = "real"  # what the pixels start from; the authors' code has noise unless told otherwise
 
 
 class GradientMatching(Objective[DCConfig]):
@@ -101,14 +102,18 @@ class GradientMatching(Objective[DCConfig]):
     def distill(self, task: Task) -> SyntheticSet:
         lr, updates = self.config.lr, self.config.loops(task.ipc).updates()
         if self.config.match == "clips":
-            return self.learned_pixels(task, lr, updates)
-        images = self.learned_pixels(FrameTask(task, task.ipc), lr, updates)  # (N, 3, 1, H, W): one image a clip
+            return self.learned_pixels(task, lr, updates, self.config.start)
+        frames = FrameTask(task, task.ipc)
+        images = self.learned_pixels(frames, lr, updates, self.config.start)  # (N, 3, 1, H, W): one image a clip
         return KeyframeSet(images.tensors()["clips"], images.labels, task.clip.frames, "nearest")
 
     @final
     @override
     def start(self) -> Start:
-        return Start("start-clips") if self.config.match == "clips" else Start("start-frames", {"per_clip": 1})
+        start = {} if self.config.start == "real" else {"start": self.config.start}
+        if self.config.match == "clips":
+            return Start("start-clips", start)
+        return Start("start-frames", {"per_clip": 1, **start})
 
     @final
     @override

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from bench.api import Method, Start, SyntheticSet, Task, Upstream, Workload
 from bench.core.upload import upload
-from bench.distill.real_start import pixel_bytes
+from bench.distill.real_start import Initial, pixel_bytes
 from bench.distill.segments import learn_in_time
 
 if TYPE_CHECKING:
@@ -64,19 +64,20 @@ class Objective(Method[C]):
         return {}
 
     @final
-    def learned_pixels(self, task: Task, lr: float, updates: int) -> SyntheticSet:
-        """The frames that the temporal setting stores of random real clips, learned by `match`.
+    def learned_pixels(self, task: Task, lr: float, updates: int, start: Initial = "real") -> SyntheticSet:
+        """The frames that the temporal setting stores of random real clips, or of noise, learned by `match`.
 
         Args:
             task: the task.
             lr: learning rate of the pixels.
             updates: how often `match` moves them.
+            start: what they start from.
         """
 
         def learn(part: Task, synthetic: SyntheticSet) -> None:
             self.match(part, synthetic, dict.fromkeys(synthetic.tensors(), lr))
 
-        return learn_in_time(task, learn, updates)
+        return learn_in_time(task, learn, updates, start)
 
 
 class Matching(Objective[P]):
