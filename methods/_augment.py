@@ -34,7 +34,7 @@ def siamese(clips: torch.Tensor, rng: torch.Generator, each: bool = False) -> to
         each: whether every clip gets its own draw of that transform's strength, as when a network is trained on the set.
     """
     transform = TRANSFORMS[int(torch.randint(len(TRANSFORMS), (), generator=rng))]
-    return torch.cat([transform(clip, rng) for clip in clips.split(1)]) if each else transform(clips, rng)
+    return torch.cat([transform(clip, rng) for clip in clips[:, None]]) if each else transform(clips, rng)
 
 
 def colour(clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 class Augment(Protocol):
     """A transform of clips ``(B, C, T, H, W)``: one draw from the generator for all of them, or one for ``each``."""
 
+    __name__: str
+
     def __call__(self, clips: torch.Tensor, rng: torch.Generator, each: bool = False) -> torch.Tensor: ...  # noqa: D102
 
 
