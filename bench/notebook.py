@@ -16,7 +16,7 @@ from bench.results.records import Record, RecordStore, Resume
 from bench.running.display import console
 from bench.running.options import arguments
 from bench.running.options import experiment as experiment_file
-from bench.running.options.options import OPTIONS, EngineName, JudgedOn, joined
+from bench.running.options.options import OPTIONS, EngineName, Initial, JudgedOn, joined
 from bench.running.session import Session
 from bench.tables.columns import EXTRAS
 from bench.tables.formats import FORMATS, render
@@ -62,6 +62,7 @@ def run(
     protocol: str | None = None,
     nets: Names | None = None,
     set: Hyper | None = None,
+    start: Initial | None = None,
     judge_on: JudgedOn | None = None,
     tune: bool | None = None,
     tune_budget: int | None = None,
@@ -105,6 +106,7 @@ def run(
         protocol: how sets are judged (default: the profile's).
         nets: networks to train on each set, or ``all`` (default: the profile's).
         set: hyper-parameters by method, ``{"dm": {"lr": 3}}``, or with both names in one, ``{"dm.lr": 3}``.
+        start: ``real`` or ``noise``, for methods that can start from either (default: each method's own).
         judge_on: ``test`` (default), or ``validation`` to hold out a part of train.
         tune: whether to search each method's learning rates first, on the validation part of train.
         tune_budget: the most trials of each search (default: 5).

@@ -33,7 +33,6 @@ import torch  # noqa: E402
 from bench import plugins  # noqa: E402
 from bench.api import ClipShape, Workload  # noqa: E402
 from bench.core.precision import computing  # noqa: E402
-from bench.distill.matching import PerStep  # noqa: E402
 from bench.nets.flops import flops  # noqa: E402
 from bench.plugins import Registries  # noqa: E402
 from benchmarks.plain import PLAIN  # noqa: E402
@@ -252,8 +251,6 @@ def one_step(
     task = BenchTask(classes, real, 1, clip, net, device)
     work = Workload(classes, real * classes, 1, clip, task.setting)
     method, none = (kind(kind.Config(**values, steps=count)) for count in (steps, 0))
-    for shared in PerStep.__subclasses__():
-        shared.block = steps
 
     def suite() -> None:
         for artefact in SHARED:
@@ -299,8 +296,6 @@ def published_dm(registries: Registries, device: torch.device, quick: bool, unti
             if time.monotonic() > until:
                 raise OutOfTime
 
-    for shared in PerStep.__subclasses__():
-        shared.block = 20 if not quick else 2
     task = Watched(classes, real, 1, clip, net, device)
     try:
         for first in range(0, steps, 20):  # block by block, so that real sides and steps alternate

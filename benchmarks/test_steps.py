@@ -76,7 +76,7 @@ def whole_step(registries, geometry):
 
 @pytest.mark.parametrize("geometry", WHOLE)
 def test_whole_step_of_dm(against, make_bare, registries, monkeypatch, geometry):
-    monkeypatch.setattr(RealMeans, "block", STEPS)  # no more real sides than steps
+    monkeypatch.setattr(RealMeans, "most", STEPS)  # no more real sides than steps
     _, batch, steps = whole_step(registries, geometry)
     name, shape, classes, _ = WHOLE[geometry]
     bare = make_bare(shape, name, batch=min(32, classes * batch), classes=classes)
@@ -86,7 +86,7 @@ def test_whole_step_of_dm(against, make_bare, registries, monkeypatch, geometry)
 @pytest.mark.parametrize("geometry", WHOLE)
 def test_dm_written_plainly(beside, registries, monkeypatch, geometry):
     """Its share is what the suite's step takes of it: below 80 % the suite's is 1.25 times as fast."""
-    monkeypatch.setattr(RealMeans, "block", STEPS)
+    monkeypatch.setattr(RealMeans, "most", STEPS)
     task, batch, steps = whole_step(registries, geometry)
     name, shape, classes, _ = WHOLE[geometry]
     learned = torch.randn(classes, 1, *shape.dims(), requires_grad=True)
@@ -117,10 +117,10 @@ def real_side(against, make_bare, name, classes, frames, size, batch_real):
     task = BenchTask(classes, max(40, batch_real), 1, shape)
     clips = classes * batch_real
     if name == "dm":
-        what, work = RealMeans(task, RealMeans.block, batch_real), {"forwards": clips}
+        what, work = RealMeans(task, RealMeans.most, batch_real), {"forwards": clips}
     else:
-        config = DCConfig(steps=RealGradients.block, batch_real=batch_real)
-        what, work = RealGradients(task, config, unchanged), {"trainings": clips}
+        config = DCConfig(steps=RealGradients.most, batch_real=batch_real)
+        what, work = RealGradients(task, config.loops(1).networks, config.batch_real, unchanged), {"trainings": clips}
     against(
         lambda: what.make(task, 0),
         make_bare(shape, batch=32, classes=classes),

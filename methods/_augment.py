@@ -2,7 +2,7 @@
 
 Each takes clips ``(B, C, T, H, W)`` and returns as many, differentiable in them. What is drawn comes from the generator alone
 and is the same for every clip of the batch and every frame of a clip: two batches that are given generators of one state
-are transformed alike ("siamese"), and movement survives. The strengths are those of the paper's code.
+are transformed alike ("siamese"), and movement survives. The strengths are those of the authors' code.
 """
 
 from __future__ import annotations
@@ -25,9 +25,16 @@ SCALE = 1.2
 ROTATE = 15.0  # degrees
 
 
-def siamese(clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """One transform, drawn from the six strategies (colour, crop, cutout, flip, scale, rotate)."""
-    return TRANSFORMS[int(torch.randint(len(TRANSFORMS), (), generator=rng))](clips, rng)
+def siamese(clips: torch.Tensor, rng: torch.Generator, each: bool = False) -> torch.Tensor:
+    """One transform, drawn from the six strategies (colour, crop, cutout, flip, scale, rotate).
+
+    Args:
+        clips: see above.
+        rng: see above.
+        each: whether every clip gets its own draw of that transform's strength, as when a network is trained on the set.
+    """
+    transform = TRANSFORMS[int(torch.randint(len(TRANSFORMS), (), generator=rng))]
+    return torch.cat([transform(clip, rng) for clip in clips[:, None]]) if each else transform(clips, rng)
 
 
 def colour(clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
@@ -89,6 +96,6 @@ def _affine(clips: torch.Tensor, matrix: list[list[float]]) -> torch.Tensor:
     batch, channels, frames, height, width = clips.shape
     images = clips.transpose(1, 2).reshape(batch * frames, channels, height, width)
     theta = upload(torch.tensor([[*row, 0.0] for row in matrix], dtype=clips.dtype), clips.device)
-    grid = torch.nn.functional.affine_grid(theta.expand(len(images), 2, 3), list(images.shape), align_corners=True)
-    moved = torch.nn.functional.grid_sample(images, grid, align_corners=True)
+    grid = torch.nn.functional.affine_grid(theta.expand(len(images), 2, 3), list(images.shape), align_corners=False)
+    moved = torch.nn.functional.grid_sample(images, grid, align_corners=False)
     return moved.view(batch, frames, channels, height, width).transpose(1, 2)

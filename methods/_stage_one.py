@@ -12,7 +12,7 @@ from typing_extensions import override
 from bench.api import Artefact, Count, CountOrZero, Positive, SyntheticSet, Task, Upstream, Workload
 from bench.core.errors import BenchError
 from bench.core.upload import upload
-from bench.distill.real_start import real_initialisation
+from bench.distill.real_start import Initial, initialisation, real_initialisation
 from bench.distill.single_frames import FrameTask
 
 from .dc import DC, DCConfig, RealGradients, unchanged
@@ -31,21 +31,31 @@ class StaticConfig:
     Attributes:
         spc: static memories per class; None takes ``per_clip`` times IPC.
         per_clip: memories of a kind that each synthetic clip owns.
-        static_steps, static_lr, static_batch: newly initialised networks, step size and real frames per class of DC.
-        static_outer, static_inner: its loops; 10 and 50 for ten images a class.
+        static_steps, static_lr, static_batch: updates, step size and real frames per class of DC.
+        static_outer, static_inner: its loops; None for those that are published for so many images per class.
     """
 
     spc: Count | None = None
     per_clip: Count = 2
-    static_steps: Count = 1000
+    static_steps: Count | None = None
     static_lr: Positive = 0.1
     static_batch: Count = 256
-    static_outer: Count = 1
-    static_inner: CountOrZero = 1
+    static_outer: Count | None = None
+    static_inner: CountOrZero | None = None
 
     def images(self, ipc: int) -> int:
         """Static memories of each class."""
         return self.spc if self.spc is not None else self.per_clip * ipc
+
+    def dc(self) -> DCConfig:
+        """The same as hyper-parameters of DC."""
+        return DCConfig(
+            steps=self.static_steps,
+            lr=self.static_lr,
+            batch_real=self.static_batch,
+            outer_loops=self.static_outer,
+            inner_loops=self.static_inner,
+        )
 
 
 @final
@@ -79,10 +89,10 @@ class StaticMemory(Upstream):
         return {"images": _images(images, task, self._spc)}
 
 
-def unlearned_memory(task: Task, config: StaticConfig) -> torch.Tensor:
-    """The random real frames that `static_memory` starts from, in the same shape."""
+def unlearned_memory(task: Task, config: StaticConfig, start: Initial = "real") -> torch.Tensor:
+    """The random real frames that `static_memory` starts from, or noise, in the same shape."""
     spc = config.images(task.ipc)
-    images = _images(real_initialisation(FrameTask(task, spc)), task, spc)
+    images = _images(initialisation(FrameTask(task, spc), start), task, spc)
     return images.view(-1, per_clip(spc, task.ipc, "spc"), *images.shape[1:])
 
 
@@ -103,15 +113,9 @@ def static_memory(task: Task, config: StaticConfig) -> torch.Tensor:
     """The static memories of each synthetic clip, ``(N, s, 3, H, W)``, N = classes * IPC."""
     spc = config.images(task.ipc)
     each = per_clip(spc, task.ipc, "spc")
-    dc = DCConfig(
-        steps=config.static_steps,
-        lr=config.static_lr,
-        batch_real=config.static_batch,
-        outer_loops=config.static_outer,
-        inner_loops=config.static_inner,
-    )
+    dc = config.dc()
     frames = FrameTask(task, spc)
-    real_gradients = frames.upstream(RealGradients(frames, dc, unchanged))
+    real_gradients = frames.upstream(RealGradients(frames, dc.loops(spc).networks, dc.batch_real, unchanged))
     images = upload(task.upstream(StaticMemory(spc, dc, real_gradients)).part(0)["images"], task.device)
     return images.view(-1, each, *images.shape[1:])
 
@@ -146,6 +150,7 @@ def static_frames(work: Workload, config: StaticConfig) -> float:
 
 def static_passes(work: Workload, config: StaticConfig) -> float:
     """Clip passes of stage one, a frame counting as 1/T of a clip."""
-    per_step = 3 * config.static_batch + 9 * config.images(work.ipc)
-    frames = config.static_steps * config.static_outer * work.classes * per_step
-    return frames / work.clip.frames
+    spc = config.images(work.ipc)
+    counts = config.dc().loops(spc)
+    training = counts.networks * (counts.outer - 1) * counts.inner * 3 * spc
+    return work.classes * (counts.updates() * (3 * config.static_batch + 9 * spc) + training) / work.clip.frames

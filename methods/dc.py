@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, Literal, Protocol, final
 
 import torch
 from typing_extensions import override
 
-from bench.api import Count, CountOrZero, Footprint, Momentum, Positive, Preset, Start, SyntheticSet, Task, Workload
+from bench.api import Count, CountOrZero, Footprint, Momentum, Positive, Start, SyntheticSet, Task, Workload
 from bench.core.source import code_identity
 from bench.core.upload import upload
 from bench.distill.gradient_blocks import accumulated
 from bench.distill.learner import Learner
 from bench.distill.matching import Objective, PerStep
-from bench.distill.real_start import pixel_bytes
+from bench.distill.real_start import Initial, pixel_bytes
 from bench.distill.single_frames import FrameTask
 from bench.sets.keyframes import KeyframeSet
 
+from ._loops import Loops, loops
 from ._presets import main_job, quick
 
 if TYPE_CHECKING:
     from bench.core.classifier import Classifier
     from bench.core.config import Value
 
-Augment = Callable[["torch.Tensor", "torch.Generator"], "torch.Tensor"]
-"""Transforms clips ``(B, C, T, H, W)`` by one draw from the generator, the same for all of them."""
+
+class Augment(Protocol):
+    """A transform of clips ``(B, C, T, H, W)``: one draw from the generator for all of them, or one for ``each``."""
+
+    __name__: str
+
+    def __call__(self, clips: torch.Tensor, rng: torch.Generator, each: bool = False) -> torch.Tensor: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
 class DCMatching:
     """Hyper-parameters of the matching, whatever kind of set is learned."""
 
-    steps: Count = 1000  # newly initialised networks (the outermost loop, K)
-    outer_loops: Count = 1  # matchings per network (T); 1 for IPC 1 and 5
-    inner_loops: CountOrZero = 1  # epochs that the network is trained on the set after each matching but the last
+    steps: Count | None = None  # updates of the set, spent in whole networks; None: those of 1,000 networks
+    outer_loops: Count | None = None  # matchings per network (T); None: as published for so many clips per class
+    inner_loops: CountOrZero | None = (
+        None  # epochs of training the network after each matching but its last; None: the same
+    )
     momentum: Momentum = 0.5  # of SGD on what is learned
     batch_real: Count = 256  # real clips per class and matching
-    network_lr: Positive = 0.01  # of the network's training in between
+    network_lr: Positive = 0.01  # of the network's training in between, by SGD without momentum
+
+    def loops(self, per_class: int) -> Loops:
+        """How the updates are spent on so many clips per class."""
+        return loops(per_class, self.steps, self.outer_loops, self.inner_loops)
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,7 @@ class DCConfig(DCMatching):
     lr: Positive = 0.1  # step size on pixels, in network units
     # Whole clips, or single random frames: the set is then one still image a clip.
     match: Literal["clips", "frames"] = "clips"
+    start: Initial = "real"  # what the pixels start from; the authors' code has noise unless told otherwise
 
 
 class GradientMatching(Objective[DCConfig]):
@@ -58,7 +71,6 @@ class GradientMatching(Objective[DCConfig]):
     tuned = ("lr",)
     shares = ("real-gradients",)
     presets = (
-        Preset({"outer_loops": 10, "inner_loops": 50}, "Zhao et al., ICLR 2021, appendix: images, IPC 10", ipc=10),
         quick({"steps": 250, "lr": 0.2, "batch_real": 16}),
         main_job({"steps": 20}),
     )
@@ -71,32 +83,39 @@ class GradientMatching(Objective[DCConfig]):
     @override
     def match(self, task: Task, synthetic: SyntheticSet, rates: Mapping[str, float]) -> None:  # Algorithm 1
         config, augment = self.config, self.augment()
+        counts = config.loops(len(synthetic) // len(task.classes))
         learner = Learner(synthetic, rates, config.momentum)
-        untrained = RealGradients(task, config, augment).shared(task)
-        for step in learner.steps(task, config.steps, updates=config.outer_loops):
+        untrained = RealGradients(task, counts.networks, config.batch_real, augment).shared(task)
+        for step in learner.steps(task, counts.networks, updates=counts.outer):
             network = task.network(task.rng("network", step))
-            for loop in range(config.outer_loops):
-                draw = step * config.outer_loops + loop
-                real = untrained(step) if loop == 0 else real_gradients(task, network, config.batch_real, augment, draw)
-                losses = matching_losses(task, network, learner, real, augment, draw)
+            for loop in range(counts.outer):
+                draws = Draws(task, step, loop)
+                real = (
+                    untrained(step) if loop == 0 else real_gradients(task, network, config.batch_real, augment, draws)
+                )
+                losses = matching_losses(task, network, learner, real, augment, draws)
                 loss, gradients = accumulated(losses, list(learner.learned.values()))
                 learner.apply(gradients, loss=loss / len(task.classes))
-                if loop + 1 < config.outer_loops:
-                    train_network(task, network, synthetic, config, augment, draw)
+                if loop + 1 < counts.outer:
+                    train_network(task, network, synthetic, counts.inner, config.network_lr, augment, draws)
 
     @final
     @override
     def distill(self, task: Task) -> SyntheticSet:
-        lr, updates = self.config.lr, self.config.steps * self.config.outer_loops
+        lr, updates = self.config.lr, self.config.loops(task.ipc).updates()
         if self.config.match == "clips":
-            return self.learned_pixels(task, lr, updates)
-        images = self.learned_pixels(FrameTask(task, task.ipc), lr, updates)  # (N, 3, 1, H, W): one image a clip
+            return self.learned_pixels(task, lr, updates, self.config.start)
+        frames = FrameTask(task, task.ipc)
+        images = self.learned_pixels(frames, lr, updates, self.config.start)  # (N, 3, 1, H, W): one image a clip
         return KeyframeSet(images.tensors()["clips"], images.labels, task.clip.frames, "nearest")
 
     @final
     @override
     def start(self) -> Start:
-        return Start("start-clips") if self.config.match == "clips" else Start("start-frames", {"per_clip": 1})
+        start = {} if self.config.start == "real" else {"start": self.config.start}
+        if self.config.match == "clips":
+            return Start("start-clips", start)
+        return Start("start-frames", {"per_clip": 1, **start})
 
     @final
     @override
@@ -108,9 +127,9 @@ class GradientMatching(Objective[DCConfig]):
     def clip_passes(self, work: Workload) -> float:
         # Forward and backward of the real clips, those and their derivative of the synthetic ones.
         config, per_class = self.config, min(self.config.batch_real, work.train // work.classes)
-        matchings = config.steps * config.outer_loops
-        training = config.steps * (config.outer_loops - 1) * config.inner_loops * 3 * work.ipc
-        return float(work.classes * (matchings * (3 * per_class + 9 * work.ipc) + training))
+        counts = config.loops(work.ipc)
+        training = counts.networks * (counts.outer - 1) * counts.inner * 3 * work.ipc
+        return float(work.classes * (counts.updates() * (3 * per_class + 9 * work.ipc) + training))
 
     @final
     @override
@@ -120,7 +139,7 @@ class GradientMatching(Objective[DCConfig]):
         rows = 2 * work.classes
         if isinstance(config, DCConfig) and config.match == "frames":
             return Footprint(frames=max(per_class, 3 * work.ipc), networks=rows)
-        block = min(RealGradients.block, config.steps)
+        block = min(RealGradients.most, config.loops(work.ipc).networks)
         return Footprint(training=per_class, double=work.ipc, networks=3 + rows, host_networks=block * rows)
 
     @final
@@ -143,27 +162,45 @@ class DC(GradientMatching):
         return unchanged
 
 
-def unchanged(clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+def unchanged(clips: torch.Tensor, rng: torch.Generator, each: bool = False) -> torch.Tensor:
     """No augmentation."""
     return clips
 
 
+@dataclass(frozen=True)
+class Draws:
+    """The generators of one matching. Those of a network's first matching do not depend on how many follow.
+
+    Attributes:
+        task: see there.
+        step: number of the network.
+        loop: number of the matching in it.
+    """
+
+    task: Task
+    step: int
+    loop: int = 0
+
+    def rng(self, name: str) -> torch.Generator:
+        """The generator of what is called so."""
+        return self.task.rng(f"{name}, matching {self.loop}" if self.loop else name, self.step)
+
+
 def matching_losses(
-    task: Task, network: Classifier, learner: Learner, real: torch.Tensor, augment: Augment, draw: int
+    task: Task, network: Classifier, learner: Learner, real: torch.Tensor, augment: Augment, draws: Draws
 ) -> Iterator[torch.Tensor]:
     """The distance of real and synthetic gradients of each class (eq. 9 adds them up), one class's graph at a time.
 
     Args:
-        task, network, learner, augment: see there.
-        real: `real_gradients` of the same draw.
-        draw: number of the matching.
+        task, network, learner, augment, draws: see there.
+        real: `real_gradients` of the same draws.
     """
-    rng = task.rng("render", draw)
+    rng = draws.rng("render")
     shapes = [weight.shape for weight in _weights(network)]
     for label in range(len(task.classes)):
         own = (learner.synthetic.labels == label).nonzero().flatten()
         # The real clips were drawn through the same generator: one transform for both (DSA's "siamese").
-        clips = augment(learner.render(own, rng), task.rng(f"augment {label}", draw))
+        clips = augment(learner.render(own, rng), draws.rng(f"augment {label}"))
         rows = torch.split_with_sizes(real[label], [shape.numel() for shape in shapes])
         target = [row.view(shape) for row, shape in zip(rows, shapes, strict=True)]
         yield gradient_distance(target, class_gradient(network, clips, label, create_graph=True))
@@ -193,12 +230,12 @@ def class_gradient(
     return torch.autograd.grad(loss, _weights(network), create_graph=create_graph)
 
 
-def real_gradients(task: Task, network: Classifier, batch_real: int, augment: Augment, draw: int) -> torch.Tensor:
+def real_gradients(task: Task, network: Classifier, batch_real: int, augment: Augment, draws: Draws) -> torch.Tensor:
     """Each class's gradient on its real batch, in all weights, flattened: ``(classes, P)``, without graph."""
-    rng, rows = task.rng("real", draw), []
+    rng, rows = draws.rng("real"), []
     for label in range(len(task.classes)):
         count = min(batch_real, len(task.indices(label)))
-        clips = augment(task.real(label, count, rng), task.rng(f"augment {label}", draw))
+        clips = augment(task.real(label, count, rng), draws.rng(f"augment {label}"))
         rows.append(torch.cat([g.flatten() for g in class_gradient(network, clips, label, create_graph=False)]))
     return torch.stack(rows)
 
@@ -213,17 +250,16 @@ class RealGradients(PerStep):
     """The `real_gradients` of the first matching of each step, ``(classes, P)``: its network is not trained yet."""
 
     name = "real-gradients"
-    block = 10
+    most = 10
 
-    def __init__(self, task: Task, config: DCMatching, augment: Augment) -> None:
-        super().__init__(task, config.steps, config.batch_real)
-        self._outer_loops = config.outer_loops
+    def __init__(self, task: Task, networks: int, batch_real: int, augment: Augment) -> None:
+        super().__init__(task, networks, batch_real)
         self._augment = augment
 
     @override
     def of_step(self, task: Task, step: int) -> torch.Tensor:
         network = task.network(task.rng("network", step))
-        return real_gradients(task, network, self.batch_real, self._augment, step * self._outer_loops).cpu()
+        return real_gradients(task, network, self.batch_real, self._augment, Draws(task, step)).cpu()
 
     @override
     def step_bytes(self, task: Task) -> int:
@@ -232,23 +268,28 @@ class RealGradients(PerStep):
 
     @override
     def settings(self) -> Mapping[str, Value]:
-        transform = {"augment": self._augment.__name__, **code_identity(self._augment)}
-        return {"outer_loops": self._outer_loops, **transform}
+        return {"augment": self._augment.__name__, **code_identity(self._augment)}
 
 
 def train_network(
-    task: Task, network: Classifier, synthetic: SyntheticSet, config: DCMatching, augment: Augment, draw: int
+    task: Task,
+    network: Classifier,
+    synthetic: SyntheticSet,
+    epochs: int,
+    lr: float,
+    augment: Augment,
+    draws: Draws,
 ) -> None:
-    """Trains the network on the set for ``inner_loops`` epochs, in place."""
-    optimiser = torch.optim.SGD(network.parameters(), lr=config.network_lr, momentum=0.5)
+    """Trains the network on the set, in place. As in the authors' code, SGD has no momentum and each clip its own transform."""
+    optimiser = torch.optim.SGD(network.parameters(), lr=lr)
     labels = upload(synthetic.labels, task.device)
-    order, rendering, transform = (task.rng(f"inner {name}", draw) for name in ("order", "render", "augment"))
-    for _ in range(config.inner_loops):
+    order, rendering, transform = (draws.rng(f"inner {name}") for name in ("order", "render", "augment"))
+    for _ in range(epochs):
         shuffled = torch.randperm(len(synthetic), generator=order)
         for start in range(0, len(shuffled), 256):
             index = shuffled[start : start + 256]
             with torch.no_grad():
-                clips = augment(synthetic.render(index, rendering), transform)
+                clips = augment(synthetic.render(index, rendering), transform, each=True)
             loss = torch.nn.functional.cross_entropy(network(clips), labels[upload(index, task.device)])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ from typing import final
 
 from typing_extensions import override
 
-from bench.api import Count, Footprint, Method, Momentum, PositiveOrZero, Preset, Start, SyntheticSet, Task, Workload
+from bench.api import Count, Footprint, Method, Momentum, PositiveOrZero, Start, SyntheticSet, Task, Workload
 from bench.sets.static_dynamic import StaticDynamicSet
 
 from . import frepo, mtt
@@ -32,7 +32,6 @@ from .dm import DM, DMMatching
 from .frepo import FRePo, FRePoMatching
 from .mtt import MTT, MTTMatching
 
-LOOPS: Values = {"static_outer": 10, "static_inner": 50}  # of DC with ten images a class, as its paper has them
 STATIC_QUICK: Values = {"static_steps": 40, "static_batch": 32}
 STATIC_MAIN_JOB: Values = {"static_steps": 20}
 SD_QUICK: Values = {"start": "identity", **STATIC_QUICK}
@@ -52,7 +51,7 @@ DMSD = with_memories(
     "Static memory, then dynamic memory and hallucinator learned by distribution matching.",
     (
         released({"lr_dynamic": 1e-4, "lr_hallucinator": 1e-5, "steps": 5000, "batch_real": 64}, ipc=1),
-        released({"lr_dynamic": 1e3, "lr_hallucinator": 1e-6, "steps": 5000, "batch_real": 64, **LOOPS}, ipc=5),
+        released({"lr_dynamic": 1e3, "lr_hallucinator": 1e-6, "steps": 5000, "batch_real": 64}, ipc=5),
         quick({"steps": 300, "batch_real": 32, "lr_dynamic": 1.0, **SD_QUICK}),
         main_job({"steps": 100, **STATIC_MAIN_JOB}),
     ),
@@ -96,7 +95,7 @@ MTTSD = with_memories(
     (
         released({**MTT_RELEASE, "syn_steps": 10}, ipc=1, note=mtt.UNREAD),
         released(
-            {**MTT_RELEASE, "syn_steps": 5, "batch_syn": 128, "learn_rate": False, **LOOPS},
+            {**MTT_RELEASE, "syn_steps": 5, "batch_syn": 128, "learn_rate": False},
             ipc=5,
             note=f"its script does not ask for a learned rate here; {mtt.UNREAD}",
         ),
@@ -142,7 +141,6 @@ class StaticOnly(Method[StaticConfig]):
     paper = PAPER
     shares = STATIC_SHARES
     presets = (
-        Preset(LOOPS, source="Zhao et al., ICLR 2021, appendix: images, IPC 10", ipc=5),
         quick(STATIC_QUICK),
         main_job(STATIC_MAIN_JOB),
     )

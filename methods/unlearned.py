@@ -13,7 +13,7 @@ import torch
 from typing_extensions import override
 
 from bench.api import Count, Footprint, Method, Positive, SyntheticSet, Task, Workload
-from bench.distill.real_start import pixel_bytes
+from bench.distill.real_start import Initial, pixel_bytes
 from bench.distill.segments import learn_in_time
 from bench.sets.static_dynamic import Mode, StaticDynamicSet
 
@@ -66,16 +66,24 @@ class TrainedOn:
         return labels + (0 if self.rate is None else 4)
 
 
+@dataclass(frozen=True)
+class StartClipsConfig(TrainedOn):
+    """What clips: random real ones, or noise."""
+
+    start: Initial = "real"
+
+
 @final
-class StartClips(Unlearned[TrainedOn]):
-    """Random real clips as learned pixels store them, before anything is learned."""
+class StartClips(Unlearned[StartClipsConfig]):
+    """Random real clips (or noise) as learned pixels store them, before anything is learned."""
 
     name = "start-clips"
-    Config = TrainedOn
+    Config = StartClipsConfig
 
     @override
     def distill(self, task: Task) -> SyntheticSet:
-        return self.config.applied(learn_in_time(task, lambda part, synthetic: None, updates=0), task)
+        unlearned = learn_in_time(task, lambda part, synthetic: None, updates=0, start=self.config.start)
+        return self.config.applied(unlearned, task)
 
     @override
     def stored_bytes(self, work: Workload) -> int:
@@ -90,10 +98,11 @@ class StartClips(Unlearned[TrainedOn]):
 
 @dataclass(frozen=True)
 class StartFramesConfig:
-    """How many images: see `methods._stage_one.StaticConfig`."""
+    """How many images: see `methods._stage_one.StaticConfig`; ``start``: real frames, or noise."""
 
     spc: Count | None = None
     per_clip: Count = 2
+    start: Initial = "real"
 
     def static(self) -> StaticConfig:
         """The same for stage one."""
@@ -102,14 +111,14 @@ class StartFramesConfig:
 
 @final
 class StartFrames(Unlearned[StartFramesConfig]):
-    """Random real frames as still images, before anything is learned."""
+    """Random real frames (or noise) as still images, before anything is learned."""
 
     name = "start-frames"
     Config = StartFramesConfig
 
     @override
     def distill(self, task: Task) -> SyntheticSet:
-        images = unlearned_memory(task, self.config.static())
+        images = unlearned_memory(task, self.config.static(), self.config.start)
         return StaticDynamicSet(memory_labels(task), task.clip.frames, static=images)
 
     @override

@@ -90,6 +90,12 @@ def allows(config_type: type, name: str, value: Value) -> bool:
     return True
 
 
+def offers(config_type: type, name: str, value: Value) -> bool:
+    """Whether there is such a field, and ``value`` is one of the few that it may have."""
+    kind = fields(config_type).get(name)
+    return typing.get_origin(kind) is Literal and value in typing.get_args(kind)
+
+
 def unbounded(config_type: type) -> list[str]:
     """The fields that hold a number and have no bounds."""
     return [

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from bench.api import Method, Start, SyntheticSet, Task, Upstream, Workload
 from bench.core.upload import upload
-from bench.distill.real_start import pixel_bytes
+from bench.distill.real_start import Initial, pixel_bytes
 from bench.distill.segments import learn_in_time
 
 if TYPE_CHECKING:
@@ -64,19 +64,20 @@ class Objective(Method[C]):
         return {}
 
     @final
-    def learned_pixels(self, task: Task, lr: float, updates: int) -> SyntheticSet:
-        """The frames that the temporal setting stores of random real clips, learned by `match`.
+    def learned_pixels(self, task: Task, lr: float, updates: int, start: Initial = "real") -> SyntheticSet:
+        """The frames that the temporal setting stores of random real clips, or of noise, learned by `match`.
 
         Args:
             task: the task.
             lr: learning rate of the pixels.
             updates: how often `match` moves them.
+            start: what they start from.
         """
 
         def learn(part: Task, synthetic: SyntheticSet) -> None:
             self.match(part, synthetic, dict.fromkeys(synthetic.tensors(), lr))
 
-        return learn_in_time(task, learn, updates)
+        return learn_in_time(task, learn, updates, start)
 
 
 class Matching(Objective[P]):
@@ -110,7 +111,8 @@ class PerStep(Upstream):
     in blocks: a part holds ``steps`` ``(block, ...)``, is one file and made by one process.
 
     Attributes:
-        block: steps in a part.
+        most: steps in a part, where more are asked for.
+        block: steps in a part of this one.
         batch_real: real clips per class and step.
 
     Args:
@@ -119,10 +121,11 @@ class PerStep(Upstream):
         batch_real: see there.
     """
 
-    block: ClassVar[int] = 20
+    most: ClassVar[int] = 20
 
     def __init__(self, task: Task, steps: int, batch_real: int) -> None:
         self.batch_real = batch_real
+        self.block = max(1, min(self.most, steps))
         self.parts = -(-steps // self.block)
         self.part_bytes = self.block * self.step_bytes(task)
 
@@ -146,7 +149,8 @@ class PerStep(Upstream):
     def key(
         self,
     ) -> Mapping[str, Value]:  # without the number of steps: asking for more of them makes only the new ones
-        return {"batch_real": self.batch_real, **self.settings()}
+        few = {"block": self.block} if self.block < self.most else {}
+        return {"batch_real": self.batch_real, **few, **self.settings()}
 
     @final
     @override

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 
 from bench.api import SyntheticSet, Task, Workload
+from bench.core.upload import upload
 from bench.sets.dense import DenseSet
 from bench.sets.keyframes import KeyframeSet, stored_frames
+
+Initial = Literal["real", "noise"]
 
 Choice: TypeAlias = "list[torch.Tensor]"
 """For each class, in order, the positions of the training clips that are taken."""
@@ -42,6 +45,18 @@ def real_initialisation(task: Task) -> SyntheticSet:
     """A set that starts from random real clips, in network units, ready to be learned: the frames that the setting stores."""
     chosen = random_choice(task)
     return _as_set(task, task.clips(torch.cat(chosen)), chosen)
+
+
+def noise_initialisation(task: Task, part: int = 0) -> SyntheticSet:
+    """As many clips a class as `real_initialisation`, of standard normal noise in network units; each ``part`` has its own."""
+    chosen = random_choice(task)
+    shape = (sum(map(len, chosen)), *task.clip.dims())
+    return _as_set(task, upload(torch.randn(shape, generator=task.rng("noise", part)), task.device), chosen)
+
+
+def initialisation(task: Task, start: Initial, part: int = 0) -> SyntheticSet:
+    """`real_initialisation` or `noise_initialisation`."""
+    return noise_initialisation(task, part) if start == "noise" else real_initialisation(task)
 
 
 def _as_set(task: Task, clips: torch.Tensor, chosen: Choice) -> SyntheticSet:

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from bench.api import ClipShape, Metric, SyntheticSet, Task
 from bench.core.temporal import TemporalSetting
-from bench.distill.real_start import real_initialisation
+from bench.distill.real_start import Initial, initialisation
 from bench.distill.task_view import TaskView
 from bench.sets.adaptive import GrowingSet
 from bench.sets.dense import DenseSet
@@ -28,34 +28,37 @@ if TYPE_CHECKING:
 _FINISHED = "finished segment "
 
 
-def learn_in_time(task: Task, learn: Callable[[Task, SyntheticSet], None], updates: int) -> SyntheticSet:
-    """Starts from random real clips and learns what the task's temporal setting stores of them.
+def learn_in_time(
+    task: Task, learn: Callable[[Task, SyntheticSet], None], updates: int, start: Initial = "real"
+) -> SyntheticSet:
+    """Starts from random real clips, or from noise, and learns what the task's temporal setting stores of them.
 
     Args:
         task: the task.
         learn: learns a set in place, with the task it is given: that of whole clips, or of one segment.
         updates: how many updates it will do.
+        start: what it starts from.
     """
     if task.setting.interpolation == "adaptive":
-        start = real_initialisation(task)
-        growing = GrowingSet(start.render(torch.arange(len(start)), task.rng("start")), start.labels, updates)
+        first = initialisation(task, start)
+        growing = GrowingSet(first.render(torch.arange(len(first)), task.rng("start")), first.labels, updates)
         learn(task, growing)
         return growing.finished()
     if task.setting.segments == 1:
-        synthetic = real_initialisation(task)
+        synthetic = initialisation(task, start)
         learn(task, synthetic)
         return synthetic
-    return _learn_segments(task, learn)
+    return _learn_segments(task, learn, start)
 
 
-def _learn_segments(task: Task, learn: Callable[[Task, SyntheticSet], None]) -> SyntheticSet:
+def _learn_segments(task: Task, learn: Callable[[Task, SyntheticSet], None], start: Initial) -> SyntheticSet:
     """Learns one segment after another; those that a checkpoint holds are not learned again."""
     setting = task.setting
     finished = _finished(task)
     labels = torch.zeros(0)
     for number in range(setting.segments):
         segment = SegmentTask(task, number, finished)
-        synthetic = real_initialisation(segment)
+        synthetic = initialisation(segment, start, number)
         labels = synthetic.labels
         if number == len(finished):
             learn(segment, synthetic)

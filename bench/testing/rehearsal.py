@@ -67,7 +67,8 @@ _JUDGED_STEPS = 60  # for comparing accuracy
 _CAPS = (
     (r"batch", 4),
     (r"updates", 3),
-    (r"steps|iterations|epochs?$|experts|pool|networks|loops", 2),
+    (r"loops", 1),
+    (r"steps|iterations|epochs?$|experts|pool|networks", 2),
 )
 
 JUDGED_IPC = 10

@@ -162,7 +162,7 @@ def _few_steps() -> Iterator[None]:
     """Blocks of shared work are small, and of a method's numbers only the last is read."""
     with contextlib.ExitStack() as patches:
         for kind in (PerStep, *PerStep.__subclasses__()):
-            patches.enter_context(mock.patch.object(kind, "block", 3))
+            patches.enter_context(mock.patch.object(kind, "most", 3))
         patches.enter_context(mock.patch.multiple(cell_task, HISTORY_POINTS=1, LOOK_SECONDS=math.inf))
         patches.enter_context(mock.patch.object(checkpoints, "CHECKPOINT_SECONDS", math.inf))
         yield

@@ -24,7 +24,7 @@ class Numbers(PerStep):
     """A step's tensor is its number, of each class."""
 
     name = "numbers"
-    block = 4
+    most = 4
 
     def of_step(self, task: Task, step: int) -> torch.Tensor:
         return torch.full((len(task.classes), 2), step)
@@ -42,9 +42,12 @@ def test_each_step_finds_its_own_tensor_in_the_blocks(steps: int, parts: int) ->
 
 def test_more_steps_are_the_same_artefact_and_a_part_has_the_bytes_of_its_features() -> None:
     task = FakeTask(classes=3, per_class=2, ipc=1)
-    assert Numbers(task, 3, 2).key() == Numbers(task, 30, 2).key() != Numbers(task, 3, 5).key()
+    assert Numbers(task, 4, 2).key() == Numbers(task, 30, 2).key() != Numbers(task, 4, 5).key()
+    few = Numbers(task, 3, 2)
+    assert (few.parts, few.block) == (1, 3)  # no more than they need
+    assert few.key() != Numbers(task, 4, 2).key()
     features = task.network(task.rng("any")).features(task.clips(torch.tensor([0])))
-    assert Numbers(task, 3, 2).part_bytes == 4 * 3 * features.numel() * 4
+    assert Numbers(task, 9, 2).part_bytes == 4 * 3 * features.numel() * 4
 
 
 class Reporting(Keeping):
@@ -96,9 +99,9 @@ class Named(FakeTask):
 def test_an_artefact_made_through_a_view_says_which() -> None:
     task = Named(classes=2, per_class=2, ipc=1)
     task.setting = in_setting("segments-2").setting
-    SegmentTask(task, 1, []).upstream(RealMeans(task, 1, 3))
+    SegmentTask(task, 1, []).upstream(RealMeans(task, RealMeans.most, 3))
     assert task.asked == ("real-means-of-segment-2", {"batch_real": 3, "version": 1, "segment": 1, "of": 2}, False)
-    FrameTask(task, 1).upstream(RealMeans(task, 1, 3))
+    FrameTask(task, 1).upstream(RealMeans(task, RealMeans.most, 3))
     assert task.asked == ("real-means-of-frames", {"batch_real": 3, "version": 1}, True)
 
 

@@ -124,3 +124,32 @@ def test_each_strategy_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
         _augment.siamese(CLIPS, generator("draw", number))
     assert set(drawn) == set(names)
     assert len(drawn) == 120
+
+
+def test_where_a_network_is_trained_every_clip_has_its_own_draw_of_one_transform() -> None:
+    alike = torch.randn(1, 3, 4, 16, 16, generator=generator("clip")).expand(40, -1, -1, -1, -1)
+    for number in range(12):
+        together, apart = (_augment.siamese(alike, generator("draw", number), each) for each in (False, True))
+        kinds = [len({tuple(clip.flatten().tolist()) for clip in clips}) for clips in (together, apart)]
+        assert kinds[0] == 1
+        assert kinds[1] == 2 or kinds[1] > 10  # mirrored or not; else as many as there are places, sizes or colours
+
+
+@pytest.mark.parametrize("transform", [_augment.scale, _augment.rotate])
+def test_coordinates_are_those_of_the_edges_of_pixels(transform: _augment.Transform) -> None:
+    """As grid_sample takes them unless told otherwise: the corner of a picture of 2 x 2 lies half a pixel beyond its centre."""
+    clips, rng = torch.ones(1, 1, 1, 64, 64), generator("draw", 3)
+    moved = transform(clips, rng)
+    plain = generator("draw", 3)
+    if transform is _augment.scale:
+        height, width = (torch.rand((), generator=plain).item() * (1.2 - 1 / 1.2) + 1 / 1.2 for _ in range(2))
+        matrix = torch.tensor([[width, 0.0], [0.0, height]])
+    else:
+        angle = math.radians((torch.rand((), generator=plain).item() - 0.5) * 30)
+        matrix = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    # How far a pixel's place lies inside of the picture, in pixels: half a pixel is the last that is seen whole.
+    centres = (torch.arange(64) + 0.5) / 32 - 1
+    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    places = torch.stack([x, y], dim=-1) @ matrix.T
+    weight = ((1 - places.abs()) * 32 + 0.5).clamp(0, 1).prod(dim=-1)
+    torch.testing.assert_close(moved[0, 0, 0], weight, rtol=1e-4, atol=1e-4)

@@ -8,6 +8,7 @@ import torch
 from bench.methods.dc import (
     DC,
     DCConfig,
+    Draws,
     class_gradient,
     gradient_distance,
     matching_losses,
@@ -78,13 +79,13 @@ def test_matching_a_set_with_itself_costs_nothing() -> None:
     task = FakeTask(classes=2, per_class=3, ipc=3)
     learner = Learner(real_initialisation(task), {"clips": 1.0}, 0.0)
     network = task.network(generator("n"))
-    real = real_gradients(task, network, 3, unchanged, 0)
-    assert sum(matching_losses(task, network, learner, real, unchanged, 0)).item() < 0.1  # of about 70
+    real = real_gradients(task, network, 3, unchanged, Draws(task, 0))
+    assert sum(matching_losses(task, network, learner, real, unchanged, Draws(task, 0))).item() < 0.1  # of about 70
 
 
 def test_a_run_with_outer_and_inner_loops_is_algorithm_1_written_out() -> None:
-    config = DCConfig(steps=2, outer_loops=2, inner_loops=3, lr=0.5, momentum=0.5, batch_real=3, network_lr=0.1)
-    task = FakeTask(classes=2, per_class=4, ipc=1)
+    config = DCConfig(steps=4, outer_loops=2, inner_loops=3, lr=0.5, momentum=0.5, batch_real=3, network_lr=0.01)
+    task = FakeTask(classes=2, per_class=4, ipc=1, dtype=torch.float64)
     learned = DC(config).distill(task)
 
     clips = real_initialisation(task).clips.clone().requires_grad_(True)
@@ -93,7 +94,7 @@ def test_a_run_with_outer_and_inner_loops_is_algorithm_1_written_out() -> None:
     for k in range(2):
         network = task.network(task.rng("network", k))
         for t in range(2):
-            rng, loss = task.rng("real", 2 * k + t), torch.zeros(())
+            rng, loss = task.rng("real" if t == 0 else "real, matching 1", k), torch.zeros(())
             for c in range(2):
                 cross_entropy = torch.nn.functional.cross_entropy
                 real = cross_entropy(network(task.real(c, 3, rng)), torch.full((3,), c))
@@ -104,29 +105,31 @@ def test_a_run_with_outer_and_inner_loops_is_algorithm_1_written_out() -> None:
                     strict=True,
                 ):
                     if a.dim() > 1:
-                        loss = loss + (1 - torch.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)).sum()
+                        a, b = a.flatten(1), b.flatten(1)
+                        norms = a.norm(dim=1) * b.norm(dim=1) + 1e-6  # as in the authors' code
+                        loss = loss + (1 - (a * b).sum(dim=1) / norms).sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             if t == 0:
-                inner = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.5)
+                inner = torch.optim.SGD(network.parameters(), lr=0.01)  # no momentum, as in the authors' code
                 for _ in range(3):
                     inner.zero_grad()
                     torch.nn.functional.cross_entropy(network(clips.detach()), labels).backward()
                     inner.step()
-    torch.testing.assert_close(learned.tensors()["clips"], clips.detach(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(learned.tensors()["clips"], clips.detach(), rtol=1e-8, atol=1e-8)
     assert not torch.equal(learned.tensors()["clips"], real_initialisation(task).clips)
 
 
 def test_small_steps_in_one_network_lower_the_distance() -> None:
     task = FakeTask(classes=2, per_class=8, ipc=1)
-    config = DCConfig(steps=1, outer_loops=60, inner_loops=0, lr=0.001, momentum=0.0, batch_real=8)
+    config = DCConfig(steps=60, outer_loops=60, inner_loops=0, lr=0.001, momentum=0.0, batch_real=8)
 
     def distance(clips: torch.Tensor) -> float:
         learner = Learner(DenseSet(clips.clone(), torch.tensor([0, 1])), {"clips": 0.0}, 0.0)
         network = task.network(task.rng("network", 0))
-        real = real_gradients(task, network, 8, unchanged, 0)
-        return sum(matching_losses(task, network, learner, real, unchanged, 0)).item()
+        real = real_gradients(task, network, 8, unchanged, Draws(task, 0))
+        return sum(matching_losses(task, network, learner, real, unchanged, Draws(task, 0))).item()
 
     before = distance(real_initialisation(task).clips)
     learned = real_initialisation(task)

@@ -81,6 +81,25 @@ def test_pixels_start_as_the_frames_that_a_setting_stores(setting):
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("setting", ["dense", "keyframes-2", "segments-2"])
+@pytest.mark.parametrize("match", ["clips", "frames"])
+def test_noise_is_a_start_of_its_own(setting, match):
+    task = FakeTask(classes=2, per_class=6, ipc=2)
+    task.setting = temporal.parse(setting, task.clip.frames)
+    still = method_of("dc", lr=0.0, start="noise", match=match)
+    if match == "frames" and setting != "dense":
+        return
+    learned, unlearned = still.distill(task), start(still).distill(task)
+    (noise,) = unlearned.tensors().values()
+    assert torch.equal(next(iter(learned.tensors().values())).flatten(), noise.flatten())
+    assert noise.std().item() == pytest.approx(1, abs=0.05)
+    clips = noise.flatten(1)
+    assert torch.corrcoef(clips).fill_diagonal_(0).abs().max() < 0.15  # all clips differ
+    if setting == "segments-2":
+        first, second = noise.flatten(3).unflatten(2, (2, -1)).unbind(2)
+        assert torch.corrcoef(torch.stack([first.flatten(), second.flatten()]))[0, 1].abs() < 0.1
+
+
 def test_methods_without_learning_have_none():
     class Chosen(Method):
         distill = stored_bytes = clip_passes = lambda self, *_: None

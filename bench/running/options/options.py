@@ -38,6 +38,7 @@ from bench.running.options.kinds import (
 JudgedOn = Literal["test", "validation"]
 EngineName = Literal["local", "dask", "slurm"]
 Log = Literal["tensorboard"]
+Initial = Literal["real", "noise"]
 Group = Literal["what to run", "how to run it"]
 
 TUNE_BUDGET = 5
@@ -166,6 +167,13 @@ class RunOptions:
     set: Annotated[Overrides, _what(Fields("METHOD.FIELD=VALUE"), "a hyper-parameter; may be repeated")] = field(
         default_factory=dict
     )
+    start: Annotated[
+        Initial | None,
+        _what(
+            _one_of(Initial),
+            "what methods start from that can start from either: real clips, or noise (default: each method's own)",
+        ),
+    ] = None
     judge_on: Annotated[
         JudgedOn,
         _what(_one_of(JudgedOn), "validation: hold a part of train out, to tune on"),

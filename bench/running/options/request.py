@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.api import Dataset
+from bench.core import config
 from bench.core.apart import Faulty
 from bench.core.config import Value
 from bench.core.errors import BenchError, Mistakes
@@ -70,7 +71,7 @@ def make_request(options: RunOptions, registries: Registries, mistakes: Mistakes
         seeds=options.seeds or (0,),
         settings=options.settings or ("dense",),
         profile=None if profile is None else profile.name,
-        overrides=_overrides(options, methods),
+        overrides=merged(_starts(options, registries, methods, mistakes), _overrides(options, methods)),
         judged_on=options.judge_on,
         protocol=options.protocol,
         budgets=options.budget or (),
@@ -168,3 +169,15 @@ def _opened(registries: Registries, text: str, root: str | None, in_its_place: b
 def _overrides(options: RunOptions, methods: Sequence[str]) -> Overrides:
     of_file = {name: fields for name, fields in options.set_if_run.items() if name in methods}
     return merged(of_file, options.set)
+
+
+def _starts(options: RunOptions, registries: Registries, methods: Sequence[str], mistakes: Mistakes) -> Overrides:
+    """``--start`` as a hyper-parameter of each method that has the choice."""
+    if options.start is None:
+        return {}
+    able = [name for name, method in registries.methods if config.offers(method.Config, "start", options.start)]
+    if not set(able) & set(methods):
+        mistakes.add(
+            BenchError(f"--start {options.start}: none of the methods has the choice (these have: {', '.join(able)})")
+        )
+    return {name: {"start": options.start} for name in methods if name in able}

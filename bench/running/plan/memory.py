@@ -22,9 +22,8 @@ from bench.nets.memory import Kept, kept
 from bench.plugins import Registries
 from bench.results.cells import Cell
 from bench.running.asking import ask
-from bench.running.options.options import JudgedOn
 from bench.running.plan.plan import PlannedCell
-from bench.running.plan.planned_dataset import PlannedDataset, profile_with
+from bench.running.plan.planned_dataset import profile_with
 
 PROCESS = 450 << 20
 """What a process with PyTorch takes on a CPU before it has computed anything; a GPU's memory holds tensors alone."""
@@ -84,11 +83,11 @@ def peak(planned: PlannedCell, registries: Registries, room: Room) -> int:
         return 0
     cell = planned.cell
     profile = profile_with(registries.profiles.get(cell.profile), cell.protocol.partition("/")[0])
-    judged_on: JudgedOn = "test" if cell.judged_on == "test" else "validation"
-    size = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, judged_on, planned.written).size()
-    work = size.workload(planned.setting, cell.ipc or 1)
+    work = planned.size.workload(planned.setting, cell.ipc or 1)
     try:
-        return ask(registries, planned.modules, _peak, cell, profile, work, size.tested, planned.stored_bytes, room)
+        return ask(
+            registries, planned.modules, _peak, cell, profile, work, planned.size.tested, planned.stored_bytes, room
+        )
     except (Faulty, BenchError):  # running it says what is wrong
         return 0
 

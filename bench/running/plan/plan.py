@@ -42,6 +42,7 @@ class PlannedCell:
         cell: its identity.
         dataset, index, geometry: the data it needs.
         written: the data set with its options, as a user writes it.
+        size: how much data that is.
         setting: its temporal setting.
         stored_bytes: the bytes its set will take; an upper limit if there is a storage codec or a budget.
         clip_passes: passes of single clips through networks, in distilling and evaluating.
@@ -58,6 +59,7 @@ class PlannedCell:
     index: ClipIndex
     geometry: Geometry
     written: str
+    size: DataSize
     setting: temporal.TemporalSetting
     stored_bytes: int
     clip_passes: float
@@ -213,7 +215,7 @@ def _plan_cell(registries: Registries, data: PlannedDataset, point: _Point) -> t
     wrong = data.fault
     if wrong is None:
         try:
-            settled = ask(registries, modules, _settle, data.size(), data.profile, point)
+            settled = ask(registries, modules, _settle, data.size, data.profile, point)
         except Faulty as error:
             wrong = replace(error.fault, reason=f"when it was planned: {error.fault.reason}")
     planned = PlannedCell(
@@ -222,6 +224,7 @@ def _plan_cell(registries: Registries, data: PlannedDataset, point: _Point) -> t
         index=data.index,
         geometry=data.geometry,
         written=data.written,
+        size=data.size,
         setting=settled.setting,
         stored_bytes=settled.stored_bytes,
         clip_passes=settled.passing.total(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -43,6 +44,7 @@ class PlannedDataset:
     written: str
     fault: Fault | None = None
 
+    @functools.cached_property
     def size(self) -> DataSize:
         """All that cells of these data depend on in size."""
         train, tested = self._clips()

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 import bench
+from bench import plugins
 from bench.cli import run as command
-from bench.core.errors import Mistakes
+from bench.core.errors import BenchError, Mistakes
 from bench.notebook import run as run_function
 from bench.running.options import arguments, experiment
 from bench.running.options.options import OPTIONS, RunOptions, joined
+from bench.running.options.request import make_request
 
 
 def of_words(*words):
@@ -100,3 +102,14 @@ def test_the_function_takes_every_option_by_name_and_the_package_is_that_functio
     assert all(f"        {name}: " in inspect.getdoc(run_function).replace("\n    ", "\n        ") for name in named)
     assert callable(bench.run)
     assert inspect.signature(bench.run) == inspect.signature(run_function)
+
+
+def test_a_start_is_a_hyper_parameter_of_the_methods_that_have_the_choice():
+    registries, mistakes = plugins.load(), Mistakes()
+    options = RunOptions(methods=("random", "dm", "dc", "dsa", "dc+sd"), start="noise", set={"dsa": {"start": "real"}})
+    asked = make_request(options, registries, mistakes)
+    mistakes.tell()
+    assert asked.overrides == {"dc": {"start": "noise"}, "dsa": {"start": "real"}}  # what is set for a method wins
+    make_request(RunOptions(methods=("dm", "dm+sd"), start="noise"), registries, mistakes)
+    with pytest.raises(BenchError, match=r"--start noise: none of the methods has the choice \(these have: dc, dsa, "):
+        mistakes.tell()

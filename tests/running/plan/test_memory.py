@@ -43,7 +43,7 @@ def test_the_prediction_is_within_half_and_twice_what_is_counted(name, ipc, tmp_
     kind, data = REGISTRIES.methods.get(name), store()
     values = {field: value for field, value in SMALL.items() if field in kind.Config.__dataclass_fields__}
     method = kind(config.build(kind.Config, values, name))
-    blocks = [mock.patch.object(shared, "block", 1) for shared in PerStep.__subclasses__()]
+    blocks = [mock.patch.object(shared, "most", 1) for shared in PerStep.__subclasses__()]
     with pretend.sizes_only():
         for block in blocks:
             block.start()
