@@ -342,15 +342,20 @@ def _files(paths: Iterable[str]) -> Iterator[_Importable]:
         yield path.stem, text, name, functools.partial(_import_file, path, name)
 
 
+def find_helpers(path: Path) -> None:
+    """From now on modules beside a plugin's file are found: last, so that nothing that is installed is replaced."""
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
 def _import_file(path: Path, name: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is not a Python file")
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)  # last: its helpers are found there, and nothing that is installed is replaced
+    find_helpers(path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look the module up by name
     try:

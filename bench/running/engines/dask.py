@@ -10,9 +10,10 @@ import contextlib
 import hashlib
 import queue
 import secrets
+import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, final
 
@@ -21,8 +22,8 @@ from typing_extensions import override
 from bench.core.errors import BenchError
 from bench.results.claims import Claim, Claims
 from bench.results.records import RecordStore, Status
-from bench.running.engines.clusters import Open
-from bench.running.engines.dask_worker import End, WorkerProcesses, fingerprint, host, perform, same, stop
+from bench.running.engines.clusters import Cluster, Open
+from bench.running.engines.dask_worker import JOINED, End, WorkerProcesses, fingerprint, host, perform, same, stop
 from bench.running.engines.engine import Emit, Engine, Order, Run, StoppedAtOnce, stamp
 from bench.running.engines.events import CellFinished, CellLog, CellProgress, CellStarted, Event
 from bench.running.engines.local import LOOK_SECONDS
@@ -32,6 +33,12 @@ from bench.running.engines.worker import pack
 
 # How long workers may take to write what they have after the first Ctrl-C.
 _GRACE_SECONDS = 10.0
+
+# How long workers, or the scheduler, may take to hear of it.
+_TELL_SECONDS = 3.0
+
+# How long workers that are there already may take to join.
+_JOIN_SECONDS = 120.0
 
 # A file that a worker has written may take so long to be seen here (attribute caches of network file systems).
 _VISIBLE_SECONDS = 90.0
@@ -52,18 +59,18 @@ class Dask(Engine):
         self._open = cluster
         self._owned = owned
         self._stack = ExitStack()
-        self._client: Any = None
+        self._cluster: Cluster | None = None
 
     @override
     def run(self, cells: Sequence[Order], run: Run, emit: Emit) -> None:
-        if self._client is None:
+        if self._cluster is None:
             logs = run.context.out / "logs"
-            self._client = self._open(self._stack, lambda line: emit(CellLog("cluster", line)), logs)
-        _Driver(self._client, run, emit, self._owned).carry_out(cells)
+            self._cluster = self._open(self._stack, lambda line: emit(CellLog("cluster", line)), logs)
+        _Driver(self._cluster, run, emit, self._owned).carry_out(cells)
 
     @override
     def close(self) -> None:
-        self._client = None
+        self._cluster = None
         self._stack.close()
 
 
@@ -71,8 +78,9 @@ class Dask(Engine):
 class _Driver:
     """One call of `Dask.run`."""
 
-    def __init__(self, client: Any, run: Run, emit: Emit, owned: bool) -> None:
-        self.client = client
+    def __init__(self, cluster: Cluster, run: Run, emit: Emit, owned: bool) -> None:
+        self.cluster = cluster
+        self.client = cluster.client
         self.run = run
         self.emit = emit
         self.owned = owned
@@ -84,6 +92,7 @@ class _Driver:
         self.indexes: dict[int, bytes] = {}
         self.shared: dict[bytes, Any] = {}
         self.submitted = 0
+        self.joined: set[str] = set()
 
     def carry_out(self, cells: Sequence[Order]) -> None:
         """Runs all cells; see `Engine.run`."""
@@ -98,11 +107,12 @@ class _Driver:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of large arguments: they are few
-                self.client.register_plugin(processes, name=self.name)
+                self._register(processes)
                 for order in cells:
                     self._submit(order)
             while self.orders or (len(self.watch) and not self.run.is_late()):
                 self._listen(LOOK_SECONDS)
+                self.cluster.look(len(self.orders), self.joined)
                 for order in look(self.watch, self.emit):
                     self._submit(order)
         except KeyboardInterrupt:
@@ -111,9 +121,24 @@ class _Driver:
         finally:
             probe.unlink(missing_ok=True)
             with contextlib.suppress(Exception):  # the scheduler may be gone
-                self.client.cancel(list(self.orders))
-                self.client.unsubscribe_topic(self.name)
-                self.client.unregister_worker_plugin(self.name)
+                _within(_TELL_SECONDS, self._leave)
+
+    def _leave(self) -> None:
+        """Leaves nothing of this run on the cluster."""
+        self.client.cancel(list(self.orders))
+        self.client.unsubscribe_topic(self.name)
+        self.client.unregister_worker_plugin(self.name)
+
+    def _register(self, processes: WorkerProcesses) -> None:
+        """Has each worker, those that come later too, ready for the cells of this run.
+
+        Raises:
+            BenchError: one cannot load what it needs.
+        """
+        try:
+            _within(_JOIN_SECONDS, lambda: self.client.register_plugin(processes, name=self.name))
+        except Exception as error:  # as raised there: it has no such package, or another version
+            raise BenchError(f"a dask worker cannot run cells: {type(error).__name__}: {error}") from error
 
     def _submit(self, order: Order) -> None:
         parcel = pack(order, self.indexes)
@@ -133,7 +158,9 @@ class _Driver:
         with contextlib.suppress(queue.Empty):
             news = self.news.get(timeout=seconds)
             while True:
-                if isinstance(news, list | tuple):
+                if isinstance(news, list | tuple) and news[0] == JOINED:
+                    self.joined.update(news[1])
+                elif isinstance(news, list | tuple):
                     self.emit(_event(*news))
                 elif news in self.orders:
                     order = self.orders.pop(news)
@@ -174,14 +201,51 @@ class _Driver:
         """Gives workers a moment to write what they have; a second Ctrl-C kills them."""
         limit = time.monotonic() + _GRACE_SECONDS
         try:
-            self.client.run(stop, self.name, at_once=False)
-            while any(not future.done() for future in self.orders) and time.monotonic() < limit:
+            self._tell_to_stop(at_once=False)
+            under_way = self._under_way()
+            while any(not future.done() for future in under_way) and time.monotonic() < limit:
                 time.sleep(0.1)
         except KeyboardInterrupt:
             raise StoppedAtOnce from None
         finally:
-            with contextlib.suppress(Exception):  # a worker or the scheduler may be gone
-                self.client.run(stop, self.name, at_once=True)
+            self._tell_to_stop(at_once=True)
+
+    def _tell_to_stop(self, at_once: bool) -> None:
+        """Tells all workers, and does not wait long for one that does not answer."""
+
+        with contextlib.suppress(Exception):  # a worker or the scheduler may be gone
+            _within(_TELL_SECONDS, lambda: self.client.run(stop, self.name, at_once=at_once))
+
+    def _under_way(self) -> list[Any]:
+        """The tasks of cells that a worker has; the others wait for one."""
+        with contextlib.suppress(Exception):
+            held = self.client.sync(self.client.scheduler.processing, workers=None, callback_timeout=_TELL_SECONDS)
+            keys = {key for tasks in held.values() for key in tasks}
+            return [future for future in self.orders if future.key in keys]
+        return []
+
+
+def _within(seconds: float, action: Callable[[], object]) -> None:
+    """Does what asks all workers, of which one that hangs never answers.
+
+    Raises:
+        TimeoutError: it has taken too long; nobody waits for it any more.
+    """
+    errors: list[Exception] = []
+
+    def act() -> None:
+        try:
+            action()
+        except Exception as error:  # for the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=act, name="ask-workers", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if thread.is_alive():
+        raise TimeoutError(f"no answer within {seconds:g} s")
 
 
 def _end(future: Any) -> End:

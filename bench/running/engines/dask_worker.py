@@ -26,6 +26,9 @@ from bench.running.engines.events import CellFinished, CellLog, CellProgress
 from bench.running.engines.one_cell import died
 from bench.running.engines.worker import Parcel, Worker, ended
 
+JOINED = "joined"
+"""The first word of a worker that can take cells; then come its address and the id of its Slurm job, if it has one."""
+
 # The pace at which a cell's progress travels.
 _PROGRESS_SECONDS = 1.0
 
@@ -104,6 +107,8 @@ class WorkerProcesses(WorkerPlugin):  # type: ignore[misc]
         multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
         if self.owned and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal: the driver says what to do
+        names = [worker.address, os.environ.get("SLURM_JOB_ID", "")]
+        worker.log_event(self.name, [JOINED, [name for name in names if name]])
 
     def teardown(self, worker: Any) -> None:
         """Called by dask when the run or the worker ends."""

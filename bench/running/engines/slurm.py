@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import logging
 import re
-import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,11 +14,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_type_hints
 
 from bench.core.errors import BenchError
 from bench.core.files import parse_toml, read_text
-from bench.running.engines.clusters import Open, certificates, closed
+from bench.running.engines import slurm_keys
+from bench.running.engines.clusters import Cluster, Open, Pace, certificates, closed
+from bench.running.engines.slurm_jobs import Jobs, closing
 
 # A job that ends at its wall time, or is preempted, takes its worker along, which is not the fault of the cell it was at.
 _LOST_JOBS_PER_ATTEMPT = 10
@@ -109,39 +113,55 @@ def cluster(what: Slurm, attempts: int, per_gpu: int) -> Open:
         per_gpu: workers that share a GPU.
     """
 
-    def start(stack: ExitStack, log: Callable[[str], None], logs: Path) -> Any:
+    def start(stack: ExitStack, log: Callable[[str], None], logs: Path) -> Cluster:
         import dask
-        from dask_jobqueue import SLURMCluster
         from distributed import Client
 
+        jobqueue = _jobqueue()
         stack.enter_context(dask.config.set(_settings(attempts)))
         logs.mkdir(parents=True, exist_ok=True)
-        keys = tempfile.mkdtemp(prefix=".keys-", dir=logs)  # workers read theirs here; only this user may
-        stack.callback(shutil.rmtree, keys, ignore_errors=True)
+        slurm_keys.sweep(logs)
+        name, security = slurm_keys.new_name(), certificates()
+        keys = stack.enter_context(slurm_keys.kept(logs, name, security))
         try:
-            made = SLURMCluster(
-                **_job(what, per_gpu, logs), interface=what.interface, silence_logs=logging.CRITICAL,
+            made = jobqueue.SLURMCluster(
+                **_job(what, per_gpu, logs), job_name=name, interface=what.interface, silence_logs=logging.CRITICAL,
                 scheduler_options={"dashboard_address": None, **({"host": what.address} if what.address else {})},
-                security=certificates(), shared_temp_directory=keys,
+                security=security,
             )  # fmt: skip
         except (OSError, ValueError, RuntimeError) as error:
             raise BenchError(f"--engine slurm: the scheduler cannot listen on '{what.interface}': {error}") from error
+        stack.callback(slurm_keys.cancel, name)  # whatever cuts the closing short
         stack.enter_context(made)
-        _check_accepted(made.job_script(), Path(keys) / "job.sh")
+        stack.callback(closing, made)
+        script = made.job_script()
+        _check_accepted(script, keys / "job.sh")
         made.adapt(minimum_jobs=0, maximum_jobs=what.jobs, interval="2s", wait_count=10)
         log(f"up to {what.jobs} Slurm jobs in partition {what.partition}; cells start as these do")
-        return stack.enter_context(Client(made))
+        client = stack.enter_context(Client(made))
+        return Jobs(made, client, logs, log, Pace(), lambda: _check_accepted(script, keys / "job.sh"))
 
     return start
 
 
+def _jobqueue() -> ModuleType:
+    """The package dask-jobqueue, which takes Ctrl-C for itself when it is imported."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        return importlib.import_module("dask_jobqueue")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def job_script(what: Slurm, per_gpu: int, logs: Path) -> str:
     """The script of each job, with words for what is known only when the run has started."""
-    from dask_jobqueue.slurm import SLURMJob
     from distributed.security import Security
 
+    _jobqueue()
+    from dask_jobqueue.slurm import SLURMJob
+
     with tempfile.TemporaryDirectory() as made:  # dask-jobqueue makes the folder of logs
-        keys = {f"tls_{name}": f"{made}/.keys/{name}" for name in ("ca_file", "worker_cert", "worker_key")}
+        keys = {f"tls_{name}": f"{made}/.keys/{name}.pem" for name in ("ca_file", "worker_cert", "worker_key")}
         address = f"tls://{what.address or what.interface}:PORT"
         job = SLURMJob(address, "NAME", **_job(what, per_gpu, Path(made)), security=Security(**keys))
         return str(job.job_script()).strip().replace(made, str(logs))

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -92,6 +93,8 @@ def _run(pipe: Connection, run: Run, threads: int | None, share: int, tell: Call
     modules: tuple[str, ...] = pipe.recv()
     if threads is not None or share > 1:
         torch.set_num_threads(max(1, (threads or torch.get_num_threads()) // share))
+    for file in run.plugin_files:
+        plugins.find_helpers(Path(file))  # the suite does this, not the cell
     before = surroundings.look()
     registries = plugins.load(run.plugin_files, only=modules)
     order: Order = pipe.recv()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+from unittest import mock
 
 import psutil
 import pytest
@@ -33,7 +34,7 @@ def address(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv("TINY_PAUSE", "0.02")
     with contextlib.ExitStack() as stack:
-        client = loopback(2, 10)(stack, print, tmp_path_factory.mktemp("logs"))
+        client = loopback(2, 10)(stack, print, tmp_path_factory.mktemp("logs")).client
         patch.undo()
         keys = client.security.get_tls_config_for_role("client")
         names = {"ca-file": keys["ca_file"], "client.cert": keys["cert"], "client.key": keys["key"]}
@@ -57,7 +58,7 @@ def test_nobody_without_the_keys_of_the_run_reaches_its_cluster(address, context
     from distributed.security import Security
 
     with contextlib.ExitStack() as stack:
-        workers = list(running(address)(stack, print, context.out).scheduler_info()["workers"])
+        workers = list(running(address)(stack, print, context.out).client.scheduler_info()["workers"])
     assert len(workers) == 2
     assert is_let_in(address)
     for door in (address, workers[0]):
@@ -182,5 +183,5 @@ def test_a_time_limit_goes_by_the_time_of_day_only_between_machines(context, tmp
     processes = WorkerProcesses("run", run, "", tmp_path, {}, owned=False)
     processes.late = time.time() + 50.0  # as a clock says that was set
     processes.machine = processes.machine if where == "here" else where
-    processes.setup(None)
+    processes.setup(mock.Mock(address="tls://127.0.0.1:1"))
     assert processes.run.deadline - time.monotonic() == pytest.approx(seconds, abs=20.0)
