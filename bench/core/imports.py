@@ -10,10 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from bench.core import members, process
 from bench.core.leftovers import running_children
+from bench.core.source import INSTALLED
 from bench.core.traces import is_own
 
 _PATIENCE = 1.0
@@ -37,16 +40,30 @@ def lasting_changes(module: str, importer: Callable[[], object]) -> list[str]:
     """
     functions, lasting, limits = process.functions(), process.lasting(), process.limits()
     threads, children = set(threading.enumerate()), running_children()
+
+    def expected(name: str, value: object) -> bool:
+        return process.is_put_back(name) or _is_of_a_library(value, module)
+
     with _registrations() as registered:
         importer()
     return [
         *(f"{name} called" for name, file in registered if is_own(file, module)),
         *process.differing(lasting, process.lasting()),
         *process.lowered(limits),
-        *(f"{name} replaced" for name in members.replaced(functions) if not process.is_put_back(name)),
+        *(f"{name} replaced" for name in members.replaced(functions, expected)),
         *_left("thread", lambda: [thread.name for thread in set(threading.enumerate()) - threads]),
         *_left("process", lambda: [name for pid, name in running_children().items() if pid not in children]),
     ]
+
+
+def _is_of_a_library(value: object, module: str) -> bool:
+    """Whether an installed package, and not the plugin, defines this: PyTorch puts a function of its own into `inspect`."""
+    if isinstance(value, FunctionType):
+        file = value.__code__.co_filename
+    else:
+        home = sys.modules.get(value.__module__) if isinstance(value, type) else None
+        file = getattr(home, "__file__", None) or ""
+    return bool(set(INSTALLED) & set(Path(file).parts)) and not is_own(file, module)
 
 
 def _left(kind: str, names: Callable[[], list[str]]) -> list[str]:

@@ -16,8 +16,6 @@ Owner: TypeAlias = "ModuleType | type"
 Members: TypeAlias = "Mapping[Owner, Mapping[str, Any]]"
 """The members of modules and classes at one moment."""
 
-_BY_A_LIBRARY = "traceback.TracebackException."  # the package exceptiongroup replaces its methods in Python 3.10
-
 
 def members(owners: Iterable[Owner]) -> Members:
     """The members of each of these now."""
@@ -38,7 +36,7 @@ def replaced(before: Members, is_expected: Callable[[str, object], bool] = lambd
             found += [name for name, value in named.items() if not is_expected(name, value)]
         if isinstance(owner, ModuleType) and sys.modules.get(owner.__name__, owner) is not owner:
             found.append(owner.__name__)
-    return [name for name in found if not name.startswith(_BY_A_LIBRARY)]
+    return found
 
 
 def with_classes(modules: Iterable[ModuleType]) -> Iterator[Owner]:

@@ -64,7 +64,9 @@ def fault(error: BaseException, modules: Iterable[str] = ()) -> Fault:
 def is_own(file: str, module: str) -> bool:
     """Whether a file is of a plugin itself, which that module defines, and not of a library in an environment below its folder."""
     home, path = _home(module), Path(file).resolve()
-    return home is not None and path.is_relative_to(home) and not set(INSTALLED) & set(path.relative_to(home).parts)
+    if home is None or file.startswith("<"):  # Python's own, built in
+        return False
+    return path.is_relative_to(home) and not set(INSTALLED) & set(path.relative_to(home).parts)
 
 
 def whole(error: BaseException) -> str:
