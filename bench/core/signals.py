@@ -20,7 +20,7 @@ def was_stopped(error: BaseException) -> bool:
             return True
         if one is not None and id(one) not in seen:
             seen.add(id(one))
-            pending += [one.__cause__, one.__context__]
+            pending += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
     return False
 
 
