@@ -29,6 +29,9 @@ _PARTS = re.compile(
 )
 """The modules of PyTorch that distilling and judging stand on: their functions, their classes and what these inherit from."""
 
+_HOOKED = (sys.modules["torch.nn.modules.module"], sys.modules["torch.optim.optimizer"])
+_WRAPPERS = torch.optim.Optimizer.profile_hook_step.__code__.co_consts
+
 
 @dataclass(frozen=True)
 class State:
@@ -95,8 +98,7 @@ def _of_torch() -> Iterator[members.Owner]:
 
 def _is_of_torch(name: str, value: object) -> bool:
     """Whether PyTorch itself has put this into its place: the first optimiser of a class wraps the class's ``step``."""
-    wrappers = torch.optim.Optimizer.profile_hook_step.__code__.co_consts
-    return name in _BY_TORCH or (isinstance(value, FunctionType) and value.__code__ in wrappers)
+    return name in _BY_TORCH or (isinstance(value, FunctionType) and value.__code__ in _WRAPPERS)
 
 
 def _flags() -> Mapping[str, Any]:
@@ -111,15 +113,15 @@ def _modes() -> list[Any]:
 def _read(flag: Callable[[], Any]) -> Any:
     try:
         return flag()
-    except Exception as error:  # it stands on something that was replaced
+    except Exception as error:  # it stands on something that was replaced, or this PyTorch lacks it
         return f"unknown ({type(error).__name__})"
 
 
 def _things() -> Mapping[str, Any]:
     hooks = {
-        f"a hook in {home}.{name}": tuple(value.items())
-        for home in ("torch.nn.modules.module", "torch.optim.optimizer")
-        for name, value in vars(sys.modules[home]).items()
+        f"a hook in {module.__name__}.{name}": tuple(value.items())
+        for module in _HOOKED
+        for name, value in vars(module).items()
         if name.startswith("_global_") and isinstance(value, dict)
     }
     return {
@@ -128,7 +130,7 @@ def _things() -> Mapping[str, Any]:
         **hooks,
         "a mode of torch functions left on": tuple(mode for mode in _modes() if not isinstance(mode, DeviceContext)),
         "a mode of dispatch left on": tuple(_get_current_dispatch_mode_stack()),
-        "hooks for saved tensors left on": torch._C._autograd._top_saved_tensors_default_hooks(True),
+        "hooks for saved tensors left on": _read(lambda: torch._C._autograd._top_saved_tensors_default_hooks(True)),
     }
 
 
