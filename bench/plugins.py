@@ -16,7 +16,6 @@ import inspect
 import math
 import os
 import pkgutil
-import signal
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,10 +26,12 @@ from typing import Any, TypeVar, final, get_origin
 from bench.api import Dataset, Method, Network, Profile, Protocol, SyntheticSet
 from bench.core.apart import Apart, Faulty
 from bench.core.errors import BenchError
+from bench.core.imports import lasting_changes
 from bench.core.paths import possible_path
+from bench.core.process import in_short, kept
 from bench.core.registry import Origin, Registry, Unavailable
 from bench.core.source import METHOD_FOLDERS, METHOD_PACKAGES, SUITE, is_of_the_suite, meaning_digest, source_digest
-from bench.core.traces import fault
+from bench.core.traces import Fault, fault
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ class Probes:
         """Imports a plugin.
 
         Raises:
-            Faulty: it cannot be imported, or ends or stops the process that imports it.
+            Faulty: it cannot be imported, ends or stops the process that imports it, or changes that process for good.
         """
         modules = frozenset((module,))
         self.begin(modules)
@@ -116,11 +117,17 @@ def _loaded(files: tuple[str, ...], modules: frozenset[str]) -> Registries:
 
 
 def _import_only(files: tuple[str, ...], module: str) -> None:
-    """Imports the plugin of that module."""
+    """Imports the plugin of that module.
+
+    Raises:
+        Faulty: its import changes what would not be put back.
+    """
     for source in (_files(files), _entry_points()):
         for _, _, name, importer in source:
             if name == module:
-                importer()
+                changes = lasting_changes(module, importer)
+                if changes:
+                    raise Faulty(Fault(f"its import changes what the whole run shares: {in_short(changes)}"))
                 return
 
 
@@ -240,13 +247,13 @@ def load(
             try:
                 if probes is not None and module_name in unknown:
                     probes.check(module_name)
-                with contextlib.nullcontext() if probes is None else _kept():
+                with contextlib.nullcontext() if probes is None else kept():
                     module = importer()
             except Faulty as error:
                 registries.methods.add_unavailable(Unavailable(name, where, error.fault.reason))
                 continue
-            except (Exception, SystemExit) as error:  # whatever a plugin's own code raises
-                if debug:
+            except BaseException as error:  # whatever a plugin's own code raises
+                if debug or isinstance(error, KeyboardInterrupt):
                     raise
                 registries.methods.add_unavailable(Unavailable(name, where, fault(error, (module_name,)).reason))
                 continue
@@ -262,26 +269,6 @@ def load(
                     )
                 )
     return registries
-
-
-@contextlib.contextmanager
-def _kept() -> Iterator[None]:
-    """Puts back what a plugin changes of this process when it is imported: other processes would inherit it."""
-    variables, folder = dict(os.environ), Path.cwd()
-    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    mask = os.umask(0)
-    os.umask(mask)
-    try:
-        yield
-    finally:
-        for name in {*os.environ} - {*variables}:
-            del os.environ[name]
-        os.environ.update(variables)
-        os.chdir(folder)
-        os.umask(mask)
-        for number, handler in handlers.items():
-            if handler is not None and signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
 
 
 def package_in(folder: Path) -> str | None:

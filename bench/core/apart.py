@@ -197,10 +197,13 @@ def serve() -> NoReturn:
         os._exit(0)  # also while a call hangs
 
     threading.Thread(target=listen, daemon=True).start()
+    own = os.getpid()
     while True:
         message = messages.get()
         assert message is not None
         reply = pickle.dumps(_answer(message))
+        if os.getpid() != own:  # a plugin has forked, and its child has come back from there
+            os._exit(1)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()

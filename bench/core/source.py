@@ -123,12 +123,12 @@ def _homes(module: ModuleType) -> tuple[Path, ...]:
     """
     path = _known_file(module)
     in_package = "." in module.__name__ or hasattr(module, "__path__")
-    if path is None or in_package or path.parent.name in _INSTALLED:
+    if path is None or in_package or path.parent.name in INSTALLED:
         return ()
     return tuple(dict.fromkeys((path.parent, path.resolve().parent)))
 
 
-_INSTALLED = ("site-packages", "dist-packages")
+INSTALLED = ("site-packages", "dist-packages")
 
 
 def _is_helper(name: str, path: Path, own: str, homes: tuple[Path, ...]) -> bool:
@@ -139,7 +139,7 @@ def _is_helper(name: str, path: Path, own: str, homes: tuple[Path, ...]) -> bool
 
 def _is_inside(path: Path, homes: tuple[Path, ...]) -> bool:
     inside = (path.relative_to(home).parts for home in homes if path.is_relative_to(home))
-    return any(not set(_INSTALLED) & set(parts) for parts in inside)
+    return any(not set(INSTALLED) & set(parts) for parts in inside)
 
 
 def _file_of(name: str, own: str, homes: tuple[Path, ...]) -> Path | None:

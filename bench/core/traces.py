@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.errors import BenchError
-from bench.core.source import METHOD_PACKAGES, SUITE
+from bench.core.source import INSTALLED, METHOD_PACKAGES, SUITE
 
 _MOST = 20_000
 _ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ def said(error: BaseException) -> str:
     """What an error says, in one line; also if it cannot say it."""
     try:
         return " ".join(str(error).split())[:_MOST]
-    except Exception:
+    except BaseException:  # whatever the class of a plugin does there
         return "it cannot say why"
 
 
@@ -61,6 +61,14 @@ def fault(error: BaseException, modules: Iterable[str] = ()) -> Fault:
     return Fault(reason, portable(error))
 
 
+def is_own(file: str, module: str) -> bool:
+    """Whether a file is of a plugin itself, which that module defines, and not of a library in an environment below its folder."""
+    home, path = _home(module), Path(file).resolve()
+    if home is None or file.startswith("<"):  # Python's own, built in
+        return False
+    return path.is_relative_to(home) and not set(INSTALLED) & set(path.relative_to(home).parts)
+
+
 def whole(error: BaseException) -> str:
     """The traceback of an error, as Python prints it."""
     return "".join(traceback.format_exception(error))
@@ -84,6 +92,7 @@ def _files(error: BaseException) -> list[str]:
             seen.add(id(one))
             names |= {frame.filename for frame in traceback.extract_tb(one.__traceback__)}
             pending += [other for other in (one.__cause__, one.__context__) if other is not None]
+            pending += getattr(one, "exceptions", ())  # of a group
     return sorted(names, key=len, reverse=True)
 
 

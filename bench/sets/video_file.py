@@ -97,7 +97,6 @@ def encoded(clips: torch.Tensor, codec: Codec, crf: int) -> bytes:
     Raises:
         BenchError: PyAV lacks the encoder, or it refuses.
     """
-    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to standard error otherwise
     import av
     import numpy as np
 
@@ -105,7 +104,7 @@ def encoded(clips: torch.Tensor, codec: Codec, crf: int) -> bytes:
     below, right = (max(_LEAST, side + side % 2) - side for side in (height, width))
     file = io.BytesIO()
     try:
-        with _ordinary_priority(), av.open(file, "w", format=_FORMATS[codec]) as container:
+        with _quiet(), _ordinary_priority(), av.open(file, "w", format=_FORMATS[codec]) as container:
             options = {"crf": str(crf), **_OPTIONS[codec]}
             stream: Any = container.add_stream(_ENCODERS[codec], rate=25, options=options)
             stream.pix_fmt, stream.height, stream.width = "yuv420p", height + below, width + right
@@ -124,6 +123,18 @@ def encoded(clips: torch.Tensor, codec: Codec, crf: int) -> bytes:
             f"{codec}: clips of {width}x{height} cannot be coded with {_ENCODERS[codec]}: {error}"
         ) from error
     return file.getvalue()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps SVT-AV1 from writing its settings to standard error, unless the user wants that."""
+    wanted = "SVT_LOG" in os.environ
+    os.environ.setdefault("SVT_LOG", "1")
+    try:
+        yield
+    finally:
+        if not wanted:
+            del os.environ["SVT_LOG"]
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench.core.signals import disregard
+from bench.core.signals import Stopped, disregard, was_stopped
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="these signals are POSIX's")
 
@@ -28,3 +28,20 @@ def test_a_signal_that_came_a_moment_before_it_is_disregarded_prints_nothing(mon
         for number, handler in before.items():
             signal.signal(number, handler)
     assert printed == []
+
+
+def handled(error, then):
+    """The second error, as if it was raised where the first was handled."""
+    then.__context__ = error
+    return then
+
+
+def test_a_stop_is_known_by_the_signal_behind_it_whatever_code_made_of_it():
+    assert was_stopped(Stopped())
+    assert was_stopped(handled(Stopped(), RuntimeError("training failed")))
+    assert was_stopped(handled(handled(Stopped(), ValueError()), KeyboardInterrupt()))
+    group = RuntimeError("many")
+    group.exceptions = (ValueError(), Stopped())
+    assert was_stopped(group)
+    assert not was_stopped(KeyboardInterrupt())
+    assert not was_stopped(handled(KeyboardInterrupt(), RuntimeError()))

@@ -56,3 +56,30 @@ def test_an_error_that_cannot_say_what_it_is_and_one_that_says_too_much(raised):
 
 def test_a_mistake_of_the_user_is_told_as_it_is():
     assert traces.fault(BenchError("no such method")).reason == "no such method"
+
+
+def test_errors_of_a_group_name_no_folder_either(raised, tmp_path):
+    error = raised("def act():\n    raise KeyError('one')\n")
+    group = RuntimeError("many")
+    group.exceptions = (error,)  # as a group of Python 3.11 has them, and its backport in 3.10
+    assert traces._files(group) == traces._files(error) != []
+    if sys.version_info >= (3, 11):
+        text = traces.portable(BaseExceptionGroup("many", [error]))  # noqa: F821
+        assert 'File "mine.py", line 2, in act' in text
+        assert str(tmp_path) not in text
+
+
+def test_an_error_that_raises_when_it_is_asked_is_told_all_the_same():
+    class Odd(BaseException):
+        def __str__(self):
+            raise GeneratorExit
+
+    assert traces.fault(Odd()).reason == "Odd: it cannot say why"
+
+
+def test_what_is_a_plugins_own_lies_in_its_folder_and_is_no_package_installed_below(raised, tmp_path):
+    raised("def act():\n    raise KeyError\n")
+    home = tmp_path / "secret folder"
+    files = {"helper.py": True, ".venv/lib/site-packages/other.py": False, "../beside.py": False}
+    assert {file: traces.is_own(str(home / file), "mine_of_traces") for file in files} == files
+    assert not traces.is_own("<frozen os>", "mine_of_traces")

@@ -71,13 +71,25 @@ def raises_what_nobody_catches(task):
     raise Stop("enough")
 
 
+def interrupts_itself(task):
+    raise KeyboardInterrupt
+
+
+def leaves_its_generator(task):
+    raise GeneratorExit("early")
+
+
+def optimiser(task):
+    torch.optim.SGD.step = lambda self, closure=None: None
+
+
 def meets_torch(task):
     torch.zeros(2, 3).unflatten(1, (2, 2))
 
 
 HABITS = (
     threads, onednn, patch, thread, child, daemon, ends, forks, prints, logs_nothing, steps_in_words, loses_a_list,
-    raises_what_nobody_catches, meets_torch,
+    raises_what_nobody_catches, interrupts_itself, leaves_its_generator, optimiser, meets_torch,
 )  # fmt: skip
 
 

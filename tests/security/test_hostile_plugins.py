@@ -3,6 +3,7 @@ meets any of it."""
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -64,6 +65,7 @@ def test_the_next_cell_is_as_if_it_had_run_alone(run, decent):
         ("threads", "threads of torch: 1 -> 3"),
         ("onednn", "oneDNN: True -> False"),
         ("patch", "torch.cdist replaced"),
+        ("optimiser", "torch.optim.sgd.SGD.step replaced"),
         ("thread", "a thread left running: left"),
     ],
 )
@@ -79,7 +81,6 @@ def test_a_run_ends_and_nothing_that_was_left_behind_outlives_it(run):
     assert seconds < 250
     for habit in ("child", "daemon", "forks", "prints"):
         assert records[NAMES[habit]].status == "ok"
-    assert records[NAMES["raises_what_nobody_catches"]].reason == "its worker process died (Stop: enough)"
     assert records[NAMES["ends"]].reason == "its worker process died (exit code 7)"
     assert len(records) == len(NAMES) + 1
 
@@ -96,6 +97,9 @@ def test_what_a_plugin_prints_does_not_stand_between_the_tables(run):
         ("steps_in_words", "TypeError: task.progress(): step is a whole number, not str"),
         ("loses_a_list", "TypeError: task.progress(): loss is a number or a tensor of one, not list"),
         ("meets_torch", "RuntimeError: "),
+        ("raises_what_nobody_catches", "Stop: enough"),
+        ("interrupts_itself", "KeyboardInterrupt ("),
+        ("leaves_its_generator", "GeneratorExit: early"),
     ],
 )
 def test_an_error_names_the_line_of_the_plugin_and_keeps_its_traceback(run, bench_main, habit, reason):
@@ -229,19 +233,79 @@ def test_a_plugin_that_ends_or_stops_whoever_imports_it_is_unavailable(tmp_path,
     assert time.monotonic() - start < 60
 
 
-def test_a_plugin_changes_nothing_of_the_process_that_plans(tmp_path, monkeypatch):
+LASTING = {
+    "thread": ("threading.Thread(target=time.sleep, args=(1000,), name='left').start()", "a thread left running: left"),
+    "process": ("subprocess.Popen(['sleep', '1000'])", "a process left running: sleep"),
+    "fork": ("os.fork() or time.sleep(1000)", "a process left running: python"),
+    "atexit": ("atexit.register(lambda: os._exit(77))", "atexit.register called"),
+    "closing": ("os.close(1)", "standard output closed or redirected"),
+    "stream": ("sys.stdout = open(os.devnull, 'w')", "sys.stdout replaced"),
+    "builtin": ("builtins.sum = max", "builtins.sum replaced"),
+    "library": ("json.dumps = str", "json.dumps replaced"),
+    "class": ("pathlib.Path.read_text = None", "pathlib.Path.read_text replaced"),
+    "suite": (
+        "bench.core.errors.BenchError = OSError",
+        "bench.core.errors.BenchError replaced",
+    ),
+    "timer": ("signal.alarm(40)", "a timer set"),
+    "limit": ("resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, -1))", "the limit RLIMIT_STACK lowered"),
+}
+
+
+def test_a_plugin_whose_import_lasts_is_unavailable_and_this_process_imports_none_of_it(tmp_path):
+    imports = "import atexit, builtins, json, os, pathlib, resource, signal, subprocess, sys, threading, time, bench.core.errors"
+    files = []
+    for name, (text, _) in LASTING.items():
+        files.append(str(tmp_path / f"{name}.py"))
+        Path(files[-1]).write_text(f"{imports}\n{planned(name)}\n{text}\n", encoding="utf-8")
+    before = sleepers()
+    registries = plugins.load(files, probes=plugins.Probes(files))
+    reasons = {plugin.name: plugin.reason for plugin in registries.methods.unavailable()}
+    assert list(reasons) == list(LASTING)
+    for name, (_, told) in LASTING.items():
+        assert reasons[name].startswith(f"its import changes what the whole run shares: {told}"), reasons[name]
+    assert not {Path(file) for file in files} & {
+        Path(file) for module in list(sys.modules.values()) if (file := vars(module).get("__file__"))
+    }
+    del registries
+    gc.collect()
+    assert sleepers() == before
+
+
+def test_an_import_that_changes_nothing_for_long_is_none_of_these(tmp_path):
+    """Threads and processes that end, what libraries do at their import, limits that are raised."""
+    decent = tmp_path / "decent.py"
+    decent.write_text(
+        "import resource, subprocess, threading, time\nimport av, multiprocessing.pool, numpy, torch.optim, torch.utils.data\n"
+        "threading.Thread(target=time.sleep, args=(0.1,)).start()\nsubprocess.run(['true'])\nsubprocess.Popen(['true'])\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\nresource.setrlimit(resource.RLIMIT_NOFILE, (min(soft + 9, hard), hard))\n"
+        "import torch\ntorch.ones(2).sum()\n" + planned("decent")
+    )
+    registries = plugins.load([str(decent)], probes=plugins.Probes([str(decent)]))
+    assert registries.methods.unavailable() == ()
+    assert "decent" in registries.methods.names()
+
+
+def test_a_plugin_changes_nothing_of_the_process_that_plans(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("KEPT", "as it was")
-    folder = Path.cwd()
+    folder, recursion, hook, trace = Path.cwd(), sys.getrecursionlimit(), sys.excepthook, sys.gettrace()
     changing = tmp_path / "changing.py"
     changing.write_text(
         planned("changing") + "\nos.environ.update(KEPT='changed', NEW='1')\nos.chdir('/')\nos.umask(0o007)\n"
+        "import gc\nsys.setrecursionlimit(5000)\nsys.excepthook = None\nsys.settrace(lambda *a: None)\ngc.disable()\n"
+        "print('printed')\nos.write(1, b'written')\nos.system('echo shouted')\n"
     )
     registries = plugins.load([str(changing)], probes=plugins.Probes([str(changing)]))
+    assert registries.methods.unavailable() == ()
     assert "changing" in registries.methods.names()
     assert (os.environ["KEPT"], "NEW" in os.environ, Path.cwd()) == ("as it was", False, folder)
     mask = os.umask(0o022)
     os.umask(mask)
     assert mask != 0o007
+    assert (sys.getrecursionlimit(), sys.excepthook, sys.gettrace(), gc.isenabled()) == (recursion, hook, trace, True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert all(text in err for text in ("printed", "written", "shouted"))
 
 
 def test_a_worker_loads_the_plugins_of_its_cell_alone(tmp_path, tiny_plugin, bench_cli):

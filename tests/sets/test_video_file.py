@@ -141,3 +141,11 @@ def test_encoding_leaves_the_priority_of_the_process_as_it_is() -> None:
     before = os.sched_getscheduler(0)
     encoded(torch.zeros(2, 3, 4, 32, 32, dtype=torch.uint8), "av1", 40)
     assert os.sched_getscheduler(0) == before
+
+
+def test_encoding_leaves_the_environment_as_it_is_and_writes_nothing(capfd, monkeypatch) -> None:
+    monkeypatch.delenv("SVT_LOG", raising=False)
+    before = dict(os.environ)
+    encoded(torch.zeros(1, 3, 2, 16, 16, dtype=torch.uint8), "av1", 40)
+    assert dict(os.environ) == before
+    assert capfd.readouterr().err == ""

@@ -16,6 +16,7 @@ from bench.core.errors import BenchError, DoesNotFit, OutOfTime
 from bench.core.files import write_atomic
 from bench.core.precision import computing
 from bench.core.reporter import Reporter
+from bench.core.signals import Stopped, was_stopped
 from bench.nets.builder import Builder
 from bench.plugins import Registries
 from bench.results.records import PhaseCost, Record, Status, log_file, total
@@ -54,7 +55,7 @@ def run_cell(
         The record: ``ok``, or ``skipped``, ``failed``, ``oom``, ``timeout`` with the reason.
 
     Raises:
-        KeyboardInterrupt: with what was kept of the cell in its checkpoint.
+        Stopped: with what was kept of the cell in its checkpoint.
     """
     if planned.declined is not None:
         skipped = Record(planned.cell, "skipped", planned.declined, data={"written": planned.written})
@@ -83,7 +84,7 @@ def run_cell(
         "started": started,
         "ended": _now(),
     }
-    changed = surroundings.changes(before, surroundings.look())
+    changed = surroundings.changes(before)
     finished = record(planned.cell, status, reason, findings, attempt.retried, provenance, changed)
     write(finished)
     _log(context, finished, findings.whole)
@@ -104,7 +105,11 @@ def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
             archived = attempt.archive.name if is_archived(attempt, stored.synthetic) else None
             findings.report = count_set(stored.synthetic, archived)
             judge(stored, attempt, real, findings)
-    except (Exception, SystemExit) as error:  # whatever a method does, the record says it
+    except BaseException as error:  # whatever a method does, the record says it
+        if isinstance(error, Stopped):
+            raise
+        if was_stopped(error):
+            raise Stopped from error
         status, reason = _classify(error, attempt.planned.modules)
         if attempt.context.debug and status == "failed":
             if isinstance(error, BenchError):  # which would be told as a mistake of the user's, without its traceback

@@ -3,119 +3,146 @@ said in its record; a cell has its process for itself, so no other cell meets th
 
 from __future__ import annotations
 
-import builtins
 import functools
-import gc
-import math
 import multiprocessing
-import os
-import random
-import signal
+import re
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from types import ModuleType
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 import torch
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
-from bench.core.source import is_of_the_suite
-
-State = Mapping[str, Any]
-"""What is shared, by what it is called."""
+from bench.core import members, process
 
 _MOST = 12
 _BY_TORCH = ("torch.manual_seed", "torch.Storage")  # it replaces these itself, as it loads its parts
-_LIBRARIES = (torch, torch.nn, torch.nn.functional, torch.optim, torch.autograd, torch.random, np, np.random, np.linalg)
-_CLASSES = (torch.Tensor, torch.Generator, torch.nn.Module)
-_STANDARD = (builtins, math, os, random, time)
+_PARTS = re.compile(
+    r"torch(\.(_C(\._nn)?$|_VF|_functorch|_tensor|amp|autograd|backends|fft|func|functional|linalg|nn|optim|overrides|random|special"
+    r"|utils\.(checkpoint|data))(\.|$)|$)"
+)
+"""The modules of PyTorch that distilling and judging stand on: their functions, their classes and what these inherit from."""
+
+_HOOKED = (sys.modules["torch.nn.modules.module"], sys.modules["torch.optim.optimizer"])
+_WRAPPERS = torch.optim.Optimizer.profile_hook_step.__code__.co_consts
 
 
-def look() -> State:
-    """What this process shares now."""
-    return {
-        **{name: read() for name, read in _FLAGS.items()},
-        "environment": dict(os.environ),
-        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
-        "members": {owner: dict(vars(owner)) for owner in _owners()},
-        "threads": set(threading.enumerate()),
-    }
+@dataclass(frozen=True)
+class State:
+    """What a process shares at one moment.
+
+    Attributes:
+        flags: values that are told when they have changed, by what they are called.
+        things: others, by the words that tell that they have changed.
+        limits: of the system.
+        members: of modules and classes.
+        threads: that run.
+    """
+
+    flags: Mapping[str, Any]
+    things: Mapping[str, Any]
+    limits: Mapping[str, float]
+    members: members.Members
+    threads: frozenset[threading.Thread]
 
 
-def changes(before: State, after: State) -> tuple[str, ...]:
-    """What has changed, a few words each, without values that name a folder or a user."""
-    flags = [
-        f"{name}: {before[name]} -> {after[name]}" for name in _FLAGS if name in before and before[name] != after[name]
-    ]
-    folder = ["the working folder"] if before["folder"] != after["folder"] else []
-    variables = [f"the variable {name}" for name in sorted(_differing(before["environment"], after["environment"]))]
-    handlers = [f"the handler of {signal.Signals(n).name}" for n in _differing(before["signals"], after["signals"])]
-    functions = sorted(
-        _name(owner, key)
-        for owner, members in before["members"].items()
-        for key in _replaced(owner, members, after["members"].get(owner, members))
-        if _name(owner, key) not in _BY_TORCH
-    )
-    left = [thread.name for thread in after["threads"] - before["threads"] if not thread.daemon]
+def look(known: members.Members | None = None) -> State:
+    """What this process shares now.
+
+    Args:
+        known: its members, if they have not changed since; None looks at them.
+    """
+    threads = frozenset(threading.enumerate())
+    return State(_flags(), _things(), process.limits(), look_at_members() if known is None else known, threads)
+
+
+@functools.cache
+def members_at_start() -> members.Members:
+    """The members when this was first called: by the server of worker processes, from which each of these inherits them."""
+    return look_at_members()
+
+
+def look_at_members() -> members.Members:
+    """What can be replaced of the suite, of PyTorch, and of other modules that the suite uses."""
+    return {**process.functions(), **members.members(_of_torch())}
+
+
+def changes(before: State) -> tuple[str, ...]:
+    """What has changed since, a few words each, without values that name a folder or a user."""
+    now = _flags()
+    left = [thread.name for thread in {*threading.enumerate()} - before.threads if not thread.daemon]
     found = [
-        *(flag for flag in flags if not flag.startswith("folder")), *folder, *variables, *handlers,
-        *(f"{name} replaced" for name in functions),
+        *(f"{name}: {old} -> {now[name]}" for name, old in before.flags.items() if now[name] != old),
+        *process.differing(before.things, _things()),
+        *process.lowered(before.limits),
+        *(f"{name} replaced" for name in sorted(members.replaced(before.members, _is_of_torch))),
         *(f"a thread left running: {name}" for name in sorted(left)),
         *(f"a process left running: {child.name}" for child in multiprocessing.active_children()),
-    ]  # fmt: skip
+    ]
     return (*found[:_MOST], f"{len(found) - _MOST} more") if len(found) > _MOST else tuple(found)
 
 
-def _replaced(owner: ModuleType | type, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """The members of a module or class that are others now: functions and classes, and of the suite's modules whatever else."""
-    for key, value in after.items():
-        if key not in before:
-            if isinstance(owner, type) and hasattr(owner.__base__, key) and not key.startswith("__"):
-                yield key  # in the place of the one that it inherits
-        elif before[key] is not value and (callable(value) or callable(before[key]) or is_of_the_suite(_home(owner))):
-            yield key
+def _of_torch() -> Iterator[members.Owner]:
+    modules = [
+        module for name, module in list(sys.modules.items()) if _PARTS.match(name) and type(module) is ModuleType
+    ]
+    kind_of_old_tensors = type(torch.FloatTensor)
+    return (owner for owner in members.with_classes(modules) if type(owner) is not kind_of_old_tensors)
 
 
-def _home(owner: ModuleType | type) -> str:
-    return owner.__module__ if isinstance(owner, type) else owner.__name__
+def _is_of_torch(name: str, value: object) -> bool:
+    """Whether PyTorch itself has put this into its place: the first optimiser of a class wraps the class's ``step``."""
+    return name in _BY_TORCH or (isinstance(value, FunctionType) and value.__code__ in _WRAPPERS)
 
 
-def _name(owner: ModuleType | type, key: str) -> str:
-    return f"{_home(owner)}.{owner.__name__}.{key}" if isinstance(owner, type) else f"{owner.__name__}.{key}"
+def _flags() -> Mapping[str, Any]:
+    return {**{name: _read(read) for name, read in _FLAGS.items()}, **process.flags()}
 
 
-def _differing(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Any]:
-    return [name for name in {**before, **after} if before.get(name) != after.get(name)]
+def _modes() -> list[Any]:
+    """The modes of torch functions that are on, the innermost first."""
+    return _get_current_function_mode_stack()[::-1]  # type: ignore[no-untyped-call,no-any-return]
 
 
-def _owners() -> Iterator[ModuleType | type]:
-    """Where everything lies that the suite and what it stands on call, and that can be replaced by another."""
-    yield from (*_LIBRARIES, *_STANDARD, *_CLASSES)
-    for name, module in list(sys.modules.items()):
-        if is_of_the_suite(name):
-            yield module
-            yield from (
-                value for value in vars(module).values() if isinstance(value, type) and value.__module__ == name
-            )
+def _read(flag: Callable[[], Any]) -> Any:
+    try:
+        return flag()
+    except Exception as error:  # it stands on something that was replaced, or this PyTorch lacks it
+        return f"unknown ({type(error).__name__})"
 
 
-def _umask() -> str:
-    mask = os.umask(0)
-    os.umask(mask)
-    return f"{mask:03o}"
+def _things() -> Mapping[str, Any]:
+    hooks = {
+        f"a hook in {module.__name__}.{name}": tuple(value.items())
+        for module in _HOOKED
+        for name, value in vars(module).items()
+        if name.startswith("_global_") and isinstance(value, dict)
+    }
+    return {
+        **process.settings(),
+        **process.lasting(),
+        **hooks,
+        "a mode of torch functions left on": tuple(mode for mode in _modes() if not isinstance(mode, DeviceContext)),
+        "a mode of dispatch left on": tuple(_get_current_dispatch_mode_stack()),
+        "hooks for saved tensors left on": _read(lambda: torch._C._autograd._top_saved_tensors_default_hooks(True)),
+    }
 
 
 def _flushes_denormals() -> bool:
-    return not bool(torch.tensor([1e-40]).mul(1.0).ne(0).any())
+    return sys.float_info.min * 0.5 == 0.0  # no tensor: what a cell has left on or replaced would meet it
 
 
 _FLAGS: Mapping[str, Callable[[], Any]] = {
     "threads of torch": torch.get_num_threads,
     "threads between operations of torch": torch.get_num_interop_threads,
     "default type of numbers": torch.get_default_dtype,
-    "default device": torch.get_default_device,
+    "default device": lambda: next((str(mode.device) for mode in _modes() if isinstance(mode, DeviceContext)), "cpu"),
     "deterministic algorithms": torch.are_deterministic_algorithms_enabled,
     "oneDNN": torch._C._get_mkldnn_enabled,
     "cuDNN": lambda: torch.backends.cudnn.enabled,
@@ -126,12 +153,8 @@ _FLAGS: Mapping[str, Callable[[], Any]] = {
     "gradients": torch.is_grad_enabled,
     "inference mode": torch.is_inference_mode_enabled,
     "checks for anomalies": torch.is_anomaly_enabled,
+    "threads of gradients": torch._C._is_multithreading_enabled,
     "autocast": functools.partial(torch.is_autocast_enabled, "cpu"),
     "denormal numbers flushed": _flushes_denormals,
     "numpy's handling of errors": lambda: str(np.geterr()),
-    "folder": os.getcwd,
-    "umask": _umask,
-    "search path of modules": lambda: tuple(sys.path),
-    "limit of recursion": sys.getrecursionlimit,
-    "garbage collection": gc.isenabled,
 }

@@ -10,6 +10,7 @@ import warnings
 
 from bench import plugins
 from bench.core.leftovers import adopt_orphans
+from bench.running.cell import surroundings
 from bench.running.cell.provenance import commit
 
 for name in (
@@ -25,4 +26,5 @@ for name in (
 warnings.filterwarnings("ignore", "forkserver: waitpid returned unexpected pid")  # an orphan has ended
 plugins.load(only=())
 commit()
+surroundings.members_at_start()
 adopt_orphans()

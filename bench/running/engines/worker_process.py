@@ -22,7 +22,7 @@ from bench import plugins
 from bench.api import ClipIndex
 from bench.core.errors import BenchError
 from bench.core.leftovers import adopt_orphans, end_children
-from bench.core.signals import disregard
+from bench.core.signals import Stopped, disregard
 from bench.results.claims import Claim, ClaimLost, Claims
 from bench.running.cell import surroundings
 from bench.running.engines.engine import Order, Run
@@ -79,7 +79,7 @@ def serve(pipe: Connection, run: Run, threads: int | None, share: int, variables
         tell(Ready(os.getppid()))
         os.chdir(run.folder)
         _run(pipe, run, threads, share, tell)
-    except (EOFError, KeyboardInterrupt, BrokenPipeError):
+    except (EOFError, Stopped, BrokenPipeError):
         pass
     except BaseException as error:  # of the cell itself `run_cell` makes a record
         text = " ".join(str(error).split())
@@ -95,7 +95,7 @@ def _run(pipe: Connection, run: Run, threads: int | None, share: int, tell: Call
         torch.set_num_threads(max(1, (threads or torch.get_num_threads()) // share))
     for file in run.plugin_files:
         plugins.find_helpers(Path(file))  # the suite does this, not the cell
-    before = surroundings.look()
+    before = surroundings.look(surroundings.members_at_start())
     registries = plugins.load(run.plugin_files, only=modules)
     order: Order = pipe.recv()
     index: ClipIndex = pipe.recv()
@@ -132,7 +132,7 @@ def _listen_to_interrupts() -> None:
         nonlocal told
         if not told:
             told = True
-            raise KeyboardInterrupt
+            raise Stopped
 
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, first)

@@ -15,6 +15,7 @@ from bench.api import Recipe
 from bench.core.frame_order import shuffled_order
 from bench.core.reporter import Reporter
 from bench.core.rng import generator
+from bench.core.signals import Stopped
 from bench.data.pixels import normalise
 from bench.judging import training
 from bench.judging.motion import measure
@@ -271,7 +272,7 @@ def test_a_deadline_stops_a_cell_at_its_checkpoint_and_it_ends_like_an_unbroken_
     assert record.costs["distil"].wall_seconds > 6 * 0.05
 
 
-class Stop(BaseException):
+class Stop(Stopped):
     """The power went out."""
 
 

@@ -14,6 +14,7 @@ from bench.core.classifier import Classifier
 from bench.core.errors import OutOfTime
 from bench.core.reporter import Reporter
 from bench.core.rng import generator
+from bench.core.signals import Stopped
 from bench.judging import training
 from bench.judging.protocols import wang2024 as protocol_wang2024
 from bench.judging.protocols.standard import Quick
@@ -29,7 +30,7 @@ QUIET = Reporter(lambda *_: None, lambda _: None)
 SHAPE = (3, 2, 4, 4)
 
 
-class Stop(BaseException):
+class Stop(Stopped):
     """The power went out."""
 
 

@@ -14,6 +14,7 @@ import pytest
 
 import bench.running.cell.checkpoints
 from bench.core.reporter import Reporter
+from bench.core.signals import Stopped
 from bench.results.records import RecordStore
 from bench.running.cell.cell import run_cell
 from bench.running.engines.engine import Order, Run, stamp
@@ -210,9 +211,9 @@ def test_what_a_broken_cell_left_is_named_if_it_is_damaged(plan, registries, con
 
     def stop(phase, step, total, loss):
         if (phase, step) == ("evaluate", 8):
-            raise KeyboardInterrupt
+            raise Stopped
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         run_cell(planned, registries, context, Reporter(stop, lambda _: None))
     (path,) = context.out.glob(f"*/{planned.cell.id()}/{file}")
     path.write_bytes(path.read_bytes()[:20])

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bench.core.reporter import Reporter
+from bench.core.signals import Stopped
 from bench.results.records import PhaseCost, from_json
 from bench.running.cell import cell as cells
 from bench.running.cell.cell import run_cell
@@ -28,7 +29,7 @@ def run_on(plan, registries, context, monkeypatch):
 
         def step(phase, number, total, loss):
             if (phase, number) == stop:
-                raise KeyboardInterrupt
+                raise Stopped
 
         return run_cell(planned, registries, context, Reporter(step, lambda line: None))
 
@@ -47,7 +48,7 @@ def test_the_kind_of_processor_is_its_name_and_its_instructions(monkeypatch):
 
 @pytest.mark.parametrize("stop", [("evaluate", 7), ("probe", 7)])
 def test_a_cell_that_was_made_in_parts_on_several_kinds_of_processor_says_so(run_on, stop):
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         run_on("AVX2", stop)
     record = run_on("AVX512")
     assert record.provenance["processors"] == ["AVX2", "AVX512"]
@@ -55,7 +56,7 @@ def test_a_cell_that_was_made_in_parts_on_several_kinds_of_processor_says_so(run
 
 
 def test_a_cell_that_was_made_on_one_kind_names_it_once(run_on):
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         run_on("AVX2", ("evaluate", 7))
     assert run_on("AVX2").provenance["processors"] == ["AVX2"]
 

@@ -11,6 +11,7 @@ import torch
 
 from bench.core.reporter import Reporter
 from bench.core.sealed import unseal
+from bench.core.signals import Stopped
 from bench.data.pixels import SplitClips
 from bench.judging.evaluate import evaluate_set
 from bench.nets.builder import Builder
@@ -24,7 +25,7 @@ RESULTS = Path(__file__).parents[3] / "results"
 NETS = ("convnet3d-small", "cnn-gru")
 
 
-class Stop(BaseException):
+class Stop(Stopped):
     """The power went out."""
 
 

@@ -19,6 +19,7 @@ from bench.core.classifier import Classifier
 from bench.core.errors import BenchError
 from bench.core.reporter import Reporter
 from bench.core.rng import generator
+from bench.core.signals import Stopped
 from bench.judging import training
 from bench.judging.protocols import wang2024 as protocol_wang2024
 from bench.judging.protocols.standard import Quick
@@ -341,9 +342,9 @@ def test_the_second_attempt_distils_nothing_again_and_lasts_over_a_break(
     def stop(phase, step, total, loss):
         seen.append(phase)
         if seen.count("evaluate") == 9:
-            raise KeyboardInterrupt
+            raise Stopped
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         run_cell(planned, registries, context, Reporter(stop, lambda _: None))
     assert seen.count("distil") == 6
     (marker,) = (context.out / "checkpoints").rglob("retried.json")

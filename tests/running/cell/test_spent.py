@@ -6,6 +6,7 @@ import pytest
 
 import bench.running.cell.checkpoints
 from bench.core.reporter import Reporter
+from bench.core.signals import Stopped
 from bench.running.cell.cell import run_cell
 from bench.running.cell.spent import seconds_before
 
@@ -18,9 +19,9 @@ def test_an_interrupted_cell_tells_what_it_has_taken(plan, registries, context, 
 
     def stop(phase, step, total, loss):
         if (phase, step) == where:
-            raise KeyboardInterrupt
+            raise Stopped
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         run_cell(planned, registries, context, Reporter(stop, lambda _: None))
     before = seconds_before(context, planned.cell)
     record = run_cell(planned, registries, context, Reporter(lambda *_: None, lambda _: None))

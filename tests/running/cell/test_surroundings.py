@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import pathlib
 import signal
+import subprocess
 import sys
 import threading
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.modules import module as modules
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.results.records import RecordStore
 from bench.running.cell import costs, surroundings
@@ -62,7 +71,7 @@ def test_each_flag_is_seen(change, undo, told):
     before = surroundings.look()
     change()
     try:
-        found = surroundings.changes(before, surroundings.look())
+        found = surroundings.changes(before)
     finally:
         undo()
         torch.set_num_threads(threads)
@@ -78,6 +87,21 @@ def test_each_flag_is_seen(change, undo, told):
         (torch.Tensor, "mean", "torch.Tensor.mean replaced"),  # in front of the one that it inherits
         (torch.nn.Module, "forward", "torch.nn.modules.module.Module.forward replaced"),
         (np, "mean", "numpy.mean replaced"),
+        (torch.nn.Conv3d, "forward", "torch.nn.modules.conv.Conv3d.forward replaced"),
+        (torch.nn.Linear, "__call__", "torch.nn.modules.linear.Linear.__call__ replaced"),
+        (torch.nn.modules.conv._ConvNd, "reset_parameters", "torch.nn.modules.conv._ConvNd.reset_parameters replaced"),
+        (torch.optim.SGD, "step", "torch.optim.sgd.SGD.step replaced"),
+        (
+            torch.optim.lr_scheduler.CosineAnnealingLR,
+            "get_lr",
+            "torch.optim.lr_scheduler.CosineAnnealingLR.get_lr replaced",
+        ),
+        (torch.nn.init, "kaiming_normal_", "torch.nn.init.kaiming_normal_ replaced"),
+        (torch.linalg, "solve", "torch.linalg.solve replaced"),
+        (torch.autograd.Function, "apply", "torch.autograd.function.Function.apply replaced"),
+        (pathlib.Path, "read_bytes", "pathlib.Path.read_bytes replaced"),
+        (json, "dumps", "json.dumps replaced"),
+        (sys, "excepthook", "sys.excepthook replaced"),
         (costs, "count_set", "bench.running.cell.costs.count_set replaced"),
         (costs.PhaseMeter, "so_far", "bench.running.cell.costs.PhaseMeter.so_far replaced"),
     ],
@@ -85,7 +109,92 @@ def test_each_flag_is_seen(change, undo, told):
 def test_a_replaced_function_is_seen(monkeypatch, owner, name, told):
     before = surroundings.look()
     monkeypatch.setattr(owner, name, lambda *args: None)
-    assert surroundings.changes(before, surroundings.look()) == (told,)
+    assert surroundings.changes(before) == (told,)
+
+
+def test_a_member_that_is_taken_away_and_a_module_that_another_stands_in_for_are_seen(monkeypatch):
+    before = surroundings.look()
+    monkeypatch.delattr(torch.nn.Conv3d, "forward")
+    monkeypatch.setitem(sys.modules, "torch.nn.functional", ModuleType("other"))
+    assert surroundings.changes(before) == (
+        "torch.nn.functional replaced", "torch.nn.modules.conv.Conv3d.forward replaced",
+    )  # fmt: skip
+
+
+class Function(TorchFunctionMode):
+    """Does nothing of its own."""
+
+
+class Dispatch(TorchDispatchMode):
+    """Does nothing of its own."""
+
+
+@contextlib.contextmanager
+def hooked(register):
+    handle = register()
+    yield
+    handle.remove()
+
+
+@contextlib.contextmanager
+def traced():
+    before = sys.getprofile()
+    sys.setprofile(lambda *args: None)
+    yield
+    sys.setprofile(before)
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (lambda: hooked(lambda: modules.register_module_forward_hook(lambda *args: None)), "._global_forward_hooks"),
+        (
+            lambda: hooked(lambda: modules.register_module_full_backward_hook(lambda *args: None)),
+            "._global_backward_hooks",
+        ),
+        (
+            lambda: hooked(lambda: register_optimizer_step_pre_hook(lambda *args: None)),
+            "torch.optim.optimizer._global_optimizer_pre_hooks",
+        ),
+        (Function, "a mode of torch functions left on"),
+        (Dispatch, "a mode of dispatch left on"),
+        (lambda: torch.device("meta"), "default device: cpu -> meta"),
+        (lambda: torch.autograd.graph.saved_tensors_hooks(float, float), "hooks for saved tensors left on"),
+        (traced, "a function set with sys.setprofile"),
+    ],
+)
+def test_a_hook_or_a_mode_that_is_left_is_seen(left, told):
+    before = surroundings.look()
+    with left():
+        found = surroundings.changes(before)
+    assert [told in each for each in found] == [True]
+    assert surroundings.changes(before) == ()
+
+
+def test_what_torch_does_itself_at_the_first_use_of_its_parts_is_no_change():
+    """In a fresh process, where nothing has been used yet."""
+    code = """
+import torch
+from bench.running.cell import surroundings
+before = surroundings.look()
+weights = [torch.nn.Parameter(torch.ones(2))]
+kinds = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.LBFGS, torch.optim.RMSprop)
+for kind in kinds:
+    optimizer = kind(weights, lr=0.1)
+    torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 2)
+    weights[0].square().sum().backward()
+    optimizer.step(lambda: weights[0].square().sum())
+import torch._dynamo, torch.func, torch.fft, torch.testing, torch.utils.flop_counter, torch.utils.data, torch.distributions
+torch.func.vmap(torch.func.grad(lambda x: x.square().sum()))(torch.ones(2, 3))
+torch.manual_seed(0)
+torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
+print(surroundings.changes(before))
+assert torch.optim.SGD.step.hooked
+torch.optim.SGD.step = torch.no_grad()(torch.optim.SGD.step)
+print(surroundings.changes(before))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["()", "('torch.optim.sgd.SGD.step replaced',)"]
 
 
 def test_a_thread_that_is_left_and_another_folder_are_seen_without_their_path(tmp_path, monkeypatch):
@@ -94,7 +203,7 @@ def test_a_thread_that_is_left_and_another_folder_are_seen_without_their_path(tm
     thread = threading.Thread(target=end.wait, name="left")
     thread.start()
     try:
-        assert surroundings.changes(before, surroundings.look()) == (
+        assert surroundings.changes(before) == (
             "the working folder", "a thread left running: left",
         )  # fmt: skip
     finally:

@@ -12,6 +12,7 @@ import torch
 from filelock import FileLock
 
 from bench.core.reporter import Reporter
+from bench.core.signals import Stopped
 from bench.results.artefacts import load_set
 from bench.results.records import PhaseCost
 from bench.running.cell import upstream
@@ -319,9 +320,9 @@ def test_a_cell_stopped_in_its_upstream_goes_on_to_the_same_record(plan, registr
         seen[0] += phase == "upstream"
         if seen[0] == 4:  # in the second expert
             seen[0] = 100
-            raise KeyboardInterrupt
+            raise Stopped
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         run_cell(cell, registries, context, Reporter(step, lambda _: None))
     made = list((context.cache / "upstream").glob("experts-*/*.safetensors"))
     assert [path.name for path in made] == ["000.safetensors"]
@@ -343,10 +344,10 @@ def test_stage_one_resumes_from_its_checkpoint(plan, registries, context, report
         if phase == "upstream" and total == 12:  # not the real gradients, ten of which are made at a time
             steps.append(done)
             if steps == [1, 2, 3, 4]:
-                raise KeyboardInterrupt
+                raise Stopped
 
     stopping = Reporter(step, lambda _: None)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         run_cell(cell, registries, context, stopping)
     again = run_cell(cell, registries, context, stopping)
     assert steps == [*range(1, 5), *range(4, 13)]

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.core.signals import Stopped
 from bench.results.records import RecordStore
 from bench.running.engines.engine import Order, Run, stamp
 from bench.running.engines.events import CellFinished, CellLog, CellProgress, CellStarted
@@ -102,7 +103,7 @@ def test_an_interrupted_cell_is_recorded_and_ends_like_an_unbroken_one(engine, p
 
     def interrupt(event):
         if isinstance(event, CellProgress) and (event.phase, event.step) == (phase, 5):
-            raise KeyboardInterrupt
+            raise Stopped
 
     with pytest.raises(KeyboardInterrupt):
         engine(cells, emit=interrupt)
@@ -297,7 +298,7 @@ def test_logs_reach_the_driver(engine, plan, monkeypatch):
 
     def interrupt(event):
         if isinstance(event, CellProgress) and event.step == 3:
-            raise KeyboardInterrupt
+            raise Stopped
 
     with pytest.raises(KeyboardInterrupt):
         engine([cell], emit=interrupt)
