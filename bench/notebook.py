@@ -68,6 +68,7 @@ def run(
     tune_budget: int | None = None,
     plugin: File | Sequence[File] | None = None,
     controls: bool | None = None,
+    probes: bool | None = None,
     stand_in: bool | None = None,
     dry_run: bool | None = None,
     resume: Resume | None = None,
@@ -112,6 +113,7 @@ def run(
         tune_budget: the most trials of each search (default: 5).
         plugin: files with methods, datasets and other parts.
         controls: whether each learned method's start is run beside it (default: True).
+        probes: whether networks are also judged under temporal probes (default: True).
         stand_in: whether procedural clips replace a named dataset.
         dry_run: whether to print the plan and run nothing.
         resume: which cells to run: ``missing`` (default), ``failed`` (these too), ``always`` (all) or ``never``.

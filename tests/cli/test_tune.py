@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from bench.core.frame_order import PROBES
 from bench.results.records import RecordStore
 from bench.running.engines import engine, one_cell
 
@@ -109,6 +110,35 @@ def test_poisoned_test_clips_change_no_choice(run, tmp_path):
     assert before.cell.config["lr"] == 1.0
     # By the poisoned clips this is the worst that could be chosen.
     assert (before.evaluations[0].accuracy(), after.evaluations[0].accuracy()) == (1.0, 0.0)
+
+
+def test_trials_take_no_probes_and_a_choice_at_the_edge_is_told(run, tmp_path):
+    outcome = run("--tune-budget", "3")
+    out = tmp_path / "out"
+    assert [record.evaluations[0].probes for record in records(out, "validation")] == [{}, {}, {}]
+    assert all(record.motion is None and "probe" not in record.costs for record in records(out, "validation"))
+    (tuned,) = records(out, "test")
+    assert tuned.motion is not None
+    assert "trial of lr=" in outcome.err
+    assert "this is the largest that was tried: a larger --tune-budget looks further" in outcome.err
+
+
+def test_without_probes_a_run_has_the_same_figures_and_none_of_theirs(bench_main, tiny_plugin, tmp_path):
+    found = []
+    for name, options in (("with", ()), ("without", ("--no-probes",))):
+        outcome = bench_main(
+            "run", "--plugin", tiny_plugin, "--protocol", "tinier", "--datasets", "tiny", "--methods", "random", "--out",
+            tmp_path / name, *options,
+        )  # fmt: skip
+        assert outcome.code == 0, outcome.err
+        found += RecordStore(tmp_path / name).all()
+    probed, plain = found
+    assert probed.id == plain.id
+    assert probed.motion is not None
+    assert plain.motion is None
+    assert [e.confusion for e in probed.evaluations] == [e.confusion for e in plain.evaluations]
+    assert (set(probed.evaluations[0].probes), set(plain.evaluations[0].probes)) == (set(PROBES), set())
+    assert bench_main("table", "--by", "probes", "--out", tmp_path / "without").code == 0
 
 
 def test_each_budget_is_tuned_by_itself(run, tmp_path):

@@ -19,7 +19,7 @@ from bench.running.cell.shared_sets import StoredSet
 
 
 def judge(stored: StoredSet, attempt: Attempt, real: RealClips, findings: Findings) -> None:
-    """Trains and tests the protocol's networks on a set, measures its motion, and trains them again with its time frozen.
+    """Trains and tests the protocol's networks on a set; with probes, also measures its motion and trains them with its time frozen.
 
     Args:
         stored: the set.
@@ -40,7 +40,9 @@ def judge(stored: StoredSet, attempt: Attempt, real: RealClips, findings: Findin
     trainings = Trainings(attempt, "evaluate", "evaluations.json")
     findings.judges += trainings.processors
     with findings.charged("evaluate", trainings.meter):
-        findings.evaluations = tuple(networks_on(synthetic, trainings, PROBES))
+        findings.evaluations = tuple(networks_on(synthetic, trainings, PROBES if attempt.planned.probes else ()))
+    if not attempt.planned.probes:
+        return
     trainings = Trainings(attempt, "probe", "frozen.json")
     findings.judges += trainings.processors
     with findings.charged("probe", trainings.meter):

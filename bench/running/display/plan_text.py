@@ -143,4 +143,6 @@ def choice_text(state: State) -> str:
     best = f"{100 * max(scores):.1f} % on validation" if scores else "no trial gave a score"
     trials = f"{len(state.trials)} trial{'s' * (len(state.trials) > 1)}"
     trials += f", {failed} of them failed" if failed else ""
+    if state.edge() is not None:
+        trials += f"; this is the {state.edge()} that was tried: a larger --tune-budget looks further"
     return f"tuned {state.search.title()}: {state.search.written(state.factor())} ({best}; {trials})"

@@ -198,6 +198,14 @@ class RunOptions:
             "beside each learned method also its start, the same set before anything is learned (default: yes)",
         ),
     ] = True
+    probes: Annotated[
+        bool,
+        _what(
+            Flag(negatable=True),
+            "also judge networks under temporal probes, and train them on each set with its time frozen, which takes "
+            "as long again (default: yes)",
+        ),
+    ] = True
     stand_in: Annotated[bool, _what(Flag(), "procedural clips in the place of a named dataset, and so labelled")] = (
         False
     )

@@ -55,6 +55,7 @@ class Request:
     nets: tuple[str, ...] = ()
     precision: Precision = FULL
     controls: bool = False
+    probes: bool = True
 
 
 def make_request(options: RunOptions, registries: Registries, mistakes: Mistakes) -> Request:
@@ -79,6 +80,7 @@ def make_request(options: RunOptions, registries: Registries, mistakes: Mistakes
         nets=() if options.nets is None else _networks(options.nets, registries, mistakes),
         precision=options.precision,
         controls=options.controls,
+        probes=options.probes,
     )
 
 

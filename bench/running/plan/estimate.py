@@ -117,7 +117,8 @@ class Experience:
     def _work(self, record: Record) -> Work | None:
         """Operations of a recorded cell; None if its parts are not loaded or have changed."""
         data = record.data
-        key = json.dumps([{**vars(record.cell), "seed": None}, *map(data.get, ("classes", "train", "test"))])
+        probes = "probe" in record.costs
+        key = json.dumps([{**vars(record.cell), "seed": None}, *map(data.get, ("classes", "train", "test")), probes])
         if key not in self._known:
             try:
                 modules = self._registries.plugin_modules(
@@ -125,13 +126,13 @@ class Experience:
                     protocol=record.cell.protocol.partition("/")[0],
                 )  # fmt: skip
                 sizes = int(data["classes"]), int(data["train"]), int(data["test"])
-                self._known[key] = ask(self._registries, modules, _recorded_work, record.cell, *sizes)
+                self._known[key] = ask(self._registries, modules, _recorded_work, record.cell, *sizes, probes)
             except (BenchError, Faulty, KeyError, TypeError, ValueError, ArithmeticError):
                 self._known[key] = None
         return self._known[key]
 
 
-def _recorded_work(registries: Registries, cell: Cell, classes: int, train: int, test: int) -> Work:
+def _recorded_work(registries: Registries, cell: Cell, classes: int, train: int, test: int, probes: bool) -> Work:
     method_type = registries.methods.get(cell.method)
     method: Method[Any] = method_type(config.build(method_type.Config, cell.config, cell.method))
     protocol = registries.protocols.get(cell.protocol.partition("/")[0])
@@ -140,7 +141,7 @@ def _recorded_work(registries: Registries, cell: Cell, classes: int, train: int,
     clip = geometry.shape()
     work = Workload(classes, train, cell.ipc or 1, clip, setting, geometry.views)
     learning, judging = (flops(registries.networks.get(name)(), classes, clip) for name in (cell.network, cell.judge()))
-    return passes(method, work, protocol, test).times(learning, judging)
+    return passes(method, work, protocol, test, probes).times(learning, judging)
 
 
 def _shared_by(planned: PlannedCell) -> tuple[object, ...]:

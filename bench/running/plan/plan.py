@@ -52,6 +52,8 @@ class PlannedCell:
         modules: of the plugins that its parts come from.
         fault: what a plugin did wrong when the cell was planned, or None. The cell then fails without being run.
         start: the method and hyper-parameters that make the set that this one starts from; None if nothing is learned.
+        probes: whether its networks are also judged under temporal probes, and trained on the set with its time frozen.
+        trial: the hyper-parameters that it tries, as text, if it is a trial of a search.
     """
 
     cell: Cell
@@ -69,10 +71,13 @@ class PlannedCell:
     modules: frozenset[str] = frozenset()
     fault: Fault | None = None
     start: Start | None = None
+    probes: bool = True
+    trial: str = ""
 
     def title(self) -> str:
         """Describes the cell in one line, with the options of its data set."""
-        return self.cell.title(self.written)
+        title = self.cell.title(self.written)
+        return f"{title} · trial of {self.trial}" if self.trial else title
 
     @property
     def flops(self) -> float:
@@ -90,6 +95,7 @@ class _Point:
         exact: whether these are all, without presets and defaults.
         setting, ipc, budget, storage, seed, precision: the coordinates; ``ipc`` follows from a budget, if there is one.
         net: the judging network, or None for the profile's.
+        probes: see `PlannedCell`.
     """
 
     method: str
@@ -102,6 +108,7 @@ class _Point:
     seed: int
     precision: Precision
     net: str | None
+    probes: bool = True
 
 
 def plan(request: Request, registries: Registries, mistakes: Mistakes | None = None) -> list[PlannedCell]:
@@ -153,9 +160,10 @@ def _check_size(
 
 
 def variant(
-    planned: PlannedCell, registries: Registries, values: Mapping[str, Value], seed: int | None, judged_on: JudgedOn
-) -> PlannedCell:
-    """The cell that would be planned with other hyper-parameters, another seed and another split.
+    planned: PlannedCell, registries: Registries, values: Mapping[str, Value], seed: int | None, judged_on: JudgedOn,
+    probes: bool | None = None,
+) -> PlannedCell:  # fmt: skip
+    """The cell that would be planned with other hyper-parameters, another seed and split, and with or without probes.
 
     Raises:
         BenchError: its method's config refuses the values.
@@ -165,7 +173,7 @@ def variant(
     data = PlannedDataset(planned.dataset, planned.index, planned.geometry, profile, judged_on, planned.written)
     point = _Point(
         cell.method, {**cell.config, **values}, True, planned.setting, cell.ipc or 1, cell.budget, cell.storage,
-        seed or 0, cell.precision, cell.evaluation_network,
+        seed or 0, cell.precision, cell.evaluation_network, planned.probes if probes is None else probes,
     )  # fmt: skip
     return _plan_cell(registries, data, point)[0]
 
@@ -201,7 +209,8 @@ def _points(
         ipc, budget = (1, amount) if request.budgets else (amount, None)
         judge = None if net == profile.network else net
         values = request.overrides.get(name, {})
-        yield _Point(name, values, False, setting, ipc, budget, storage, request.seeds[0], request.precision, judge)
+        yield _Point(name, values, False, setting, ipc, budget, storage, request.seeds[0], request.precision, judge,
+                     request.probes)  # fmt: skip
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -233,6 +242,7 @@ def _plan_cell(registries: Registries, data: PlannedDataset, point: _Point) -> t
         modules=modules,
         fault=wrong,
         start=settled.start,
+        probes=point.probes,
     )
     judging = Work(judging=settled.operations.judging)
     return planned, replace(planned, clip_passes=settled.passing.judging, work=judging)
@@ -359,7 +369,7 @@ def _asked(registries: Registries, data: DataSize, profile: Profile, point: _Poi
     stored = budget if method.fills_budget and budget is not None else needed_bytes(method, work, storage)
     if budget is not None and stored > budget:
         return replace(settled, declined=does_not_fit(point.method, stored, budget))
-    passing = passes(method, work, protocol, data.tested)
+    passing = passes(method, work, protocol, data.tested, point.probes)
     operations = passing.times(flops(network, work.classes, work.clip), flops(judge, work.classes, work.clip))
     if not math.isfinite(operations.total()) or operations.total() < 0:
         raise BenchError(f"flops() or the protocol's recipe gives {operations.total()} operations; needed is 0 or more")

@@ -118,13 +118,14 @@ class Search:
         return ", ".join(f"{name}={value:g}" for name, value in self.values(factor).items())
 
     def trial(self, factor: float, registries: Registries) -> PlannedCell:
-        """The cell of a trial.
+        """The cell of a trial, without probes: they say nothing of which rate is best.
 
         Raises:
             BenchError: the method's config refuses the values.
         """
         planned = replace(self.cells[0], cell=self.cells[0].cell.distillation())
-        return variant(planned, registries, self.values(factor), self.seed, "validation")
+        trial = variant(planned, registries, self.values(factor), self.seed, "validation", probes=False)
+        return replace(trial, trial=self.written(factor))
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,14 @@ class State:
     def factor(self) -> float:
         """The best factor so far; 1 if no trial has a score."""
         return best_factor([(trial.factor, trial.score()) for trial in self.trials])
+
+    def edge(self) -> str | None:
+        """``smallest`` or ``largest`` if the best factor is that of all that were tried: a better one may lie beyond it."""
+        tried = [trial.factor for trial in self.trials if trial.score() is not None]
+        if not tried:
+            return None
+        best = self.factor()
+        return "smallest" if best == min(tried) else "largest" if best == max(tried) else None
 
     def tuned_cells(self, registries: Registries) -> dict[str, PlannedCell]:
         """The cells with the best values so far, by the ids of the cells with the original values."""

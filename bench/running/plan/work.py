@@ -20,7 +20,7 @@ class Work:
         real: of learning, what does not depend on how much is stored: passes of real clips, training on them. If a method has
             upstream artefacts, they are this part.
         learned: of learning, what grows with the clips that are stored.
-        judging: training and testing the protocol's networks, with the temporal probes.
+        judging: training and testing the protocol's networks, with the temporal probes if there are any.
     """
 
     real: float = 0.0
@@ -36,8 +36,8 @@ class Work:
         return Work(self.real * learning, self.learned * learning, self.judging * judging)
 
 
-def passes(method: Method[Any], work: Workload, protocol: type[Protocol], test: int) -> Work:
-    """Clip passes of one cell; ``test`` is the number of clips that its networks are tested on.
+def passes(method: Method[Any], work: Workload, protocol: type[Protocol], test: int, probes: bool = True) -> Work:
+    """Clip passes of one cell; ``test`` is the number of clips that its networks are tested on, ``probes`` whether there are any.
 
     A method tells only how many there are in all; what is left of them without any stored clip is extrapolated from one and
     two clips a class.
@@ -50,7 +50,7 @@ def passes(method: Method[Any], work: Workload, protocol: type[Protocol], test: 
     updates = protocol.recipe.updates(in_set)
     training = 3.0 * updates * min(in_set, protocol.recipe.batch) + tested + in_set
     frozen = training + tested if protocol.frozen_training else 0.0  # tested on clips as they are, and frozen
-    judging = protocol.networks * (training + len(PROBES) * tested + frozen)
+    judging = protocol.networks * (training + (len(PROBES) * tested + frozen if probes else 0.0))
     return Work(real, learning - real, judging)
 
 

@@ -157,7 +157,12 @@ def test_a_trial_is_the_cell_that_judging_on_validation_would_run(searches, plan
     for factor, value in ((1.0, "0.3"), (10.0, "3"), (0.1, "0.03"), (3.16, "0.948")):
         overrides = {"tiny-step": {"lr": value}}
         (asked,) = plan("tiny-step", dataset="tiny-nearest", seeds=(4,), overrides=overrides, judged_on="validation")
-        assert without_dataset(found.trial(factor, registries)) == without_dataset(asked)
+        trial = found.trial(factor, registries)
+        assert trial.cell == asked.cell
+        assert trial.title() == f"{asked.title()} · trial of lr={value}"
+        assert not trial.probes  # the one thing that is left out, and only of judging
+        assert (trial.work.real, trial.work.learned) == (asked.work.real, asked.work.learned)
+        assert 0 < trial.work.judging < 0.8 * asked.work.judging
 
 
 def test_tuned_cells_are_those_that_setting_the_value_would_run(searches, plan, registries):
@@ -238,6 +243,20 @@ def test_a_search_goes_on_from_its_records(searches, registries, right, coming, 
     assert [factor for factor, _ in state.coming] == coming
     assert state.further == further
     assert {trial.factor for trial in state.trials} == set(right)
+
+
+@pytest.mark.parametrize(
+    ("right", "edge"),
+    [
+        ({}, None),
+        ({10.0: 5}, "smallest"),  # one trial has nothing on either side of it
+        ({1.0: 5, 10.0: 6, 0.1: 4}, "largest"),
+        ({1.0: 5, 10.0: None, 0.1: 6}, "smallest"),
+        ({1.0: 5, 10.0: 6, 0.1: 4, 100.0: 3}, None),
+    ],
+)
+def test_a_choice_at_the_edge_of_what_was_tried_is_known_as_one(searches, registries, right, edge):
+    assert played(searches()[0], registries, right).edge() == edge
 
 
 def test_a_record_of_another_factor_has_no_part_in_it(searches, registries):
