@@ -30,8 +30,8 @@ SOFT = "no HLR, IOR and LRS: they are defined for hard labels, and this set stor
 SHARED = "made once and used by several cells; these are the seconds of making it"
 TUNED_TOGETHER = "one search for all distillation seeds; these are the seconds of all its trials"
 PROTOCOL_REMARKS = {
-    "wang2024": "protocol of the published code: random windows and flips at test, three passes pooled, each batch standardised "
-    "by itself; to be set beside published figures, not against other protocols"
+    "wang2024": "protocol of the published code: random windows at test, flips where left and right mean nothing, three passes "
+    "pooled, each batch standardised by itself; to be set beside published figures, not against other protocols"
 }
 HOST = "resident memory of the process (no GPU was used)"
 

@@ -103,3 +103,10 @@ def test_the_store_holds_every_clip_where_the_index_says(name, tmp_path):
     assert list(store.positions("train")) + list(store.positions("test")) == list(range(len(index.clips)))
     for position in (0, len(index.clips) - 1):
         assert np.array_equal(store.clips[position], source.read(index.clips[position], geometry))
+
+
+@pytest.mark.parametrize("name", PROCEDURAL)
+def test_no_clip_may_be_mirrored_where_a_class_moves_left_or_right(name):
+    index = dataset(name).index(GEOMETRY)
+    sided = [word for word in "-".join(index.classes).split("-") if word in ("left", "right")]
+    assert not (index.mirrors and sided)
