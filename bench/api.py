@@ -286,25 +286,22 @@ class Task(Checkpoints):
 
     @final
     def draw(self, label: int, count: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Random positions and windows ``(count,)`` of training clips of one class, for `clips`.
+        """Positions and windows ``(n,)`` of ``count`` random training clips of one class, for `clips`.
 
-        Without repetition unless the class has fewer than ``count``.
+        No clip comes twice: a class that has fewer than ``count`` gives all that it has.
         """
         own = self.indices(label)
-        if count > len(own):
-            own = own[torch.randint(len(own), (count,), generator=rng)]
-        else:
-            own = own[torch.randperm(len(own), generator=rng)[:count]]
-        return own, torch.randint(self.views(), (count,), generator=rng)
+        own = own[torch.randperm(len(own), generator=rng)[:count]]
+        return own, torch.randint(self.views(), own.shape, generator=rng)
 
     @final
     def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
-        """Random training clips of one class in random windows, as `draw` picks them: ``(count, C, T, H, W)``."""
+        """Random training clips of one class in random windows, as `draw` picks them: ``(n, C, T, H, W)``."""
         return self.clips(*self.draw(label, count, rng))
 
     @final
     def draw_classes(self, count: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Calls `draw` for each class in turn: positions and windows, ``(classes * count,)`` each."""
+        """Calls `draw` for each class in turn: positions and windows ``(N,)``, class after class."""
         drawn = [self.draw(label, count, rng) for label in range(len(self.classes))]
         return torch.cat([index for index, _ in drawn]), torch.cat([views for _, views in drawn])
 

@@ -70,7 +70,8 @@ class DM(Matching[DMConfig]):
 
     @override
     def clip_passes(self, work: Workload) -> float:  # forward of real clips, forward and backward of synthetic ones
-        return float(self.config.steps * work.classes * (self.config.batch_real + 3 * work.ipc))
+        real = min(self.config.batch_real, work.train // work.classes)
+        return float(self.config.steps * work.classes * (real + 3 * work.ipc))
 
     @override
     def footprint(self, work: Workload) -> Footprint:
@@ -90,6 +91,7 @@ class RealMeans(PerStep):
     """The mean feature of each class's real clips in each step's network, ``(classes, F)``."""
 
     name = "real-means"
+    version = 2
 
     @override
     def of_step(self, task: Task, step: int) -> torch.Tensor:
