@@ -60,6 +60,10 @@ class SetReport:
     tensors: dict[str, StoredTensor]
     artefact: str | None
 
+    def labels(self) -> StoredTensor | None:
+        """Its learned or soft labels, also under a storage codec; None if each clip has its class."""
+        return next((self.tensors[name] for name in consistency.LABELS if name in self.tensors), None)
+
 
 @dataclass(frozen=True)
 class PhaseCost:

@@ -233,9 +233,10 @@ def test_relative_scores_compare_with_the_full_data_and_random(make_record):
     assert rows(only(records[:2]))["dm"].figures.relative is None
 
 
-def test_a_set_with_labels_of_its_own_has_no_hard_label_scores(make_record):
+@pytest.mark.parametrize("name", ["labels", "inner.labels"])  # the latter under a storage codec
+def test_a_set_with_labels_of_its_own_has_no_hard_label_scores(make_record, name):
     record = make_record("frepo", [30, 40])
-    soft = dataclasses.replace(record.set, tensors={"labels": StoredTensor((2, 2), "float32", 16)})
+    soft = dataclasses.replace(record.set, tensors={name: StoredTensor((2, 2), "float32", 16)})
     row = rows(
         only(
             [

@@ -221,6 +221,12 @@ def test_a_declined_cell_is_skipped_with_the_reason_and_no_data(run, context):
         ("many", "failed", "the set has 6 clips; the budget is 1 a class, 3 in all"),
         ("label", "failed", "labels must lie in 0..2; they reach from 1 to 3"),
         ("label-dtype", "failed", "labels must be int64 of shape (N,)"),
+        (
+            "label-counts",
+            "failed",
+            "labels must be int64 of shape (N,), or float (N, classes); they are torch.int64 (3, 3)",
+        ),
+        ("label-name", "failed", "tensors() has a 'labels', the name under which a set's own are stored"),
         ("columns", "failed", "soft labels have 2 columns for 3 classes"),
         ("nan", "failed", "'clips' holds numbers that are not finite"),
         ("nan-label", "failed", "'labels' holds numbers that are not finite"),
