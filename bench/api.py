@@ -367,6 +367,8 @@ class Preset:
         values: field name of the method's Config to value.
         source: the paper, script or experiment that the values come from.
         note: what the source leaves open.
+        lends: whether other datasets and IPCs of the profile take the values that no preset of theirs gives. They take those of
+            the nearest IPC; plans and tables then say so.
     """
 
     values: Mapping[str, Value]
@@ -376,6 +378,7 @@ class Preset:
     ipc: int | None = None
     setting: str | None = None
     note: str = ""
+    lends: bool = False
 
     def matches(self, profile: str, dataset: str, ipc: int, setting: str) -> bool:
         """Whether the preset applies to these."""

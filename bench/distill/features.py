@@ -35,4 +35,5 @@ def class_means(task: Task, read: Read, count: int, rng: torch.Generator) -> tor
     """The mean feature of ``count`` random real clips of each class (all of a class that has fewer), ``(classes, F)``."""
     index, views = task.draw_classes(count, rng)
     sizes = [min(count, len(task.indices(label))) for label in range(len(task.classes))]
-    return torch.stack([own.mean(dim=0) for own in real_features(task, read, index, views).split(sizes)])
+    features = torch.split_with_sizes(real_features(task, read, index, views), sizes)
+    return torch.stack([own.mean(dim=0) for own in features])

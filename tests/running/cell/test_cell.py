@@ -201,6 +201,15 @@ def test_a_declined_cell_is_skipped_with_the_reason_and_no_data(run, context):
     assert not context.cache.exists()
 
 
+def test_a_record_says_which_values_are_borrowed(plan, registries, context, reporter):
+    (plain,) = plan("random")
+    told = "lr=30 was published for miniucf at IPC 1; for tiny at IPC 1 nothing was"
+    record = run_cell(dataclasses.replace(plain, borrowed=told), registries, context, reporter)
+    assert record.data["borrowed"] == told
+    assert from_json(record.to_json()).data["borrowed"] == told
+    assert "borrowed" not in run_cell(plain, registries, context, reporter).data
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # What goes wrong
 
