@@ -13,6 +13,7 @@ from bench.api import Geometry
 from bench.core.errors import MissingData
 from bench.data.clip_store import open_or_build
 from bench.data.spec import parse_dataset
+from bench.data.standin import stand_in
 
 REGISTRIES = plugins.load()
 GEOMETRY = Geometry(8, 8, 32, 32, 2)
@@ -110,3 +111,10 @@ def test_no_clip_may_be_mirrored_where_a_class_moves_left_or_right(name):
     index = dataset(name).index(GEOMETRY)
     sided = [word for word in "-".join(index.classes).split("-") if word in ("left", "right")]
     assert not (index.mirrors and sided)
+
+
+@pytest.mark.parametrize("name", ["miniucf", "hmdb51", "kinetics400"])
+def test_what_stands_in_for_clips_that_may_be_mirrored_moves_left_and_right_and_may_not(name):
+    index = stand_in(parse_dataset(name, REGISTRIES)).index(GEOMETRY)
+    assert any("left" in text for text in index.classes)
+    assert not index.mirrors
