@@ -98,7 +98,9 @@ class SyntheticSet(ABC):
         labels: ``(N,)`` int64, or ``(N, classes)`` float for learned or soft labels, which count in bytes.
         label_loss: what float labels are: class probabilities for cross-entropy, or targets for a squared error.
         rate: a learned learning rate ``()`` for networks that train on the set (counted in bytes), or None.
-        labels_counted: True if float labels are computed from ``tensors()``, and so are already counted there.
+        labels_counted: True if float labels are computed from ``tensors()``, and so are already counted there. `restore`
+            computes them, too: an archive holds the class of each clip in their place.
+        mirrors: True for real clips that a protocol may mirror in training (`Clips.mirrors`). Never of a distilled set.
     """
 
     name: ClassVar[str]
@@ -107,6 +109,7 @@ class SyntheticSet(ABC):
     label_loss: LabelLoss = "cross-entropy"
     rate: torch.Tensor | None = None
     labels_counted: bool = False
+    mirrors: bool = False
 
     @classmethod
     @abstractmethod
@@ -181,11 +184,13 @@ class Upstream(ABC):
         part_bytes: roughly the size of one part. If all parts together exceed the cache's limit, none is cached and each is
             made when asked for. 0 if they never could.
         of_frames: True if `make` asks only for single frames, so that one artefact serves every temporal setting.
+        of_protocol: True if `make` calls `Task.training_batch`, so that one artefact serves only protocols with equal batches.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     of_frames: ClassVar[bool] = False
+    of_protocol: ClassVar[bool] = False
     parts: int
     part_bytes: int = 0
 
@@ -281,27 +286,35 @@ class Task(Checkpoints):
 
     @final
     def draw(self, label: int, count: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Random positions and windows ``(count,)`` of training clips of one class, for `clips`.
+        """Positions and windows ``(n,)`` of ``count`` random training clips of one class, for `clips`.
 
-        Without repetition unless the class has fewer than ``count``.
+        No clip comes twice: a class that has fewer than ``count`` gives all that it has.
         """
         own = self.indices(label)
-        if count > len(own):
-            own = own[torch.randint(len(own), (count,), generator=rng)]
-        else:
-            own = own[torch.randperm(len(own), generator=rng)[:count]]
-        return own, torch.randint(self.views(), (count,), generator=rng)
+        own = own[torch.randperm(len(own), generator=rng)[:count]]
+        return own, torch.randint(self.views(), own.shape, generator=rng)
 
     @final
     def real(self, label: int, count: int, rng: torch.Generator) -> torch.Tensor:
-        """Random training clips of one class in random windows, as `draw` picks them: ``(count, C, T, H, W)``."""
+        """Random training clips of one class in random windows, as `draw` picks them: ``(n, C, T, H, W)``."""
         return self.clips(*self.draw(label, count, rng))
 
     @final
     def draw_classes(self, count: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Calls `draw` for each class in turn: positions and windows, ``(classes * count,)`` each."""
+        """Calls `draw` for each class in turn: positions and windows ``(N,)``, class after class."""
         drawn = [self.draw(label, count, rng) for label in range(len(self.classes))]
         return torch.cat([index for index, _ in drawn]), torch.cat([views for _, views in drawn])
+
+    @abstractmethod
+    def training_batch(self, clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """Real clips as networks see them that the cell's protocol trains on real clips (`Protocol.training_batch`).
+
+        What is made with it upstream differs between protocols: see `Upstream.of_protocol`.
+
+        Args:
+            clips: ``(B, C, T, H, W)``, as `clips` gives them.
+            rng: for what the protocol draws, such as which clips are mirrored.
+        """
 
     @abstractmethod
     def real_set(self) -> SyntheticSet:
@@ -354,6 +367,8 @@ class Preset:
         values: field name of the method's Config to value.
         source: the paper, script or experiment that the values come from.
         note: what the source leaves open.
+        lends: whether other datasets and IPCs of the profile take the values that no preset of theirs gives. They take those of
+            the nearest IPC; plans and tables then say so.
     """
 
     values: Mapping[str, Value]
@@ -363,6 +378,7 @@ class Preset:
     ipc: int | None = None
     setting: str | None = None
     note: str = ""
+    lends: bool = False
 
     def matches(self, profile: str, dataset: str, ipc: int, setting: str) -> bool:
         """Whether the preset applies to these."""
@@ -625,6 +641,10 @@ class Clips(ABC):
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         """Clips ``(B, C, T, H, W)``, float32, normalised, on the device, all from window ``view``."""
 
+    def mirrors(self) -> bool:
+        """Whether a clip that is mirrored left to right still shows its class (`ClipIndex.mirrors`). Default: no."""
+        return False
+
     def streamed(self) -> bool:
         """Whether a batch is read from disk, so that reading ahead helps. Default: no."""
         return False
@@ -650,6 +670,16 @@ class Protocol(ABC):
     recipe: ClassVar[Recipe]
     fit_threshold: ClassVar[float]
     frozen_training: ClassVar[bool] = True
+
+    def training_batch(self, clips: torch.Tensor, mirrors: bool, rng: torch.Generator) -> torch.Tensor:
+        """What a network sees of a batch of real clips that it is trained on. Default: the clips as they are.
+
+        Args:
+            clips: ``(B, C, T, H, W)``, normalised.
+            mirrors: whether a mirrored clip still shows its class.
+            rng: for what is drawn.
+        """
+        return clips
 
     @abstractmethod
     def evaluate(
@@ -746,6 +776,8 @@ class ClipIndex:
         notes: what the user should know (a split that was drawn, a ceiling that was computed), one sentence each.
         stamp: changes whenever a file may have changed; empty where clips are not read from files. It says which decoded clips
             are still those of the files. It is no part of any cell: a copy of the data has another one.
+        mirrors: whether a clip that is mirrored left to right still shows its class, so that a protocol may mirror it. False
+            where left and right mean something, or where nobody knows.
     """
 
     dataset: str
@@ -754,6 +786,7 @@ class ClipIndex:
     fingerprint: str
     notes: tuple[str, ...] = ()
     stamp: str = ""
+    mirrors: bool = False
 
 
 @dataclass(frozen=True)

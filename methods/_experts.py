@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 class Experts(Upstream):
     """Networks trained on all training clips by plain SGD (no momentum, no decay); one part an expert.
 
+    They see a batch as networks do that the cell's protocol trains on real clips: `wang2024` mirrors and standardises it, as the
+    video release does for its experts.
+
     A part holds ``theta`` ``(epochs + 1, P)`` float32: the flat parameters at the start and after each epoch.
 
     Args:
@@ -30,6 +33,7 @@ class Experts(Upstream):
     """
 
     name = "experts"
+    of_protocol = True
 
     def __init__(self, count: int, epochs: int, lr: float, batch: int) -> None:
         self.parts = count
@@ -47,7 +51,7 @@ class Experts(Upstream):
     def make(self, task: Task, part: int) -> Mapping[str, torch.Tensor]:
         network = task.network(task.rng("expert network", part)).train()
         use_masks(network, task.rng("expert masks", part))
-        rng = task.rng("expert order", part)
+        rng, batches = task.rng("expert order", part), task.rng("expert batches", part)
         index = torch.cat([task.indices(label) for label in range(len(task.classes))])
         labels = torch.cat([torch.full((len(task.indices(c)),), c) for c in range(len(task.classes))])
         optimiser = torch.optim.SGD(network.parameters(), lr=self.lr)
@@ -56,7 +60,7 @@ class Experts(Upstream):
             loss = torch.zeros(())
             for chosen in torch.split(torch.randperm(len(index), generator=rng), self.batch):
                 views = torch.randint(task.views(), chosen.shape, generator=rng)
-                logits = network(task.clips(index[chosen], views))
+                logits = network(task.training_batch(task.clips(index[chosen], views), batches))
                 loss = torch.nn.functional.cross_entropy(logits, upload(labels[chosen], task.device))
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]

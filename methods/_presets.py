@@ -14,9 +14,16 @@ CHOSEN = "learning rates chosen on the validation part of train, steps scaled do
 MAIN_JOB = "fewer steps, nothing else: the main job in five minutes on two cores"
 
 
-def released(values: Values, dataset: str = "miniucf", ipc: int | None = None, note: str = "") -> Preset:
-    """Values that the video release gives for one dataset (and IPC)."""
-    return Preset(values, source=RELEASE, profile="paper", dataset=dataset, ipc=ipc, note=note)
+def released(
+    values: Values, dataset: str | None = None, ipc: int | None = None, note: str = "", lends: bool = False
+) -> Preset:
+    """Values that a script of the video release has for whatever dataset it is given, or for one."""
+    return Preset(values, source=RELEASE, profile="paper", dataset=dataset, ipc=ipc, note=note, lends=lends)
+
+
+def example(values: Values, dataset: str, ipc: int) -> Preset:
+    """Values that a script takes from the command line, as the release calls it for one dataset and IPC. Others borrow them."""
+    return Preset(values, source=f"{RELEASE}, README", profile="paper", dataset=dataset, ipc=ipc, lends=True)
 
 
 def quick(values: Values) -> Preset:

@@ -16,7 +16,7 @@ from bench.distill.gradient_blocks import MOST_CLIPS, class_blocks
 from bench.distill.learner import Learner
 from bench.distill.matching import Matching, PerStep
 
-from ._presets import main_job, quick, released
+from ._presets import example, main_job, quick, released
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,8 @@ class DM(Matching[DMConfig]):
     tuned = ("lr",)
     shares = ("real-means",)
     presets = (
-        released(
-            {"lr": 30.0, "steps": 5000, "momentum": 0.5, "batch_real": 64},
-            ipc=1,
-            note="the release gives no value for IPC 5; the same is used there",
-        ),
+        released({"steps": 5000, "momentum": 0.5, "batch_real": 64}),
+        example({"lr": 30.0}, "miniucf", ipc=1),
         quick({"steps": 300, "lr": 3.0, "batch_real": 32}),
         main_job({"steps": 100}),
     )
@@ -70,7 +67,8 @@ class DM(Matching[DMConfig]):
 
     @override
     def clip_passes(self, work: Workload) -> float:  # forward of real clips, forward and backward of synthetic ones
-        return float(self.config.steps * work.classes * (self.config.batch_real + 3 * work.ipc))
+        real = min(self.config.batch_real, work.train // work.classes)
+        return float(self.config.steps * work.classes * (real + 3 * work.ipc))
 
     @override
     def footprint(self, work: Workload) -> Footprint:
@@ -90,6 +88,7 @@ class RealMeans(PerStep):
     """The mean feature of each class's real clips in each step's network, ``(classes, F)``."""
 
     name = "real-means"
+    version = 2
 
     @override
     def of_step(self, task: Task, step: int) -> torch.Tensor:

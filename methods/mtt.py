@@ -31,7 +31,7 @@ from bench.distill.learner import Learner
 from bench.distill.matching import Matching
 
 from ._experts import Experts
-from ._presets import Values, main_job, quick, released
+from ._presets import Values, example, main_job, quick, released
 from ._unroll import BACKWARD, InnerLoss
 
 
@@ -93,10 +93,9 @@ class MTT(Matching[MTTConfig]):
     shares = ("experts",)
     presets = (
         released(
-            {"lr": 1e5, "steps": 8000, "syn_steps": 10, "expert_epochs": 1, "max_start_epoch": 10, "experts": 30},
-            ipc=1,
-            note=f"the release gives no value for IPC 5; {UNREAD}",
+            {"steps": 8000, "syn_steps": 10, "expert_epochs": 1, "max_start_epoch": 10, "experts": 30}, note=UNREAD
         ),
+        example({"lr": 1e5}, "miniucf", ipc=1),
         quick({**QUICK, "lr": 100.0}),
         main_job(MAIN_JOB),
     )

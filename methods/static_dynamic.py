@@ -17,7 +17,7 @@ from bench.sets.static_dynamic import StaticDynamicSet
 
 from . import frepo, mtt
 from ._memory import PAPER, MemoryConfig, with_memories
-from ._presets import Values, main_job, quick, released
+from ._presets import Values, example, main_job, quick, released
 from ._stage_one import (
     STATIC_SHARES,
     StaticConfig,
@@ -35,7 +35,7 @@ from .mtt import MTT, MTTMatching
 STATIC_QUICK: Values = {"static_steps": 40, "static_batch": 32}
 STATIC_MAIN_JOB: Values = {"static_steps": 20}
 SD_QUICK: Values = {"start": "identity", **STATIC_QUICK}
-MTT_RELEASE: Values = {"lr_dynamic": 1e4, "lr_hallucinator": 1e-3, "steps": 10000, "max_start_epoch": 10, "experts": 30}
+MTT_RATES: Values = {"lr_dynamic": 1e4, "lr_hallucinator": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ DMSD = with_memories(
     DMSDConfig,
     "Static memory, then dynamic memory and hallucinator learned by distribution matching.",
     (
-        released({"lr_dynamic": 1e-4, "lr_hallucinator": 1e-5, "steps": 5000, "batch_real": 64}, ipc=1),
-        released({"lr_dynamic": 1e3, "lr_hallucinator": 1e-6, "steps": 5000, "batch_real": 64}, ipc=5),
+        released({"steps": 5000, "batch_real": 64}),
+        example({"lr_dynamic": 1e-4, "lr_hallucinator": 1e-5}, "miniucf", ipc=1),
+        example({"lr_dynamic": 1e3, "lr_hallucinator": 1e-6}, "miniucf", ipc=5),
         quick({"steps": 300, "batch_real": 32, "lr_dynamic": 1.0, **SD_QUICK}),
         main_job({"steps": 100, **STATIC_MAIN_JOB}),
     ),
@@ -93,12 +94,20 @@ MTTSD = with_memories(
     MTTSDConfig,
     "Static memory, then dynamic memory and hallucinator learned by trajectory matching.",
     (
-        released({**MTT_RELEASE, "syn_steps": 10}, ipc=1, note=mtt.UNREAD),
+        released({"steps": 10000, "max_start_epoch": 10, "experts": 30}, note=mtt.UNREAD),
         released(
-            {**MTT_RELEASE, "syn_steps": 5, "batch_syn": 128, "learn_rate": False},
+            {**MTT_RATES, "syn_steps": 5, "batch_syn": 128, "learn_rate": False},
             ipc=5,
-            note=f"its script does not ask for a learned rate here; {mtt.UNREAD}",
+            note="its script does not ask for a learned rate here",
+            lends=True,
         ),
+        released(
+            {"batch_syn": 256, "learn_rate": False},
+            dataset="kinetics400",
+            ipc=1,
+            note="its script does not ask for a learned rate, and takes step sizes from the command line",
+        ),
+        example(MTT_RATES, "miniucf", ipc=1),
         quick({**mtt.QUICK, "lr_dynamic": 1e3, "lr_hallucinator": 0.1, **SD_QUICK}),
         main_job({**mtt.MAIN_JOB, **STATIC_MAIN_JOB}),
     ),

@@ -272,8 +272,27 @@ class TinyStep(Method[StepConfig]):
 
 How = Literal[
     "value", "bench", "memory", "torch", "allocator", "exit", "nothing", "empty", "shape", "dtype", "many", "label",
-    "label-dtype", "columns", "nan", "nan-label", "kill", "late", "interrupt",
+    "label-dtype", "label-counts", "label-name", "columns", "nan", "nan-label", "kill", "late", "interrupt",
 ]  # fmt: skip
+
+
+class Named(SyntheticSet):
+    """Stores its clips under the name of the labels."""
+
+    name = "tiny-named"
+
+    def __init__(self, clips: torch.Tensor, labels: torch.Tensor) -> None:
+        self.clips, self.labels = clips, labels
+
+    @classmethod
+    def restore(cls, tensors, labels, options):
+        return cls(tensors["labels"], labels)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {"labels": self.clips}
+
+    def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        return self.clips[index]
 
 
 @dataclass(frozen=True)
@@ -323,6 +342,10 @@ class TinyBroken(Method[BrokenConfig]):
             return DenseSet(clips, labels + 1)
         if how == "label-dtype":
             return DenseSet(clips, labels.int())
+        if how == "label-counts":
+            return DenseSet(clips, torch.ones(len(clips), 3, dtype=torch.int64))
+        if how == "label-name":
+            return Named(clips, labels)
         if how == "columns":
             return DenseSet(clips, torch.zeros(len(clips), 2))
         if how == "nan":

@@ -56,7 +56,8 @@ def _methods(registries: Registries, verbose: bool) -> None:
             where = {"profile": preset.profile, "dataset": preset.dataset, "ipc": preset.ipc, "setting": preset.setting}
             conditions = _values({key: value for key, value in where.items() if value is not None}) or "everywhere"
             print(f"  {conditions}: {_values(dict(preset.values))}")
-            print(f"    source: {preset.source}" + (f"; {preset.note}" if preset.note else ""))
+            lent = ("other datasets and IPCs take these if they have none",) * preset.lends
+            print(f"    source: {'; '.join(filter(None, (preset.source, preset.note, *lent)))}")
 
 
 def _datasets(registries: Registries, verbose: bool) -> None:

@@ -54,6 +54,7 @@ class ClipStore:
         refs: what each clip is.
         left_out: ``(key, reason)`` of each clip that could not be used.
         digest: SHA-256 of the pixels, labels and splits.
+        mirrors: see `ClipIndex`.
     """
 
     classes: tuple[str, ...]
@@ -61,6 +62,7 @@ class ClipStore:
     refs: ClipTable
     left_out: tuple[tuple[str, str], ...]
     digest: str
+    mirrors: bool = False
 
     @property
     def keys(self) -> Texts:
@@ -215,6 +217,7 @@ def _open(folder: Path, index: ClipIndex, geometry: Geometry, log: Callable[[str
         refs=refs,
         left_out=tuple((key, reason) for key, reason in stored["left_out"]),
         digest=stored["digest"],
+        mirrors=index.mirrors,
     )
 
 

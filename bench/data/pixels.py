@@ -79,6 +79,10 @@ class SplitClips(Clips):
         return int(self.store.clips.shape[1])
 
     @override
+    def mirrors(self) -> bool:
+        return self.store.mirrors
+
+    @override
     def streamed(self) -> bool:
         """Whether there are more clips than memory holds, so that they come from the disk."""
         return self._streamed

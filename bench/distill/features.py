@@ -32,6 +32,8 @@ def real_features(task: Task, read: Read, index: torch.Tensor, views: torch.Tens
 
 
 def class_means(task: Task, read: Read, count: int, rng: torch.Generator) -> torch.Tensor:
-    """The mean feature of ``count`` random real clips of each class, ``(classes, F)``."""
+    """The mean feature of ``count`` random real clips of each class (all of a class that has fewer), ``(classes, F)``."""
     index, views = task.draw_classes(count, rng)
-    return real_features(task, read, index, views).view(len(task.classes), count, -1).mean(dim=1)
+    sizes = [min(count, len(task.indices(label))) for label in range(len(task.classes))]
+    features = torch.split_with_sizes(real_features(task, read, index, views), sizes)
+    return torch.stack([own.mean(dim=0) for own in features])

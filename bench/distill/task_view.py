@@ -73,6 +73,11 @@ class TaskView(Task):
 
     @final
     @override
+    def training_batch(self, clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        return self._task.training_batch(clips, rng)
+
+    @final
+    @override
     def real_set(self) -> SyntheticSet:
         part, whole = self.shows
         raise NotImplementedError(f"the full data are {whole}, not {part}")
@@ -127,6 +132,7 @@ class _Seen(Upstream):
         self._view = view
         self.name = f"{what.name}-of-{view.name}"  # type: ignore[misc]  # that of each instance
         self.of_frames = view.of_frames  # type: ignore[misc]
+        self.of_protocol = what.of_protocol  # type: ignore[misc]
         self.parts = what.parts
         self.part_bytes = what.part_bytes
 

@@ -91,6 +91,10 @@ class CachedClips(Clips):
         return self._clips.views()
 
     @override
+    def mirrors(self) -> bool:
+        return self._clips.mirrors()
+
+    @override
     def batch(self, index: torch.Tensor, view: int) -> torch.Tensor:
         return select_clips(self._windows[view], index)
 
@@ -114,6 +118,7 @@ class RenderedSet(UnarchivedSet):
         self.labels = base.labels
         self.label_loss = base.label_loss
         self.rate = base.rate
+        self.mirrors = base.mirrors
 
     @override
     def tensors(self) -> dict[str, torch.Tensor]:

@@ -23,6 +23,7 @@ class FrozenSet(UnarchivedSet):
         self.labels = base.labels
         self.label_loss = base.label_loss
         self.rate = base.rate
+        self.mirrors = base.mirrors
 
     @override
     def tensors(self) -> dict[str, torch.Tensor]:

@@ -51,6 +51,10 @@ class RearrangedClips(Clips):
         return self.clips.views()
 
     @override
+    def mirrors(self) -> bool:
+        return self.clips.mirrors()
+
+    @override
     def streamed(self) -> bool:
         return self.clips.streamed()
 

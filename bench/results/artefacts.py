@@ -147,7 +147,8 @@ def save_set(folder: Path, synthetic: SyntheticSet, manifest: Mapping[str, Any])
         synthetic: the set.
         manifest: what else a reader needs (the cell, class names, the dataset as the user wrote it).
     """
-    tensors = {**synthetic.stored(), _LABELS: synthetic.labels}
+    labels = synthetic.hard_labels() if synthetic.labels_counted else synthetic.labels  # nothing is kept twice
+    tensors = {**synthetic.stored(), _LABELS: labels}
     folder.parent.mkdir(parents=True, exist_ok=True)
     for unfinished in folder.parent.glob(f".{glob.escape(folder.name[:16])}.*"):  # its process was killed
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -23,6 +23,9 @@ _MOST_VALUE = 1e100
 _DEEPEST = 20
 _NESTED = (dict, list, tuple)
 
+LABELS = ("labels", "inner.labels")
+"""Where learned or soft labels stand among the tensors of a set: plain, and under a storage codec."""
+
 _ITEM_BYTES = {
     "bool": 1, "uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "uint32": 4, "int32": 4, "uint64": 8, "int64": 8,
     "float8_e4m3fn": 1, "float8_e5m2": 1, "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8,
@@ -98,7 +101,7 @@ def _of_set(stored: Body | None, cell: Body, artefact: str) -> Iterator[str]:
             yield f"{name} is {stored[name]:,}; its tensors come to {value:,}"
     if not 0 < stored["clips"] < _MOST_COUNT:
         yield f"its set has {stored['clips']} clips"
-    labels = stored["tensors"].get("labels")
+    labels = next((stored["tensors"][name] for name in LABELS if name in stored["tensors"]), None)
     if labels is not None and labels["shape"] and labels["shape"][0] != stored["clips"]:
         yield f"its set has {stored['clips']} clips and labels of {labels['shape'][0]}"
     if not stored["kind"]:

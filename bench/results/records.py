@@ -60,6 +60,10 @@ class SetReport:
     tensors: dict[str, StoredTensor]
     artefact: str | None
 
+    def labels(self) -> StoredTensor | None:
+        """Its learned or soft labels, also under a storage codec; None if each clip has its class."""
+        return next((self.tensors[name] for name in consistency.LABELS if name in self.tensors), None)
+
 
 @dataclass(frozen=True)
 class PhaseCost:
@@ -122,7 +126,8 @@ class Record:
             clips, ``test_keys_digest`` of the names of the test clips in order (`bench.results.test_clips`), ``left_out`` as
             ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by artefact (``costs["upstream"]`` is their sum),
             ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units), ``start``: the
-            method and config that make the set that a learned one starts from, ``written``: the data set with its options.
+            method and config that make the set that a learned one starts from, ``written``: the data set with its options,
+            ``borrowed``: which hyper-parameters are those of another dataset or IPC.
         provenance: commit, versions, hardware, times; ``processors`` are the kinds of processor that worked on it, in order.
         motion: the motion in the set and in the real clips; None if it was not measured.
         tuning: how `bench.running.plan.tuning` chose the config, or None. It was not asked for, so it is not part of the id.
@@ -272,6 +277,7 @@ class _Data(TypedDict, total=False):
     storage_loss: dict[str, float | None]
     start: _Start
     written: str
+    borrowed: str
 
 
 class _Provenance(TypedDict, total=False):

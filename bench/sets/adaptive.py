@@ -122,7 +122,9 @@ class GrowingSet(UnarchivedSet):
     def finished(self) -> AdaptiveSet:
         """What is stored in the end."""
         frames = self.clips.detach().transpose(1, 2)[self._stored]
-        return AdaptiveSet(frames.contiguous(), self._stored.to(torch.uint8), self.labels)
+        made = AdaptiveSet(frames.contiguous(), self._stored.to(torch.uint8), self.labels)
+        made.label_loss, made.rate = self.label_loss, self.rate
+        return made
 
     def _observe(self, index: torch.Tensor, gradient: torch.Tensor) -> None:
         self._gradient[index] = self._gradient[index].lerp(gradient, 1 - DECAY)

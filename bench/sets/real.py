@@ -22,6 +22,7 @@ class RealSet(UnarchivedSet):
     def __init__(self, clips: SplitClips) -> None:
         self.clips = clips
         self.labels = clips.labels
+        self.mirrors = clips.mirrors()
 
     @override
     def tensors(self) -> dict[str, torch.Tensor]:

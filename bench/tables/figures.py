@@ -55,7 +55,8 @@ class Variant:
 
     def soft_labels(self) -> bool:
         """Whether its sets store labels of their own."""
-        return any(record.set is not None and "labels" in record.set.tensors for record in self.ok().values())
+        sets = [record.set for record in self.ok().values()]
+        return any(made is not None and made.labels() is not None for made in sets)
 
 
 @final

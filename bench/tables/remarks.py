@@ -30,8 +30,8 @@ SOFT = "no HLR, IOR and LRS: they are defined for hard labels, and this set stor
 SHARED = "made once and used by several cells; these are the seconds of making it"
 TUNED_TOGETHER = "one search for all distillation seeds; these are the seconds of all its trials"
 PROTOCOL_REMARKS = {
-    "wang2024": "protocol of the published code: random windows and flips at test, three passes pooled, each batch standardised "
-    "by itself; to be set beside published figures, not against other protocols"
+    "wang2024": "protocol of the published code: random windows at test, flips where left and right mean nothing, three passes "
+    "pooled, each batch standardised by itself; to be set beside published figures, not against other protocols"
 }
 HOST = "resident memory of the process (no GPU was used)"
 
@@ -51,6 +51,7 @@ def notes_of(candidate: Candidate, figures: Figures, compared: Compared, leaks: 
     notes += _of_interval("own_gain", figures.own_gain, seedless and _is_seedless(compared.start))
     notes += [] if holes else _of_start(variant, compared.start)
     notes += _of_processors(variant)
+    notes += _of_borrowed(variant)
     searched = any(record.cell.dataset in leaks.leaked for record in variant.ok().values())
     notes += [Note("without_leaks", UNKNOWN)] if searched and figures.without_leaks is None and not holes else []
     notes += [Note("hlr", SOFT)] if variant.soft_labels() else []
@@ -108,6 +109,12 @@ def _of_processors(variant: Variant) -> list[Note]:
     ]
     text = f"made on {len(kinds)} kinds of processor, whose figures of the same cell differ: {'; '.join(parts)}"
     return [Note("accuracy", text)]
+
+
+def _of_borrowed(variant: Variant) -> list[Note]:
+    """Which of its hyper-parameters are those of another dataset or IPC."""
+    told = dict.fromkeys(record.data["borrowed"] for record in variant.ok().values() if "borrowed" in record.data)
+    return [Note("accuracy", text) for text in told]
 
 
 def _is_seedless(candidate: Candidate | None) -> bool:

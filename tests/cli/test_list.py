@@ -57,11 +57,12 @@ def test_verbose_shows_hyper_parameters_with_their_sources(bench_main):
     assert "dm (Zhao & Bilen, WACV 2023)" in text
     assert "defaults: steps=5000, momentum=0.5, batch_real=64, lr=30.0" in text
     assert "--tune searches: lr" in text
-    assert "profile=paper, dataset=miniucf, ipc=1: lr=30.0, steps=5000" in text
+    assert "profile=paper, dataset=miniucf, ipc=1: lr=30.0\n" in text
+    assert "README; other datasets and IPCs take these if they have none\n" in text
     assert "source: released scripts of Wang et al. 2024" in text
     assert "standard/1: 5 networks; epochs=500, batch=256, lr=0.01" in bench_main("list", "protocols", "--verbose").out
     datasets = bench_main("list", "datasets", "--verbose").out
-    assert "folder:PATH[split_seed=0]  (profile quick)" in datasets
+    assert "folder:PATH[split_seed=0, mirror=False]  (profile quick)" in datasets
     assert "shapes-mixed[frames=None, size=None, train=100, test=25, seed=0]" in datasets
 
 

@@ -350,8 +350,8 @@ def test_the_published_protocol_makes_other_cells_in_a_table_of_their_own(run, b
     assert outcome.code == 0, outcome.err
     assert "[1/1]" in outcome.err
     records = {record.cell.protocol: record for record in RecordStore(tmp_path / "out").all()}
-    assert set(records) == {"tiny/1", "wang2024/1"}
-    found = records["wang2024/1"]
+    assert set(records) == {"tiny/1", "wang2024/2"}
+    found = records["wang2024/2"]
     assert found.cell.profile == "tiny"
     assert [entry.tested() for entry in found.evaluations] == [3 * 6] * 5
     for entry in found.evaluations:
@@ -361,7 +361,7 @@ def test_the_published_protocol_makes_other_cells_in_a_table_of_their_own(run, b
     assert {entry.selection_inflation() for entry in records["tiny/1"].evaluations} == {None}
     tables = bench_main("table", "--out", tmp_path / "out").out
     assert tables.count("three passes pooled") == 1
-    first, second = tables.split("tiny · IPC 1 · dense · tiny · wang2024/1")
+    first, second = tables.split("tiny · IPC 1 · dense · tiny · wang2024/2")
     assert "selection inflation" not in first
     assert "selection inflation" in second
 
@@ -454,6 +454,15 @@ def test_networks_share_a_set_that_two_workers_distil_once(bench_main, tiny_plug
     assert [title.rpartition(" · ")[2] for title in titles] == [
         "cnn-gru (distilled with convnet3d-small)", "cnn-mean-small (distilled with convnet3d-small)",
     ]  # fmt: skip
+
+
+def test_a_run_says_once_which_values_are_borrowed(run):
+    outcome = run("--dry-run", "--profile", "paper", "--methods", "dm,random", "--ipc", "1,5", "--seeds", "0,1")
+    told = [line for line in outcome.err.splitlines() if "published" in line]
+    assert told == [
+        f"dm: lr=30 was published for miniucf at IPC 1; for tiny at IPC {ipc} nothing was" for ipc in (1, 5)
+    ]
+    assert "published" not in run("--dry-run", "--profile", "quick", "--methods", "dm").err
 
 
 def test_the_plan_says_which_network_judges_and_counts_a_set_once(run):

@@ -13,6 +13,7 @@ from bench.api import Geometry
 from bench.core.errors import MissingData
 from bench.data.clip_store import open_or_build
 from bench.data.spec import parse_dataset
+from bench.data.standin import stand_in
 
 REGISTRIES = plugins.load()
 GEOMETRY = Geometry(8, 8, 32, 32, 2)
@@ -103,3 +104,17 @@ def test_the_store_holds_every_clip_where_the_index_says(name, tmp_path):
     assert list(store.positions("train")) + list(store.positions("test")) == list(range(len(index.clips)))
     for position in (0, len(index.clips) - 1):
         assert np.array_equal(store.clips[position], source.read(index.clips[position], geometry))
+
+
+@pytest.mark.parametrize("name", PROCEDURAL)
+def test_no_clip_may_be_mirrored_where_a_class_moves_left_or_right(name):
+    index = dataset(name).index(GEOMETRY)
+    sided = [word for word in "-".join(index.classes).split("-") if word in ("left", "right")]
+    assert not (index.mirrors and sided)
+
+
+@pytest.mark.parametrize("name", ["miniucf", "hmdb51", "kinetics400"])
+def test_what_stands_in_for_clips_that_may_be_mirrored_moves_left_and_right_and_may_not(name):
+    index = stand_in(parse_dataset(name, REGISTRIES)).index(GEOMETRY)
+    assert any("left" in text for text in index.classes)
+    assert not index.mirrors

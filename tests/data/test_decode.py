@@ -213,10 +213,10 @@ def _written(path, *streams, options=None):
             stream = container.add_stream(codec, rate=25, options=settings.pop("options", {}))
             stream.height, stream.width = picture.shape[:2]
             stream.pix_fmt = settings.pop("pix_fmt", "yuv420p")
+            if "disposition" in settings:
+                stream.disposition = int(settings.pop("disposition"))  # PyAV 17 takes numbers only
             for name, value in settings.items():
-                setattr(
-                    stream if hasattr(stream, name) and name == "disposition" else stream.codec_context, name, value
-                )
+                setattr(stream.codec_context, name, value)
             made.append((stream, picture))
         for stream, picture in made:
             for _ in range(FRAMES):

@@ -13,6 +13,7 @@ from bench.data.clip_table import ClipTable
 from bench.data.pixels import SplitClips, copied, fits, gathered, normalise, picked
 from bench.judging import training
 from bench.judging.frozen import FrozenSet
+from bench.judging.mirrored import MirroredSet
 from bench.judging.probes import probed
 from bench.judging.protocols.wang2024 import DrawnClips
 from bench.nets.convnet3d import SmallConvNet3D
@@ -100,6 +101,7 @@ def test_clips_are_streamed_where_they_do_not_fit(store):
     test = SplitClips(store, "test", CPU, free=0)
     altered = [
         test,
+        MirroredSet(RealSet(test)),
         DrawnClips(test, generator("x")),
         *probed(test, 0).values(),
         RealSet(test),

@@ -29,6 +29,7 @@ from bench.judging import motion, training
 from bench.judging.cached_clips import cached_clips, cached_set
 from bench.judging.evaluate import evaluate_set
 from bench.judging.frozen import FrozenSet
+from bench.judging.mirrored import MirroredSet
 from bench.judging.probes import probed
 from bench.judging.protocols import wang2024
 from bench.nets.builder import Builder
@@ -222,7 +223,9 @@ def sets_under_way(device: torch.device) -> None:
     index = torch.tensor([3, 0, 3])
     for free in (1 << 40, 0):
         one, other = (RealSet(SplitClips(store, "train", place, free)) for place in (CPU, device))
-        _render_alike(one, other, index, device, wait=device.type == pretend.NAME and free == 0)
+        waits = device.type == pretend.NAME and free == 0
+        _render_alike(one, other, index, device, wait=waits)
+        _render_alike(MirroredSet(one), MirroredSet(other), index, device, wait=waits)
     clips = torch.randn(2, 3, 8, 4, 4, generator=generator("growing"))
     wanted = torch.ones(8, 1, 1)
     wanted[1:-1] = -1.0  # what is between the ends wants to go the other way
@@ -329,7 +332,7 @@ def protocol(name: str, registries: Registries, device: torch.device) -> None:
 
 def _judged(kind: type[Protocol], registries: Registries, device: torch.device) -> tuple[list[Evaluation], list[str]]:
     """The evaluations of two networks that train for two updates, and what an update between them waits for."""
-    judge, store = kind(), tiny_store()
+    judge, store = kind(), dataclasses.replace(tiny_store(), mirrors=True)
     judge.recipe = dataclasses.replace(judge.recipe, epochs=2)  # type: ignore[misc]  # of this instance
     judge.networks = 2  # type: ignore[misc]
     clip = shape_of(store)

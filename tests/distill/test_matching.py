@@ -100,9 +100,9 @@ def test_an_artefact_made_through_a_view_says_which() -> None:
     task = Named(classes=2, per_class=2, ipc=1)
     task.setting = in_setting("segments-2").setting
     SegmentTask(task, 1, []).upstream(RealMeans(task, RealMeans.most, 3))
-    assert task.asked == ("real-means-of-segment-2", {"batch_real": 3, "version": 1, "segment": 1, "of": 2}, False)
+    assert task.asked == ("real-means-of-segment-2", {"batch_real": 3, "version": 2, "segment": 1, "of": 2}, False)
     FrameTask(task, 1).upstream(RealMeans(task, RealMeans.most, 3))
-    assert task.asked == ("real-means-of-frames", {"batch_real": 3, "version": 1}, True)
+    assert task.asked == ("real-means-of-frames", {"batch_real": 3, "version": 2}, True)
 
 
 def test_a_view_has_neither_the_full_data_nor_a_trained_network() -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from bench.methods.dm import DM, DMConfig, dm_loss
+from bench.methods.frepo import FRePo, FRePoConfig
+from bench.methods.mtt import MTT, MTTConfig
 
 from bench.api import SyntheticSet, Task
 from bench.core import temporal
@@ -17,6 +19,7 @@ from bench.core.temporal import TemporalSetting
 from bench.distill.real_start import coreset, random_choice, real_initialisation
 from bench.distill.segments import SegmentTask, learn_in_time
 from bench.distill.single_frames import FrameTask
+from bench.running.cell.costs import count_set
 from bench.sets.adaptive import AdaptiveSet, GrowingSet, neighbours, opposition
 from bench.sets.dense import DenseSet
 from bench.sets.keyframes import KeyframeSet, as_matched, expand, known_frames, places, stored_frames
@@ -319,3 +322,17 @@ def test_learning_moves_only_stored_frames_and_every_objective_may_grow() -> Non
     moved = (seen[0].clips != start).any(dim=1).flatten(2).any(dim=2)
     assert bool((moved <= kept).all())
     assert bool(moved[:, [0, -1]].all())
+
+
+@pytest.mark.parametrize("setting", ["dense", "keyframes-2", "keyframes-adaptive"])
+def test_learned_labels_and_rates_are_stored_and_counted_in_every_setting(setting: str) -> None:
+    """A set that grew while it was learned hands on its rate and what its labels are."""
+    task = in_setting(setting)
+    sizes = {"steps": 1, "experts": 1, "max_start_epoch": 1, "syn_steps": 1, "expert_batch": 4}
+    learned = MTT(MTTConfig(**sizes, labels="soft")).distill(task)
+    stored = count_set(learned, None).tensors
+    assert (stored["rate"].bytes, stored["labels"].bytes) == (4, 2 * 2 * 4)
+    assert learned.label_loss == "cross-entropy"
+    regressed = FRePo(FRePoConfig(steps=1, batch_real=4, pool=1)).distill(task)
+    assert count_set(regressed, None).tensors["labels"].bytes == 2 * 2 * 4
+    assert regressed.label_loss == "squared"

@@ -123,7 +123,7 @@ class Enough(Exception):
 def _tested(kind: type[Protocol], train: SyntheticSet, build: Any) -> list[float]:
     """Scores of networks that hardly train: what the windows, flips and passes of a protocol's test make of real clips."""
     protocol = kind()
-    clips = SplitClips(tiny_store(), "train", torch.device("cpu"))
+    clips = SplitClips(replace(tiny_store(), mirrors=True), "train", torch.device("cpu"))
     protocol.recipe = replace(protocol.recipe, epochs=2)  # type: ignore[misc]  # of this instance
     counts: list[float] = []
     with mock.patch.multiple(wang2024, EPOCHS=2, CUT=1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 
@@ -11,12 +12,18 @@ from bench.methods._experts import Experts
 from bench.methods._unroll import BACKWARD, distance
 from bench.methods.mtt import MTT, MTTConfig, draw_segment, inner_loss
 
-from bench.api import ClipShape
+from bench import plugins
+from bench.api import ClipShape, Protocol, Upstream
 from bench.core.rng import generator
 from bench.distill.functional import FlatNetwork, flatten
 from bench.distill.real_start import real_initialisation
+from bench.distill.segments import SegmentTask
+from bench.judging.protocols.standard import Quick, Standard
+from bench.judging.protocols.wang2024 import Wang2024
 from bench.nets.convnet3d import ConvNet3D, SmallConvNet3D
+from bench.running.cell.trained_network import TrainedNetwork
 from bench.sets.static_dynamic import StaticDynamicSet
+from bench.testing.rehearsal import Rehearsal, tiny_store
 from tests.oracle.fake_task import FakeTask
 
 SMALL = MTTConfig(
@@ -204,6 +211,58 @@ def test_an_expert_is_plain_sgd_from_its_first_parameters() -> None:
         for p, g in zip(list(network.parameters()), torch.autograd.grad(loss, list(network.parameters())), strict=True):
             p.data -= 0.1 * g
         torch.testing.assert_close(theta[epoch + 1], flatten(network.parameters()).detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_under_wang2024_an_expert_learns_from_mirrored_standardised_batches() -> None:
+    """As the video release trains its experts; the loop is written out in float64."""
+
+    class Judged(FakeTask):
+        def training_batch(self, clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+            return Wang2024().training_batch(clips, True, rng)
+
+    task = Judged(classes=2, per_class=3, ipc=1, dtype=torch.float64)
+    theta = Experts(1, 2, 0.1, 4).make(task, 0)["theta"]
+    network = task.network(task.rng("expert network", 0))
+    order, flips = task.rng("expert order", 0), task.rng("expert batches", 0)
+    for epoch in range(2):
+        for chosen in torch.randperm(6, generator=order).split(4):
+            torch.randint(1, chosen.shape, generator=order)  # windows
+            drawn = (torch.rand(len(chosen), generator=flips) < 0.5).tolist()
+            batch = torch.stack(
+                [task.data[i].flip(-1) if flip else task.data[i] for i, flip in zip(chosen, drawn, strict=True)]
+            )
+            deviation = ((batch - batch.mean()).square().sum() / (batch.numel() - 1)).sqrt()
+            loss = torch.nn.functional.cross_entropy(network((batch - batch.mean()) / deviation), chosen // 3)
+            for p, g in zip(
+                list(network.parameters()), torch.autograd.grad(loss, list(network.parameters())), strict=True
+            ):
+                p.data -= 0.1 * g
+        torch.testing.assert_close(theta[epoch + 1], flatten(network.parameters()).detach(), rtol=1e-9, atol=1e-10)
+    plain = Experts(1, 2, 0.1, 4).make(FakeTask(classes=2, per_class=3, ipc=1, dtype=torch.float64), 0)["theta"]
+    assert float((theta[2] - plain[2]).norm()) > 0.1 * float((plain[2] - plain[0]).norm())
+
+
+def test_experts_serve_only_protocols_that_show_networks_the_same_batches(tmp_path) -> None:
+    """And views and other upstream parts do not depend on the protocol."""
+    rehearsal = Rehearsal("mtt", plugins.load(), tmp_path)
+    stores = {mirrors: dataclasses.replace(tiny_store(), mirrors=mirrors) for mirrors in (False, True)}
+
+    def key(what: Upstream, protocol: Protocol, mirrors: bool) -> dict[str, object]:
+        return rehearsal.task(store=stores[mirrors], protocol=protocol)._key(what)
+
+    experts = Experts(1, 1, 0.1, 4)
+    assert key(experts, Standard(), True) == key(experts, Quick(), False)
+    found = [key(experts, protocol, mirrors) for protocol in (Quick(), Wang2024()) for mirrors in (False, True)]
+    assert found[0] == found[1]
+    assert len({str(each) for each in found}) == 3
+    assert found[3]["batches"] == {"protocol": "wang2024", "mirrors": True, "version": 2}
+    assert key(TrainedNetwork(Quick.recipe), Quick(), True) == key(TrainedNetwork(Quick.recipe), Wang2024(), True)
+    task = rehearsal.task(setting="segments-2", store=stores[True], protocol=Wang2024())
+    seen = SegmentTask(task, 0, [])
+    clips = torch.randn(5, 3, 2, 4, 4)
+    torch.testing.assert_close(
+        seen.training_batch(clips, generator("b")), Wang2024().training_batch(clips, True, generator("b"))
+    )
 
 
 def test_reaching_the_expert_costs_nothing_and_standing_still_costs_one() -> None:

@@ -61,6 +61,9 @@ class FakeTask(Task):
     def pixels(self, index: torch.Tensor) -> torch.Tensor:
         return (self.data[index] * 50 + 100).clamp(0, 255).to(torch.uint8)
 
+    def training_batch(self, clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        return clips
+
     def real_set(self) -> SyntheticSet:
         raise AssertionError("not needed here")
 

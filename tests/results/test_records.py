@@ -313,8 +313,9 @@ def test_no_history_that_is_written_today_has_lists_of_unequal_lengths():
     assert older.history == {"step": [1.0, 2.0], "loss": [3.0]}
 
 
-def test_a_set_of_labels_has_as_many_as_clips():
-    tensors = {"labels": StoredTensor((4, 3), "float32", 48)}
+@pytest.mark.parametrize("name", ["labels", "inner.labels"])
+def test_a_set_of_labels_has_as_many_as_clips(name):
+    tensors = {name: StoredTensor((4, 3), "float32", 48)}
     with pytest.raises(ValueError, match="its set has 3 clips and labels of 4"):
         from_json(dataclasses.replace(RECORD, set=SetReport("dense", 3, 48, 48, tensors, None)).to_json())
 

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from bench.api import SyntheticSet
 from bench.core.rng import generator
@@ -113,3 +114,29 @@ def test_soft_labels_are_trained_on_as_they_are_stored() -> None:
     off = (made.labels - labels).abs().max()
     assert 0 < off <= (labels.max() - labels.min()) / 510 + 1e-6
     assert "labels" not in made.stored()
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("name", sorted(sets()))
+def test_an_archive_holds_what_is_counted_and_the_class_of_each_clip(tmp_path, name, storage) -> None:
+    made = coded(sets()[name], storage)
+    save_set(tmp_path / "set", made, {})
+    with safe_open(tmp_path / "set" / "memory.safetensors", "pt") as file:
+        stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it has no other way)
+    is_soft = made.labels.is_floating_point()
+    if not is_soft or made.labels_counted:
+        assert torch.equal(stored.pop("labels"), made.hard_labels())
+    report = count_set(made, None)
+    assert sum(tensor.numel() * tensor.itemsize for tensor in stored.values()) == report.storage_bytes
+    found = report.labels()
+    each = {"float32": 4, "float16": 2, "uint8": 1}[storage]
+    assert (found is not None) == is_soft
+    assert found is None or found.bytes == 4 * 2 * each
+
+
+def test_a_codec_shrinks_float64_labels_too_and_plain_ones_count_eight_bytes() -> None:
+    plain = DenseSet(numbers(4, 3, 4, 8, 8), torch.softmax(numbers(4, 2).double(), dim=1))
+    for made, each in ((plain, 8), (coded(plain, "float16"), 2), (coded(plain, "uint8"), 1)):
+        found = count_set(made, None).labels()
+        assert found is not None
+        assert found.bytes == 4 * 2 * each

@@ -233,9 +233,19 @@ def test_relative_scores_compare_with_the_full_data_and_random(make_record):
     assert rows(only(records[:2]))["dm"].figures.relative is None
 
 
-def test_a_set_with_labels_of_its_own_has_no_hard_label_scores(make_record):
+def test_a_row_says_which_of_its_values_were_published_for_something_else(make_record):
+    told = "lr=30 was published for miniucf at IPC 1; for hmdb51 at IPC 1 nothing was"
+    records = [make_record("dm", [30, 40], seed=seed) for seed in (0, 1)]
+    lent = [dataclasses.replace(record, data={**record.data, "borrowed": told}) for record in records]
+    board = rows(only([*lent, *(make_record("random", [20, 30], seed=seed) for seed in (0, 1))]))
+    assert texts(board["dm"], "accuracy").count(told) == 1
+    assert told not in texts(board["random"], "accuracy")
+
+
+@pytest.mark.parametrize("name", ["labels", "inner.labels"])  # the latter under a storage codec
+def test_a_set_with_labels_of_its_own_has_no_hard_label_scores(make_record, name):
     record = make_record("frepo", [30, 40])
-    soft = dataclasses.replace(record.set, tensors={"labels": StoredTensor((2, 2), "float32", 16)})
+    soft = dataclasses.replace(record.set, tensors={name: StoredTensor((2, 2), "float32", 16)})
     row = rows(
         only(
             [

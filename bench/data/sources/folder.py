@@ -11,12 +11,13 @@ joins the training split otherwise: the suite sets a validation part aside by it
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, ClassVar
 
@@ -49,9 +50,11 @@ class FolderOptions:
 
     Attributes:
         split_seed: of the split that is drawn where none is given.
+        mirror: whether a clip that is mirrored left to right still shows its class, so that a protocol may mirror it.
     """
 
     split_seed: CountOrZero = 0
+    mirror: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,10 @@ class Folder(Dataset[FolderOptions], Listed):
                 f"are missing: {first_few(sorted(listing.missing))}"
             )
         title = f"folder:{self._folder().name}"
-        return indexed(title, listing.folder, listing.classes, listing.clips, listing.notes)
+        index = indexed(title, listing.folder, listing.classes, listing.clips, listing.notes, self.options.mirror)
+        if not self.options.mirror:
+            return index
+        return replace(index, fingerprint=hashlib.sha256(f"{index.fingerprint} mirrored".encode()).hexdigest())
 
     @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:

@@ -60,6 +60,7 @@ class Scenes(Dataset[ScenesOptions]):
             clips=(*_clips("train", self.options.train), *_clips("test", self.options.test)),
             fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
             notes=("procedural; place, actor and movement tell of the class, none of them for sure",),
+            mirrors=True,
         )
 
     @override

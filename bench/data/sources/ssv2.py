@@ -96,7 +96,7 @@ class SSv2(Dataset[NoOptions], ByHand):
     @override
     def index(self, geometry: Geometry) -> ClipIndex:
         folder = Path(self.root) / FOLDERS[0]
-        return complete(self.name, self.name, self.listing(), folder, self.how_to_get())
+        return complete(self.name, self.name, self.listing(), folder, self.how_to_get(), mirrors=False)
 
     @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:

@@ -93,7 +93,7 @@ class UCF(Dataset[UCFOptions], Fetchable):
     def index(self, geometry: Geometry) -> ClipIndex:
         root = Path(self.root)
         title = self.name if self.options.split == 1 else f"{self.name} (split {self.options.split})"
-        return complete(self.name, title, self.listing(), root, how_to_get(self.name, root))
+        return complete(self.name, title, self.listing(), root, how_to_get(self.name, root), mirrors=True)
 
     @override
     def read(self, clip: ClipRef, geometry: Geometry) -> NDArray[np.uint8]:

@@ -54,7 +54,7 @@ class Listing:
     notes: tuple[str, ...] = ()
 
 
-def complete(name: str, title: str, listing: Listing, folder: Path, how: str) -> ClipIndex:
+def complete(name: str, title: str, listing: Listing, folder: Path, how: str, mirrors: bool) -> ClipIndex:
     """The index of a listing of which nothing may be missing.
 
     Args:
@@ -63,6 +63,7 @@ def complete(name: str, title: str, listing: Listing, folder: Path, how: str) ->
         listing: what should be there.
         folder: where the videos should be.
         how: a sentence on how to get them.
+        mirrors: see `ClipIndex`.
 
     Raises:
         MissingData: some are not there.
@@ -72,14 +73,19 @@ def complete(name: str, title: str, listing: Listing, folder: Path, how: str) ->
             f"{name}: {len(listing.missing):,} of {len(listing.clips):,} clips are missing in {folder}: "
             f"{first_few(sorted(listing.missing))}. {how}"
         )
-    return indexed(title, listing.folder, listing.classes, listing.clips, listing.notes)
+    return indexed(title, listing.folder, listing.classes, listing.clips, listing.notes, mirrors)
 
 
 def indexed(
-    title: str, folder: Path, classes: tuple[str, ...], clips: Sequence[ClipRef], notes: tuple[str, ...]
+    title: str,
+    folder: Path,
+    classes: tuple[str, ...],
+    clips: Sequence[ClipRef],
+    notes: tuple[str, ...],
+    mirrors: bool = False,
 ) -> ClipIndex:
     """The index of clips that are all there, below a folder."""
-    return ClipIndex(title, classes, clips, fingerprint(classes, clips), notes, stamp(folder, clips))
+    return ClipIndex(title, classes, clips, fingerprint(classes, clips), notes, stamp(folder, clips), mirrors)
 
 
 class Listed(ABC):

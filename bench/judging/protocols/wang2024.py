@@ -1,8 +1,8 @@
 """The evaluation of the published code (github.com/yuz1wan/video_distillation), to compare with published figures.
 
-Its test is random, because windows and flips are drawn. It also depends on the batch, because each batch is standardised by
-its own mean and standard deviation. docs/protocols.md says what is the same here and what is not. Figures of this protocol and
-of `standard` are never mixed.
+Its test is random, because windows are drawn, and flips where the data allow them. It also depends on the batch, because each
+batch is standardised by its own mean and standard deviation. docs/protocols.md says what is the same here and what is not.
+Figures of this protocol and of `standard` are never mixed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from bench.api import Checkpoints, Clips, Evaluation, Protocol, Recipe, SyntheticSet
 from bench.core.upload import upload
+from bench.judging.mirrored import MirroredSet, mirrored, mirrored_where
 
 if TYPE_CHECKING:
     from bench.core.classifier import Classifier
@@ -41,16 +42,21 @@ SQUARED_EPOCHS, SQUARED_LR, SQUARED_WARMUP = 1001, 1e-4, 100
 class Wang2024(Protocol):
     """501 epochs of SGD on standardised batches, a tenth of the rate after 252; tests three passes in random windows, pooled.
 
-    If the set has a learned rate, networks are trained with it. If its labels are targets, they are trained with AdamW on the
-    mean squared error for 1,001 epochs, and batches are not standardised.
+    Real clips are mirrored half of the time, in training and in testing, where that does not change their class. If the set has
+    a learned rate, networks are trained with it. If its labels are targets, they are trained with AdamW on the mean squared error
+    for 1,001 epochs, and batches are not standardised.
     """
 
     name = "wang2024"
-    version = 1
+    version = 2
     networks = 5
     recipe = Recipe(epochs=EPOCHS, batch=256, lr=0.01, milestones=(CUT / EPOCHS,))
     fit_threshold = 0.9
     frozen_training = False
+
+    @override
+    def training_batch(self, clips: torch.Tensor, mirrors: bool, rng: torch.Generator) -> torch.Tensor:
+        return _standardised(mirrored(clips, rng) if mirrors else clips)
 
     @override
     def evaluate(
@@ -71,6 +77,7 @@ class Wang2024(Protocol):
         squared = train.label_loss == "squared" and train.labels.is_floating_point()
         built = build(generator("evaluation", "network", network))
         classifier = built if squared else standardising(built)
+        data = MirroredSet(train) if train.mirrors else train
         rendering = generator("evaluation", "render", network)
         order = generator("evaluation", "order", network)
         epochs = SQUARED_EPOCHS if squared else EPOCHS
@@ -82,14 +89,14 @@ class Wang2024(Protocol):
 
         checkpoints = _tested_before(saved)
         course = (_squared if squared else _sgd)(built, train, self.recipe)
-        for done, last in training.updates(built, train, course, order, rendering, _with_tests(saved, checkpoints)):
+        for done, last in training.updates(built, data, course, order, rendering, _with_tests(saved, checkpoints)):
             if done * epochs % updates == 0 and (epoch := done * epochs // updates) in due:
                 classifier.eval()
                 result, loss = tested(test, epoch), float(last)
                 checkpoints.append(result.correct())
                 progress(done, updates, loss)
         classifier.eval()
-        accuracy = training.training_accuracy(classifier, train, rendering)
+        accuracy = training.training_accuracy(classifier, data, rendering)
         return Evaluation(
             network=network,
             confusion=result.confusion,
@@ -216,7 +223,7 @@ class _WithTests(Checkpoints):
 
 
 def pooled_test(network: Classifier, clips: Clips, classes: int, rng: torch.Generator) -> TestResult:
-    """Classifies every clip once per pass, in a window and with or without a flip drawn from ``rng``. Adds up the counts."""
+    """Classifies every clip once per pass, as `DrawnClips` of ``rng`` show it. Adds up the counts."""
     from bench.core import bitstrings
     from bench.judging import training
 
@@ -229,13 +236,14 @@ def pooled_test(network: Classifier, clips: Clips, classes: int, rng: torch.Gene
 
 @final
 class DrawnClips(Clips):
-    """Each clip in one of its stored windows, mirrored or not. Both are drawn once, with equal chances."""
+    """Each clip in one of its stored windows and, if the data allow it, mirrored or not. Both are drawn once, with equal chances."""
 
     def __init__(self, clips: Clips, rng: torch.Generator) -> None:
         self.clips = clips
         self.labels = clips.labels
         self.window = torch.randint(clips.views(), (len(clips),), generator=rng)
-        self.mirrored = torch.rand(len(clips), generator=rng) < 0.5
+        drawn = torch.rand(len(clips), generator=rng) < 0.5
+        self.mirrored = drawn if clips.mirrors() else torch.zeros_like(drawn)
 
     @override
     def views(self) -> int:
@@ -255,5 +263,4 @@ class DrawnClips(Clips):
             if len(shown) == 0:
                 shown = clips.new_empty(len(index), *clips.shape[1:])
             shown[upload(places, clips.device)] = clips
-        mirrored = upload(self.mirrored[index], shown.device).view(-1, 1, 1, 1, 1)
-        return torch.where(mirrored, shown.flip(-1), shown)
+        return mirrored_where(shown, self.mirrored[index])

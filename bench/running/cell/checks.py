@@ -30,8 +30,15 @@ def check_set(synthetic: SyntheticSet, classes: int, clip: ClipShape, ipc: int |
     labels, hard = synthetic.labels, synthetic.hard_labels()
     if len(synthetic) == 0:
         raise BenchError("the method returned an empty set")
-    if labels.dim() == 1 and labels.dtype != torch.int64:
-        raise BenchError(f"labels must be int64 of shape (N,), or float (N, classes); they are {labels.dtype}")
+    is_hard = labels.dim() == 1 and labels.dtype == torch.int64
+    if not (is_hard or (labels.dim() == 2 and labels.is_floating_point())):
+        raise BenchError(
+            f"labels must be int64 of shape (N,), or float (N, classes); they are {labels.dtype} {tuple(labels.shape)}"
+        )
+    if taken := {"labels", "rate"} & set(synthetic.tensors()):
+        raise BenchError(
+            f"tensors() has a '{min(taken)}', the name under which a set's own are stored; call it something else"
+        )
     if labels.dim() == 2 and labels.shape[1] != classes:
         raise BenchError(f"soft labels have {labels.shape[1]} columns for {classes} classes")
     if int(hard.min()) < 0 or int(hard.max()) >= classes:

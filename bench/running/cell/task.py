@@ -132,6 +132,10 @@ class CellTask(Task):
         return self._data.pixels(index, self._middle(index))
 
     @override
+    def training_batch(self, clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        return self._protocol.training_batch(clips, self._data.mirrors(), rng)
+
+    @override
     def real_set(self) -> SyntheticSet:
         from bench.sets.real import RealSet
 
@@ -203,6 +207,9 @@ class CellTask(Task):
             key["seen"] = [self.setting.n_real, self.setting.segments, self.setting.interpolation]
         if self._precision != FULL:
             key["precision"] = self._precision
+        if what.of_protocol and type(self._protocol).training_batch is not Protocol.training_batch:
+            kind = type(self._protocol)
+            key["batches"] = {"protocol": kind.name, "mirrors": self._data.mirrors(), **code_identity(kind)}
         return key
 
     def _make_part(

@@ -55,6 +55,8 @@ def announce(session: Session) -> None:
         warn(line)
     for note in dict.fromkeys(f"{c.index.dataset}: {note}" for c in session.cells for note in c.index.notes):
         print(printable(note), file=sys.stderr)
+    for told in dict.fromkeys(f"{c.cell.method}: {c.borrowed}" for c in session.cells if c.borrowed):
+        print(printable(told), file=sys.stderr)
     if not session.options.dry_run:
         print(summary(session.start, estimates, peaks, workers), file=sys.stderr)
         session.check_writable()

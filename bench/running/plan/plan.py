@@ -27,7 +27,7 @@ from bench.running.options.request import Request
 from bench.running.plan.budget import needed_bytes, stores_float32
 from bench.running.plan.controls import start_of
 from bench.running.plan.planned_dataset import DataSize, PlannedDataset, plan_datasets, profile_with
-from bench.running.plan.presets import resolve_config
+from bench.running.plan.presets import borrowed, resolve_config
 from bench.running.plan.work import Work, passes
 
 MOST_CELLS = 100_000
@@ -54,6 +54,7 @@ class PlannedCell:
         start: the method and hyper-parameters that make the set that this one starts from; None if nothing is learned.
         probes: whether its networks are also judged under temporal probes, and trained on the set with its time frozen.
         trial: the hyper-parameters that it tries, as text, if it is a trial of a search.
+        borrowed: which of its hyper-parameters are those of another dataset or IPC, in a sentence; empty if none is.
     """
 
     cell: Cell
@@ -73,6 +74,7 @@ class PlannedCell:
     start: Start | None = None
     probes: bool = True
     trial: str = ""
+    borrowed: str = ""
 
     def title(self) -> str:
         """Describes the cell in one line, with the options of its data set."""
@@ -243,6 +245,7 @@ def _plan_cell(registries: Registries, data: PlannedDataset, point: _Point) -> t
         fault=wrong,
         start=settled.start,
         probes=point.probes,
+        borrowed=settled.borrowed,
     )
     judging = Work(judging=settled.operations.judging)
     return planned, replace(planned, clip_passes=settled.passing.judging, work=judging)
@@ -305,7 +308,7 @@ class _Settled:
         config: all hyper-parameters.
         setting, ipc, budget, storage: the coordinates, with defaults for everything that makes no difference to the method.
         declined, stored_bytes, passing, operations: see `PlannedCell`; the last two are passes and their operations.
-        start: see `PlannedCell`.
+        start, borrowed: see `PlannedCell`.
     """
 
     config: dict[str, Value]
@@ -318,6 +321,7 @@ class _Settled:
     passing: Work = field(default_factory=Work)
     operations: Work = field(default_factory=Work)
     start: Start | None = None
+    borrowed: str = ""
 
 
 class _WrongValues(BenchError):
@@ -358,7 +362,10 @@ def _asked(registries: Registries, data: DataSize, profile: Profile, point: _Poi
         setting, budget, storage = temporal.dense(data.geometry.frames), None, PLAIN
     if storage != PLAIN and not stores_float32(method):
         storage = PLAIN
-    settled = _Settled(_plain(method.config), setting, ipc, budget, storage, start=start_of(method, registries))
+    values = _plain(method.config)
+    label, given = point.setting.label(data.geometry.frames), () if point.exact else point.values
+    told = borrowed(kind, profile.name, data.name, ipc, label, values, given)
+    settled = _Settled(values, setting, ipc, budget, storage, start=start_of(method, registries), borrowed=told)
     network = registries.networks.get(profile.network)()
     judge = network if point.net is None else registries.networks.get(point.net)()
     work = data.workload(setting, ipc)

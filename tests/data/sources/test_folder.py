@@ -8,12 +8,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench.api import ClipRef, Geometry
 from bench.core.errors import BenchError, MissingData
 from bench.data.clip_store import open_or_build
+from bench.data.pixels import SplitClips
 from bench.data.sources.folder import Folder, FolderOptions
 from bench.data.sources.ucf101 import UCF101, UCFOptions
+from bench.sets.real import RealSet
 from tests.data.videos import write_numbered
 
 GEOMETRY = Geometry(4, 2, 16, 16)
@@ -152,6 +155,21 @@ def test_without_a_split_one_is_drawn_by_group_and_said(tmp_path):
     other = folder(tmp_path, split_seed=1).index(GEOMETRY)
     assert [clip.split for clip in other.clips] != [clip.split for clip in index.clips]
     assert other.fingerprint != index.fingerprint
+
+
+def test_clips_are_mirrored_only_if_the_user_says_that_they_may_be(tmp_path):
+    videos = tmp_path / "videos"
+    for name in ("a", "b"):
+        for group in range(4):
+            write_numbered(videos / name / f"v_{name}_g{group}_c1.avi", 8)
+    plain, allowed = folder(videos).index(GEOMETRY), folder(videos, mirror=True).index(GEOMETRY)
+    assert (plain.mirrors, allowed.mirrors) == (False, True)
+    assert plain.fingerprint == folder(videos, mirror=False).index(GEOMETRY).fingerprint != allowed.fingerprint
+    for index, options in ((plain, {}), (allowed, {"mirror": True})):
+        for _ in range(2):  # decoded, then found
+            store = open_or_build(folder(videos, **options), index, GEOMETRY, tmp_path / "cache", 1)
+            clips = SplitClips(store, "train", torch.device("cpu"))
+            assert store.mirrors == clips.mirrors() == RealSet(clips).mirrors == index.mirrors
 
 
 def test_files_of_the_same_name_in_two_classes_are_not_one_group(tmp_path):

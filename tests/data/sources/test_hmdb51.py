@@ -47,6 +47,7 @@ def test_the_published_counts(complete, kind, train):
     assert dataset.geometry(GEOMETRY) == GEOMETRY
     assert pickle.loads(pickle.dumps(dataset)).root == str(complete)
     assert {clip.size for clip in index.clips} == {3}
+    assert index.mirrors
 
 
 def test_the_two_training_splits_are_two_datasets(complete):

@@ -56,6 +56,7 @@ def test_every_arrangement_gives_the_same_clips(tmp_path, layout):
     assert all(clip.group in clip.key and f"{clip.label:03d}" in clip.group for clip in index.clips)
     assert index.notes == ("The lists name 800 training and 400 test videos; those of CVDF name 246,534 and 19,906.",)
     assert pickle.loads(pickle.dumps(kinetics(tmp_path))).root == str(tmp_path)
+    assert not index.mirrors
 
 
 def test_missing_videos_are_left_out_and_counted(tmp_path):

@@ -53,6 +53,7 @@ def test_every_arrangement_gives_the_same_clips(tmp_path, layout):
     )
     assert len({clip.group for clip in index.clips}) == len(index.clips)
     assert pickle.loads(pickle.dumps(ssv2(tmp_path))).root == str(tmp_path)
+    assert not index.mirrors
 
 
 def test_videos_may_lie_in_the_root(tmp_path):

@@ -77,6 +77,7 @@ def test_the_published_counts(complete, kind, classes, train, test):
         c.group for c in index.clips if c.split == "test"
     }
     assert pickle.loads(pickle.dumps(dataset)).root == str(complete)
+    assert index.mirrors
 
 
 def test_labels_keys_and_groups(complete):

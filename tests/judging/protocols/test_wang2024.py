@@ -12,6 +12,8 @@ from bench.api import Clips
 from bench.core import bitstrings as bits
 from bench.core.classifier import Classifier
 from bench.core.rng import generator
+from bench.judging.cached_clips import CachedClips
+from bench.judging.mirrored import MirroredSet
 from bench.judging.probes import probed
 from bench.judging.protocols import wang2024 as protocol_wang2024
 from bench.judging.protocols.wang2024 import DrawnClips, Wang2024, pooled_test, standardising
@@ -40,14 +42,18 @@ class Linear(Classifier):
 class Real(Clips):
     """Clips ``(N, views, ...)``, each window brighter than the one before."""
 
-    def __init__(self, count=150, views=2):
+    def __init__(self, count=150, views=2, mirrors=True):
         rng = generator("real")
+        self.mirrored = mirrors
         self.clips = torch.randn(count, views, *SHAPE, generator=rng)
         self.clips += torch.arange(views).view(1, -1, 1, 1, 1, 1) + 3 * torch.rand(count, 1, 1, 1, 1, 1, generator=rng)
         self.labels = torch.randint(CLASSES, (count,), generator=rng)
 
     def views(self):
         return self.clips.shape[1]
+
+    def mirrors(self):
+        return self.mirrored
 
     def batch(self, index, view):
         return self.clips[index, view]
@@ -58,7 +64,7 @@ def counted(real, weight, rng, standardise=True):
     confusion, results = np.zeros((CLASSES, CLASSES), int), []
     for _ in range(3):
         window = torch.randint(real.views(), (len(real),), generator=rng).tolist()
-        mirrored = (torch.rand(len(real), generator=rng) < 0.5).tolist()
+        mirrored = (real.mirrors() & (torch.rand(len(real), generator=rng) < 0.5)).tolist()
         for start in range(0, len(real), 64):
             places = range(start, min(start + 64, len(real)))
             clips = np.stack([real.clips[i, window[i]].numpy()[..., :: -1 if mirrored[i] else 1] for i in places])
@@ -71,8 +77,9 @@ def counted(real, weight, rng, standardise=True):
     return tuple(map(tuple, confusion.tolist())), results
 
 
-def test_the_test_is_three_passes_of_standardised_batches_in_drawn_windows():
-    real, network = Real(), Linear()
+@pytest.mark.parametrize("mirrors", [True, False])
+def test_the_test_is_three_passes_of_standardised_batches_in_drawn_windows(mirrors):
+    real, network = Real(mirrors=mirrors), Linear()
     weight = network.weight.detach().numpy()
     result = pooled_test(standardising(network), real, CLASSES, generator("t"))
     confusion, results = counted(real, weight, generator("t"))
@@ -92,6 +99,24 @@ def test_windows_and_mirroring_are_drawn_evenly():
     assert not torch.equal(drawn.window, again.window)
 
 
+@pytest.mark.parametrize("kept", [CachedClips, lambda clips, layout: probed(clips, 0)["reversed"]])
+def test_no_clip_is_mirrored_where_left_and_right_are_classes(kept):
+    """Two classes that are each other's mirror image: one flip alone would make a right answer wrong."""
+    real = Real(count=200, views=1, mirrors=False)
+    real.labels = torch.arange(200) % 2
+    real.clips = torch.zeros(200, 1, *SHAPE)
+    real.clips[torch.arange(200), ..., real.labels] = 1
+    network = Linear()
+    brightness = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]).repeat_interleave(math.prod(SHAPE) // 2, dim=1)
+    network.weight.data = brightness.view(3, 2, -1).transpose(1, 2).reshape(3, -1)
+    for clips in (real, kept(real, torch.contiguous_format)):
+        assert not clips.mirrors()
+        assert sum(bits.unpack(pooled_test(network, clips, CLASSES, generator("t")).correct_clips, 600)) == 600
+    real.mirrored = True
+    right = sum(bits.unpack(pooled_test(network, real, CLASSES, generator("t")).correct_clips, 600))
+    assert right == pytest.approx(300, abs=75)
+
+
 def synthetic(**more):
     made = DenseSet(torch.randn(7, *SHAPE, generator=generator("s")) + 1, torch.tensor([0, 1, 2, 0, 1, 2, 0]))
     for name, value in more.items():
@@ -101,7 +126,7 @@ def synthetic(**more):
 
 def by_hand(made, epochs, cut, rate, batch):
     """SGD on standardised batches as in the textbook, the momentum forgotten at the cut; the weights after each epoch."""
-    order = generator("evaluation", "order", 3)
+    order, flips = generator("evaluation", "order", 3), generator("evaluation", "render", 3)
     w = Linear().weight.detach().double()
     found = []
     for epoch in range(epochs):
@@ -109,6 +134,9 @@ def by_hand(made, epochs, cut, rate, batch):
             velocity = torch.zeros_like(w)
         for index in torch.randperm(7, generator=order).split(batch):
             clips = made.clips[index].double()
+            if made.mirrors:
+                drawn = (torch.rand(len(index), generator=flips) < 0.5).tolist()
+                clips = torch.stack([clip.flip(-1) if flip else clip for clip, flip in zip(clips, drawn, strict=True)])
             x = ((clips - clips.mean()) / clips.std()).flatten(1)
             error = torch.softmax(x @ w.T, dim=1) - torch.nn.functional.one_hot(made.labels[index], CLASSES)
             velocity = 0.9 * velocity + error.T @ x / len(index) + 5e-4 * w
@@ -158,6 +186,36 @@ def test_a_last_batch_is_smaller_and_standardised_by_itself(monkeypatch):
     wanted = by_hand(synthetic(), 3, 2, 0.1, 4)[-1]
     torch.testing.assert_close(weight.double(), torch.from_numpy(wanted), rtol=1e-4, atol=1e-5)
     assert outcome.updates == 6
+
+
+@pytest.mark.parametrize("mirrors", [True, False])
+def test_real_clips_are_mirrored_in_training_where_the_data_allow_it(monkeypatch, mirrors):
+    monkeypatch.setattr(protocol_wang2024, "EPOCHS", 8)
+    monkeypatch.setattr(protocol_wang2024, "CUT", 5)
+    monkeypatch.setattr(Wang2024, "recipe", type(Wang2024.recipe)(epochs=8, batch=4, lr=0.1))
+    made = synthetic(mirrors=mirrors)
+    _, weight, _ = evaluated(made, Real())
+    torch.testing.assert_close(weight.double(), torch.from_numpy(by_hand(made, 8, 5, 0.1, 4)[-1]), rtol=1e-4, atol=1e-5)
+    other = by_hand(synthetic(mirrors=not mirrors), 8, 5, 0.1, 4)[-1]
+    assert np.abs(weight.numpy() - other).max() > 0.01
+
+
+def test_a_mirrored_set_draws_for_each_clip_and_anew_each_time():
+    made, rng = synthetic(), generator("m")
+    rendered = torch.stack([MirroredSet(made).render(torch.arange(7), rng) for _ in range(400)])
+    flipped = (rendered != made.clips).flatten(2).any(dim=2)
+    torch.testing.assert_close(rendered[flipped], made.clips.expand(400, *made.clips.shape)[flipped].flip(-1))
+    assert flipped.float().mean(dim=0).tolist() == pytest.approx([0.5] * 7, abs=0.1)
+
+
+def test_a_batch_of_experts_is_mirrored_and_standardised():
+    clips = torch.randn(6, *SHAPE, generator=generator("s")) + 4
+    for mirrors in (True, False):
+        flips = ((torch.rand(6, generator=generator("b")) < 0.5) & mirrors).tolist()
+        shown = np.stack([clip.numpy()[..., :: -1 if flip else 1] for clip, flip in zip(clips, flips, strict=True)])
+        wanted = (shown - shown.mean()) / shown.std(ddof=1)
+        found = Wang2024().training_batch(clips, mirrors, generator("b"))
+        np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_learned_targets_are_trained_by_adamw_on_the_mean_squared_error(monkeypatch):

@@ -202,6 +202,15 @@ def test_a_declined_cell_is_skipped_with_the_reason_and_no_data(run, context):
     assert not context.cache.exists()
 
 
+def test_a_record_says_which_values_are_borrowed(plan, registries, context, reporter):
+    (plain,) = plan("random")
+    told = "lr=30 was published for miniucf at IPC 1; for tiny at IPC 1 nothing was"
+    record = run_cell(dataclasses.replace(plain, borrowed=told), registries, context, reporter)
+    assert record.data["borrowed"] == told
+    assert from_json(record.to_json()).data["borrowed"] == told
+    assert "borrowed" not in run_cell(plain, registries, context, reporter).data
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # What goes wrong
 
@@ -222,6 +231,12 @@ def test_a_declined_cell_is_skipped_with_the_reason_and_no_data(run, context):
         ("many", "failed", "the set has 6 clips; the budget is 1 a class, 3 in all"),
         ("label", "failed", "labels must lie in 0..2; they reach from 1 to 3"),
         ("label-dtype", "failed", "labels must be int64 of shape (N,)"),
+        (
+            "label-counts",
+            "failed",
+            "labels must be int64 of shape (N,), or float (N, classes); they are torch.int64 (3, 3)",
+        ),
+        ("label-name", "failed", "tensors() has a 'labels', the name under which a set's own are stored"),
         ("columns", "failed", "soft labels have 2 columns for 3 classes"),
         ("nan", "failed", "'clips' holds numbers that are not finite"),
         ("nan-label", "failed", "'labels' holds numbers that are not finite"),

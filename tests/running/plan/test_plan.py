@@ -16,7 +16,7 @@ from bench.results.cells import Cell
 from bench.results.records import to_run
 from bench.running.cell.cell import run_cell
 from bench.running.plan.planned_dataset import check_tested
-from bench.running.plan.presets import resolve_config
+from bench.running.plan.presets import borrowed, resolve_config
 
 CELL = Cell(
     method="dm",
@@ -262,6 +262,108 @@ def test_the_most_specific_preset_wins_value_by_value(where, values):
 
 def test_the_user_wins_over_every_preset():
     assert resolve_config(Published, "paper", "miniucf", 1, "dense", {"b": "8"}) == Hyper(3, 8, 3, 1)
+
+
+class Lending(Method):
+    """A method with step sizes that were published for some datasets and IPCs."""
+
+    name = "lending"
+    Config = Hyper
+    presets = (
+        Preset({"a": 1}, "script", profile="paper"),
+        Preset({"b": 15, "c": 15, "a": 9}, "example", profile="paper", dataset="miniucf", ipc=1, lends=True),
+        Preset({"b": 55, "c": 55}, "example", profile="paper", dataset="miniucf", ipc=5, lends=True),
+        Preset({"b": 20}, "script", profile="paper", ipc=20, lends=True),
+        Preset({"c": 7}, "script", profile="paper", dataset="kinetics400", ipc=1),
+        Preset({"d": 4}, "trial", profile="quick", dataset="folder", lends=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "values", "told"),
+    [
+        (("paper", "miniucf", 1), (9, 15, 15, 0), ""),
+        (("paper", "miniucf", 5), (1, 55, 55, 0), ""),
+        (
+            ("paper", "hmdb51", 1),
+            (1, 15, 15, 0),
+            "b=15, c=15 were published for miniucf at IPC 1; for hmdb51 at IPC 1 nothing was",
+        ),
+        (
+            ("paper", "hmdb51", 5),
+            (1, 55, 55, 0),
+            "b=55, c=55 were published for miniucf at IPC 5; for hmdb51 at IPC 5 nothing was",
+        ),
+        (
+            ("paper", "hmdb51", 2),
+            (1, 15, 15, 0),
+            "b=15, c=15 were published for miniucf at IPC 1; for hmdb51 at IPC 2 nothing was",
+        ),
+        (
+            ("paper", "miniucf", 3),
+            (1, 55, 55, 0),
+            "b=55, c=55 were published for miniucf at IPC 5; for miniucf at IPC 3 nothing was",
+        ),
+        (("paper", "hmdb51", 20), (1, 20, 0, 0), ""),
+        (
+            ("paper", "hmdb51", 50),
+            (1, 20, 0, 0),
+            "b=20 was published for hmdb51 at IPC 20; for hmdb51 at IPC 50 nothing was",
+        ),
+        (
+            ("paper", "kinetics400", 1),
+            (1, 15, 7, 0),
+            "b=15 was published for miniucf at IPC 1; for kinetics400 at IPC 1 nothing was",
+        ),
+        (("quick", "miniucf", 1), (0, 0, 0, 4), "d=4 was published for folder; for miniucf at IPC 1 nothing was"),
+        (("other", "miniucf", 1), (0, 0, 0, 0), ""),
+    ],
+)
+def test_values_of_the_nearest_ipc_are_lent_where_nothing_was_published(where, values, told):
+    found = as_dict(resolve_config(Lending, *where, "dense", {}))
+    assert tuple(found.values()) == values
+    assert borrowed(Lending, *where, "dense", found) == told
+
+
+def test_what_the_user_or_a_search_chose_is_not_borrowed():
+    where = ("paper", "hmdb51", 1, "dense")
+    found = as_dict(resolve_config(Lending, *where, {"b": "3"}))
+    assert tuple(found.values()) == (1, 3, 15, 0)
+    assert borrowed(Lending, *where, found, ("b",)).startswith("c=15 was")
+    assert borrowed(Lending, *where, {**found, "b": 15, "c": 16}, ("b",)) == ""
+
+
+PUBLISHED = [
+    ("dm", "miniucf", 1, {"lr": 30.0, "batch_real": 64, "steps": 5000}, False),
+    ("dm", "hmdb51", 5, {"lr": 30.0, "batch_real": 64, "steps": 5000}, True),
+    ("mtt", "miniucf", 1, {"lr": 1e5, "steps": 8000, "learn_rate": True, "batch_syn": 0}, False),
+    ("mtt", "ssv2", 1, {"lr": 1e5, "steps": 8000}, True),
+    ("dm+sd", "miniucf", 1, {"lr_dynamic": 1e-4, "lr_hallucinator": 1e-5, "static_outer": 1}, False),
+    ("dm+sd", "miniucf", 5, {"lr_dynamic": 1e3, "lr_hallucinator": 1e-6, "static_outer": 10, "static_inner": 50}, False),
+    ("dm+sd", "hmdb51-all-train", 1, {"lr_dynamic": 1e-4, "lr_hallucinator": 1e-5}, True),
+    ("dm+sd", "hmdb51-all-train", 5, {"lr_dynamic": 1e3, "lr_hallucinator": 1e-6, "static_outer": 10}, True),
+    ("mtt+sd", "miniucf", 1, {"lr_dynamic": 1e4, "lr_hallucinator": 1e-3, "syn_steps": 10, "learn_rate": True}, False),
+    ("mtt+sd", "miniucf", 5, {"lr_dynamic": 1e4, "syn_steps": 5, "batch_syn": 128, "learn_rate": False}, False),
+    ("mtt+sd", "hmdb51", 5, {"lr_dynamic": 1e4, "syn_steps": 5, "batch_syn": 128, "learn_rate": False}, False),
+    ("mtt+sd", "kinetics400", 1, {"lr_dynamic": 1e4, "syn_steps": 10, "batch_syn": 256, "learn_rate": False}, True),
+    ("mtt+sd", "ssv2", 10, {"lr_dynamic": 1e4, "syn_steps": 5, "batch_syn": 128, "learn_rate": False}, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "dataset", "ipc", "published", "lent"), PUBLISHED)
+def test_the_values_of_the_released_scripts(registries, name, dataset, ipc, published, lent):
+    kind = registries.methods.get(name)
+    found = as_dict(resolve_config(kind, "paper", dataset, ipc, "dense", {}))
+    assert {key: found[key] for key in published} == published
+    assert bool(borrowed(kind, "paper", dataset, ipc, "dense", found)) == lent
+
+
+def test_a_plan_says_which_values_are_borrowed(plan):
+    (cell,) = plan("dm", profile="paper")
+    assert cell.borrowed == "lr=30 was published for miniucf at IPC 1; for tiny at IPC 1 nothing was"
+    (given,) = plan("dm", profile="paper", overrides={"dm": {"lr": "30"}})
+    (quick,) = plan("dm", profile="quick")
+    assert (given.borrowed, quick.borrowed) == ("", "")
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,47 @@
+"""Clips that are mirrored left to right, or not, by chance."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from typing_extensions import override
+
+from bench.api import SyntheticSet
+from bench.core.upload import upload
+from bench.sets.transient import UnarchivedSet
+
+
+def mirrored(clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """Each clip of a batch ``(B, C, T, H, W)`` mirrored with a chance of a half."""
+    return mirrored_where(clips, torch.rand(len(clips), generator=rng) < 0.5)
+
+
+def mirrored_where(clips: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+    """The clips ``(B, C, T, H, W)``, those mirrored that ``which`` ``(B,)`` names."""
+    return torch.where(upload(which, clips.device).view(-1, 1, 1, 1, 1), clips.flip(-1), clips)
+
+
+@final
+class MirroredSet(UnarchivedSet):
+    """Another set, by reference, each of whose clips is mirrored or not, drawn anew in each rendering."""
+
+    name = "mirrored"
+
+    def __init__(self, base: SyntheticSet) -> None:
+        self.base = base
+        self.labels = base.labels
+        self.label_loss = base.label_loss
+        self.rate = base.rate
+
+    @override
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return self.base.tensors()
+
+    @override
+    def streamed(self) -> bool:
+        return self.base.streamed()
+
+    @override
+    def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        return mirrored(self.base.render(index, rng), rng)
