@@ -211,7 +211,9 @@ def _written(path, *streams, options=None):
             settings = dict(settings)
             codec = settings.pop("codec", "libx264")
             stream = container.add_stream(codec, rate=25, options=settings.pop("options", {}))
-            stream.height, stream.width = picture.shape[:2]
+            if isinstance(picture, np.ndarray):
+                picture = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            stream.height, stream.width = picture.height, picture.width
             stream.pix_fmt = settings.pop("pix_fmt", "yuv420p")
             if "disposition" in settings:
                 stream.disposition = int(settings.pop("disposition"))  # PyAV 17 takes numbers only
@@ -220,9 +222,22 @@ def _written(path, *streams, options=None):
             made.append((stream, picture))
         for stream, picture in made:
             for _ in range(FRAMES):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                picture.pts = None
+                container.mux(stream.encode(picture))
             container.mux(stream.encode())
     return path
+
+
+def _with_more_bits(frame, name):
+    """The same picture with more bits a number: each is shifted up."""
+    deep = av.VideoFrame(frame.width, frame.height, name)
+    bits = deep.format.components[0].bits - 8
+    for own, plane in zip(frame.planes, deep.planes, strict=True):
+        rows = np.frombuffer(own, np.uint8).reshape(own.height, own.line_size)[:, : own.width].astype("<u2") << bits
+        padded = np.zeros((plane.height, plane.line_size // 2), "<u2")
+        padded[:, : plane.width] = rows
+        plane.update(padded.tobytes())
+    return deep
 
 
 def _shown(path, geometry=ONE):
@@ -298,10 +313,12 @@ def test_more_bits_show_what_eight_bits_show(tmp_path, deep, size):
     picture = np.stack([wave * 2, 255 - wave, (wave * 5) % 256], -1).astype(np.uint8)
     picture[8:24, 8:24] = (255, 0, 0)
     plain = deep.removesuffix("10le").removesuffix("12le")
-    paths = [
-        _written(tmp_path / f"{name}.mkv", (picture, {"codec": "ffv1", "pix_fmt": name})) for name in (deep, plain)
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=plain)
+    shown = [
+        _shown(_written(tmp_path / f"{name}.mkv", (each, {"codec": "ffv1", "pix_fmt": name})), geometry)
+        for name, each in ((deep, _with_more_bits(frame, deep)), (plain, frame))
     ]
-    assert np.abs(_shown(paths[0], geometry) - _shown(paths[1], geometry)).max() <= 5
+    assert np.abs(shown[0] - shown[1]).max() <= 5
 
 
 @pytest.mark.parametrize("size", [48, 24])
