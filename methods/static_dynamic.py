@@ -127,6 +127,7 @@ FRePoSD = with_memories(
         quick({**frepo.QUICK, "lr_dynamic": 0.01, **SD_QUICK}),
         main_job({**frepo.MAIN_JOB, **STATIC_MAIN_JOB}),
     ),
+    version=FRePo.version,
 )
 
 # ----------------------------------------------------------------------------------------------------------------------
