@@ -121,8 +121,18 @@ FRePoSD = with_memories(
     "Static memory, then dynamic memory, hallucinator and labels learned by neural feature regression.",
     (
         released(
-            {"steps": 10000, "pool": 10, "pool_updates": 100, "pool_lr": 1e-4, "batch_real": 512},
-            note="the release takes the step size of the dynamic memory from the command line and names none",
+            {
+                "steps": 10000,
+                "batch_real": 512,
+                "lr_labels": 1e-3,
+                "lr_end": 0.1,
+                "pool": 10,
+                "pool_updates": 100,
+                "pool_lr": 1e-4,
+                "pool_warm_up": 500,
+                "pool_batch": 500,
+            },
+            note="the scripts take the step size of the dynamic memory from the command line and name none",
         ),
         quick({**frepo.QUICK, "lr_dynamic": 0.01, **SD_QUICK}),
         main_job({**frepo.MAIN_JOB, **STATIC_MAIN_JOB}),
