@@ -46,6 +46,11 @@ class Descent:
         for tensor in self.tensors.values():
             tensor.grad = None
 
+    def set_rates(self, rates: Mapping[str, float]) -> None:
+        """Learning rates from now on, by name. They are no part of the state: give them again before each step."""
+        for name, group in zip(self.tensors, self._optimiser.param_groups, strict=True):
+            group["lr"] = rates[name]
+
     def reset(self) -> None:
         """Forgets moments and step counts."""
         self._optimiser.state.clear()
@@ -142,6 +147,10 @@ class Learner:
         """What `resume` needs, for ``task.checkpoint``."""
         buffers = {_BUFFER + name: tensor for name, tensor in self.synthetic.buffers().items()}
         return {**self._descent.state(), **buffers}
+
+    def set_rates(self, rates: Mapping[str, float]) -> None:
+        """Learning rates from now on, by name: for a schedule, given in every step and computed from its number alone."""
+        self._descent.set_rates(rates)
 
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Clips of the set, tracked for the next `update`."""
