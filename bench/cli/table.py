@@ -59,7 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"what each table is for: {'; '.join(f'{name}: {layout.help}' for name, layout in LAYOUTS.items())} (default: ipc)",
     )  # fmt: skip
     parser.add_argument(
-        "--columns", action="append", choices=EXTRAS, default=[], help="more columns: HLR, IOR, LRS of DD-Ranking"
+        "--columns",
+        action="append",
+        choices=EXTRAS,
+        default=[],
+        help="more columns: HLR, IOR, LRS of DD-Ranking; the objective before and after learning; may be repeated",
     )
     parser.add_argument(
         "--interval", choices=INTERVALS, default="student",

@@ -20,6 +20,7 @@ from bench.core.errors import BenchError
 from bench.core.files import parse_json, set_aside, write_atomic
 from bench.results import consistency, digests
 from bench.results.cells import SCHEMA, Cell, check_geometry, identity
+from bench.results.history import ends
 from bench.results.migrations import MIGRATIONS
 
 FORMAT = 2
@@ -182,7 +183,7 @@ def from_json(text: str | bytes, history: bool = True) -> Record:
 
     Args:
         text: as `Record.to_json` writes it; bytes are UTF-8.
-        history: False leaves out the history, which takes most of the memory when there are ten thousand records.
+        history: False keeps only its `ends`; all of it takes most of the memory when there are ten thousand records.
 
     Raises:
         ValueError: it is not a record, or not what was written, and why; `NewerSchema` for a record of a later version.
@@ -217,8 +218,7 @@ def _read(text: str | bytes, history: bool) -> _Read:
         record = msgspec.convert(fields, Record)
         check_geometry(record.cell)
         losses: Any = msgspec.convert(body["history"], dict[str, list[float | None]])  # one that was not finite is null
-        if history:
-            record = dataclasses.replace(record, history=losses)
+        record = dataclasses.replace(record, history=losses if history else ends(losses))
         if body["id"] != record.id:
             raise ValueError("its id does not match its contents")
         msgspec.convert(
@@ -396,7 +396,7 @@ class RecordStore:
 
         Args:
             on_bad: called with the path of each unreadable record and the reason.
-            history: False leaves out the history, as in `from_json`.
+            history: False keeps only its `ends`, as in `from_json`.
         """
         older: dict[str, Record] = {}
         for path in self._files():

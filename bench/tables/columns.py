@@ -18,7 +18,7 @@ from bench.tables.probe_figures import Probed, TemporalRow, temporal_row
 from bench.tables.rows import Extent, Figures, Leaderboard, Row
 from bench.tables.stats import Estimator, Interval
 
-Extra = Literal["ddranking"]
+Extra = Literal["ddranking", "objective"]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 
 View = Literal["leaderboard", "probes", "page", "page probes"]
@@ -251,6 +251,15 @@ COLUMNS: tuple[Column, ...] = (
         _interval("own_gain", _value(lambda f: f.own_gain)),
         "Own start: the same set before anything was learned, paired likewise; ▼: learning made it worse.",
         of_budget=True,
+    ),
+    Column(
+        "objective", "objective", _text(lambda f: f.objective, notation.objective),
+        {
+            "objective_before": _value(lambda f: None if f.objective is None else f.objective.before),
+            "objective_after": _value(lambda f: None if f.objective is None else f.objective.after),
+        },
+        "Objective: the loss that a method descends, at its start and over the last tenth of its steps.",
+        extra="objective", optional=True, of_budget=True,
     ),
     Column(
         "rank", "rank", _text(lambda f: f.rank, str),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import final
 
 from bench.api import Evaluation
 from bench.core.config import Value
+from bench.core.temporal import parse
+from bench.results.history import Objective, objective
 from bench.results.records import PhaseCost, Record
 from bench.tables import stats
 from bench.tables.ddranking import RelativeScores, relative_scores
@@ -138,11 +141,25 @@ def figures_of(candidate: Candidate, design: Design, compared: Compared, context
         peak_device=max((cost.peak_device_bytes for cost in costs), default=0),
         peak_host=max((cost.peak_host_bytes for cost in costs), default=0),
         unfit=sum(not evaluation.fitted for record in records for evaluation in record.evaluations),
+        objective=_objective(records) if complete else None,
         relative=_relative(candidate, accuracy, full, compared.base),
         without_leaks=_without_leaks(records, context) if complete else None,
         inflation=_mean_inflation(records) if complete else None,
         left_out=_leaked(records, context.leaks),
     )
+
+
+def _objective(records: Sequence[Record]) -> Objective | None:
+    """The mean over the seeds; None where a set was learned segment by segment, each with a loss of its own."""
+    found = [
+        objective(record.history)
+        for record in records
+        if parse(record.cell.setting, int(record.cell.geometry["frames"])).segments == 1
+    ]
+    known = [each for each in found if each is not None]
+    if not known or len(known) < len(records):
+        return None
+    return Objective(fmean(each.before for each in known), fmean(each.after for each in known))
 
 
 def trainings(records: Iterable[Record], figure: Callable[[Evaluation], float]) -> Trainings:

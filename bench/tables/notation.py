@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.results.history import Objective
 from bench.tables.probe_figures import Probed
 from bench.tables.published import Reported
 from bench.tables.rows import Extent, Figures
@@ -33,6 +34,11 @@ def own_gain(interval: Interval) -> str:
     """A gain over the start of a learned set, marked where learning made the set worse."""
     text = percent(interval, signed=True)
     return f"{text} {WORSE}" if interval.mean < 0 else text
+
+
+def objective(found: Objective) -> str:
+    """The objective at both ends of learning."""
+    return " → ".join(f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" for value in (found.before, found.after))
 
 
 def points(value: float, signed: bool = False) -> str:

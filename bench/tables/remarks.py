@@ -52,6 +52,7 @@ def notes_of(candidate: Candidate, figures: Figures, compared: Compared, leaks: 
     notes += [] if holes else _of_start(variant, compared.start)
     notes += _of_processors(variant)
     notes += _of_borrowed(variant)
+    notes += _of_objective(figures)
     searched = any(record.cell.dataset in leaks.leaked for record in variant.ok().values())
     notes += [Note("without_leaks", UNKNOWN)] if searched and figures.without_leaks is None and not holes else []
     notes += [Note("hlr", SOFT)] if variant.soft_labels() else []
@@ -115,6 +116,15 @@ def _of_borrowed(variant: Variant) -> list[Note]:
     """Which of its hyper-parameters are those of another dataset or IPC."""
     told = dict.fromkeys(record.data["borrowed"] for record in variant.ok().values() if "borrowed" in record.data)
     return [Note("accuracy", text) for text in told]
+
+
+def _of_objective(figures: Figures) -> list[Note]:
+    """That learning did not do what it is for."""
+    found = figures.objective
+    if found is None or found.fell():
+        return []
+    text = f"its objective did not fall: {found.before:.4g} at its start, {found.after:.4g} over the last tenth of its steps"
+    return [Note("accuracy", text)]
 
 
 def _is_seedless(candidate: Candidate | None) -> bool:

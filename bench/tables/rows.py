@@ -11,6 +11,7 @@ from bench.core.config import Value
 from bench.core.errors import BenchError
 from bench.core.temporal import parse
 from bench.core.text import written as written_bytes
+from bench.results.history import Objective
 from bench.results.records import Record
 from bench.tables.comparisons import PairedTest
 from bench.tables.ddranking import RelativeScores
@@ -90,6 +91,7 @@ class Figures:
         share: accuracy divided by that of the reference, or None.
         gain: accuracy minus that of the baseline, paired by seed and network, or None.
         own_gain: accuracy minus that of the set it started from, paired likewise, or None: what learning added.
+        objective: the loss that its method descends, at both ends of learning, means over the seeds; None where a seed has none.
         relative: the scores of DD-Ranking, or None.
         reported: a published figure for the same method, data, budget and network, or None.
         without_leaks: accuracy on the test clips that did not leak into train, or None where it is not known.
@@ -124,6 +126,7 @@ class Figures:
     unfit: int
     rank: int | None = None
     tied: bool = False
+    objective: Objective | None = None
     relative: RelativeScores | None = None
     reported: Reported | None = None
     without_leaks: Interval | None = None

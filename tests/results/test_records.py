@@ -14,6 +14,7 @@ from bench.api import Evaluation
 from bench.core.errors import BenchError
 from bench.core.files import canonical_json, write_atomic
 from bench.results.cells import Cell
+from bench.results.history import Objective, objective
 from bench.results.records import (
     Motion,
     NewerSchema,
@@ -97,16 +98,21 @@ def test_no_field_may_be_missing(name):
         from_json(tampered(lambda body: body.pop(name)))
 
 
-def test_the_history_is_left_out_and_nothing_else_is():
+def test_the_ends_of_the_history_are_kept_and_all_else_is():
     loud = '\n "history": {\n "x": 1\n },\n'
     record = dataclasses.replace(
         RECORD, reason=loud, provenance={"history": {"a": 1}}, tuning={"history": {"loss": []}}
     )
-    expected = dataclasses.replace(record, history={})
+    expected = record  # its history has no more than its ends
     written = record.to_json()
     assert from_json(written, history=False) == expected
     assert from_json(json.dumps(json.loads(written)), history=False) == expected  # laid out otherwise
-    assert from_json(dataclasses.replace(record, history={}).to_json(), history=False) == expected
+    long = dataclasses.replace(
+        record, history={"step": [*map(float, range(40))], "loss": [9.0, *[1.0] * 35, 2.0, 3.0, 4.0, 5.0]}
+    )
+    short = from_json(long.to_json(), history=False)
+    assert short == dataclasses.replace(record, history={"step": [0.0, 37.5], "loss": [9.0, 3.5]})
+    assert objective(short.history) == objective(long.history) == Objective(9.0, 3.5)
 
 
 def test_a_record_says_how_its_config_was_tuned_and_older_ones_do_not():

@@ -95,7 +95,7 @@ def test_everything_that_people_see_has_a_header_and_stands_in_its_order(view):
 
 def test_columns_on_demand_are_in_a_leaderboard_only_then():
     asked = {column.key for column in columns_of("leaderboard")} - {c.key for c in columns_of("leaderboard", ())}
-    assert asked == {"hlr", "ior", "lrs"}
+    assert asked == {"hlr", "ior", "lrs", "objective"}
 
 
 def test_every_footnote_belongs_to_a_column():

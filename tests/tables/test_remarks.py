@@ -23,6 +23,32 @@ def test_what_an_interval_leaves_out_is_said(make_record):
     assert (row.figures.accuracy.half_width, texts(row, "accuracy")) == (None, [TOO_FEW])
 
 
+def test_an_objective_that_did_not_fall_is_said(make_record):
+    def row(*losses):
+        made = [
+            dataclasses.replace(
+                make_record("dm", [30, 34], seed=seed), history={"step": [1.0, 2.0], "loss": list(each)}
+            )
+            for seed, each in enumerate(losses)
+        ]
+        return only(made).rows[0]
+
+    rising = row((4.0, 6.0), (2.0, 1.0), (3.0, 5.0))
+    assert (rising.figures.objective.before, rising.figures.objective.after) == (3.0, 4.0)
+    assert "its objective did not fall: 3 at its start, 4 over the last tenth of its steps" in texts(rising, "accuracy")
+    falling = row((4.0, 3.0), (2.0, 2.5), (3.0, 1.0))
+    assert falling.figures.objective.fell()
+    assert not [text for text in texts(falling, "accuracy") if "objective" in text]
+    assert row((4.0, 3.0), (2.0, None), (3.0, 1.0)).figures.objective is None  # a seed diverged
+
+
+def test_a_set_that_was_learned_in_segments_has_no_objective_of_its_own(make_record):
+    record = dataclasses.replace(make_record("dm", [30]), history={"step": [1.0, 2.0], "loss": [1.0, 2.0]})
+    segmented = dataclasses.replace(record, cell=dataclasses.replace(record.cell, setting="n8-r8-k2-nearest"))
+    assert only([segmented]).rows[0].figures.objective is None
+    assert only([record]).rows[0].figures.objective is not None
+
+
 def test_without_a_baseline_or_reference_the_table_says_so(make_record):
     board = only([make_record("dm", [30])])
     assert board.rows[0].figures.gain is None
