@@ -122,7 +122,8 @@ class Record:
             clips, ``test_keys_digest`` of the names of the test clips in order (`bench.results.test_clips`), ``left_out`` as
             ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by artefact (``costs["upstream"]`` is their sum),
             ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units), ``start``: the
-            method and config that make the set that a learned one starts from, ``written``: the data set with its options.
+            method and config that make the set that a learned one starts from, ``written``: the data set with its options, ``added``:
+            that nobody asked for its seed, and `--resolve` added it.
         provenance: commit, versions, hardware, times; ``processors`` are the kinds of processor that worked on it, in order.
         motion: the motion in the set and in the real clips; None if it was not measured.
         tuning: how `bench.running.plan.tuning` chose the config, or None. It was not asked for, so it is not part of the id.

@@ -52,6 +52,7 @@ class PlannedCell:
         modules: of the plugins that its parts come from.
         fault: what a plugin did wrong when the cell was planned, or None. The cell then fails without being run.
         start: the method and hyper-parameters that make the set that this one starts from; None if nothing is learned.
+        added: whether nobody asked for its seed: `--resolve` added it.
     """
 
     cell: Cell
@@ -69,6 +70,11 @@ class PlannedCell:
     modules: frozenset[str] = frozenset()
     fault: Fault | None = None
     start: Start | None = None
+    added: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """What its record says of it (`Record.data`), however the cell ends."""
+        return {"written": self.written, **({"added": True} if self.added else {})}
 
     def title(self) -> str:
         """Describes the cell in one line, with the options of its data set."""
@@ -167,7 +173,7 @@ def variant(
         cell.method, {**cell.config, **values}, True, planned.setting, cell.ipc or 1, cell.budget, cell.storage,
         seed or 0, cell.precision, cell.evaluation_network,
     )  # fmt: skip
-    return _plan_cell(registries, data, point)[0]
+    return replace(_plan_cell(registries, data, point)[0], added=planned.added)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
