@@ -16,8 +16,11 @@ from bench.results.records import Record
 from bench.tables import stats
 from bench.tables.stats import LEVEL, t_quantile
 
-FIRST = 6
+FIRST = 8
 """Seeds before a pair is judged at all."""
+
+HOPELESS = 12
+"""Seeds before it is believed that networks alone keep an interval too wide."""
 
 MOST = 50
 """Seeds after which none are added."""
@@ -130,10 +133,11 @@ def look(values: Sequence[Sequence[float]], target: float) -> Look:
     needed = found.seeds_for(target, networks)
     if seeds < FIRST:
         coming = FIRST
-    elif half is None or half <= target or needed is None:
+    elif half is None or half <= target or (needed is None and seeds >= HOPELESS):
         coming = seeds
     else:
-        coming = max(seeds, min(max(needed, seeds + 1), 2 * seeds, MOST))
+        aim = HOPELESS if needed is None else max(needed, seeds + 1)
+        coming = max(seeds, min(aim, 2 * seeds, MOST))
     return Look(seeds, networks, half, needed, coming, found)
 
 
@@ -167,9 +171,12 @@ class Design:
 
 
 def design(spread: Spread, price: Price, target: float, networks: int) -> Design | None:
-    """The seeds that a number of networks needs to get within ± ``target``; None if no number is enough."""
+    """The seeds that the rule will take to ± ``target`` with a number of networks; None if no number is enough."""
     seeds = spread.seeds_for(target, networks)
-    return None if seeds is None else Design(seeds, networks, price.of(seeds, networks))
+    if seeds is None:
+        return None
+    seeds = max(FIRST, seeds)
+    return Design(seeds, networks, price.of(seeds, networks))
 
 
 def cheapest(spread: Spread, price: Price, target: float) -> Design | None:

@@ -191,7 +191,7 @@ def _on_networks(seen: Look, points: float, price: Price) -> str:
     if best is None:
         return ""
     if ours is None:
-        return f" ({best.networks} networks a set and {max(best.seeds, resolve.FIRST)} seeds would do)"
+        return f" ({best.networks} networks a set and {best.seeds} seeds would do)"
     saved = 1 - best.seconds / ours.seconds if ours.seconds else 0.0
     if saved < _WORTH_SAYING:
         return f" (the protocol's {seen.networks} networks a set are about the cheapest number)"
