@@ -132,7 +132,8 @@ class Session:
             raise BenchError(f"--out {out}: cannot write there ({error.strerror})") from error
 
     def run(self, observer: Observer, log: Listen | None = None) -> None:
-        """Runs what is to be run: round by round the trials of all searches, then the cells of the grid.
+        """Runs what is to be run: round by round the trials of all searches, then the cells of the grid,
+        then the seeds that `--resolve` adds.
 
         Args:
             observer: shows what happens.

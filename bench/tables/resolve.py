@@ -65,7 +65,17 @@ class Spread:
 
 
 def spread(values: Sequence[Sequence[float]]) -> Spread:
-    """The variances of a crossed difference, estimated from its sums of squares; none is below zero.
+    """The variances of a crossed difference; none is below zero. See `unbiased_spread`."""
+    return positive(unbiased_spread(values))
+
+
+def positive(found: Spread) -> Spread:
+    """The same, with zero for what is below it."""
+    return Spread(max(0.0, found.seeds), max(0.0, found.networks), max(0.0, found.rest))
+
+
+def unbiased_spread(values: Sequence[Sequence[float]]) -> Spread:
+    """The variances of a crossed difference, from its sums of squares. Where there is little, chance takes one below zero.
 
     Args:
         values: one row per seed, at least two, with one value per network.
@@ -89,7 +99,7 @@ def spread(values: Sequence[Sequence[float]]) -> Spread:
         for column, value in zip(of_networks, line, strict=True)
     ]
     rest = math.fsum(left) / ((seeds - 1) * (networks - 1))
-    return Spread(max(0.0, over_seeds - rest / networks), max(0.0, over_networks - rest / seeds), rest)
+    return Spread(over_seeds - rest / networks, over_networks - rest / seeds, rest)
 
 
 @final
