@@ -223,12 +223,12 @@ class Session:
         while points is not None:
             self.resolution = resolving.look(self.cells, self._chosen(agenda), self._read, points)
             if agenda.due or not self.resolution.added:
-                return agenda
+                break
             self.cells = [*self.cells, *self.resolution.added]
             self._searches = self._tuned()
             agenda = self.agenda()
-            if agenda.due:
-                return agenda
+            if agenda.due:  # the last look says why
+                break
         return agenda
 
     def _tuned(self) -> list[Search]:

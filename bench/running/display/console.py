@@ -59,7 +59,8 @@ def announce(session: Session) -> None:
         print(printable(note), file=sys.stderr)
     if not session.options.dry_run:
         print(summary(session.start, estimates, peaks, workers), file=sys.stderr)
-        _tell_resolution(session, session.start, sys.stderr)
+        if session.start.due:  # else it is said at the end
+            _tell_resolution(session, session.start, sys.stderr)
         session.check_writable()
 
 

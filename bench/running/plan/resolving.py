@@ -29,12 +29,10 @@ class Resolution:
     Attributes:
         lines: one for each pair.
         added: cells of more seeds, to be run before the next look.
-        open: pairs that are wider than was asked for.
     """
 
     lines: tuple[str, ...]
     added: tuple[PlannedCell, ...]
-    open: int
 
 
 @final
@@ -72,12 +70,10 @@ def look(
     """
     lines: list[str] = []
     wanted: dict[str, tuple[tuple[PlannedCell, ...], int]] = {}
-    left = 0
     for pair in pairs(cells):
         records = [_records(row, decided, read) for row in (pair.first, pair.second)]
         if halted := _halted([record for row in records for record in row]):
             lines.append(f"{pair.name}: {halted}")
-            left += 1
             continue
         first, second = ([record for record in row if record is not None] for row in records)
         values = differences(trainings(first, Evaluation.accuracy), trainings(second, Evaluation.accuracy))
@@ -88,9 +84,8 @@ def look(
             key = _row(row[0].cell)
             wanted[key] = row, max(seen.coming, wanted[key][1] if key in wanted else 0)
         lines.append(f"{pair.name}: {_said(seen, pair, points, _sum(resolve.price(first), resolve.price(second)))}")
-        left += not seen.narrow(points / 100)
     added = tuple(planned for row, seeds in wanted.values() for planned in _more(row, seeds))
-    return Resolution(tuple(lines), added, left)
+    return Resolution(tuple(lines), added)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -110,10 +105,10 @@ def _row(cell: Cell) -> str:
 
 
 def _of_board(rows: Sequence[tuple[PlannedCell, ...]]) -> Iterator[Pair]:
-    starts = {(row[0].start.method, repr(dict(row[0].start.values))) for row in rows if row[0].start is not None}
+    starts = [(row[0].start.method, dict(row[0].start.values)) for row in rows if row[0].start is not None]
     for row in rows:
         cell, start = row[0].cell, row[0].start
-        if cell.method == BASELINE or (cell.method, repr(cell.config)) in starts:
+        if cell.method == BASELINE or (cell.method, cell.config) in starts:
             continue
         title = replace(cell, seed=None).title(row[0].written)
         others = {f"over {BASELINE}": [other for other in rows if other[0].cell.method == BASELINE]}
