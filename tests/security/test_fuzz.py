@@ -282,8 +282,8 @@ VALUES = WORDS | st.sampled_from(
 )  # fmt: skip
 OPTIONS = {
     "run": ["--methods", "--datasets", "--ipc", "--budget", "--storage", "--seeds", "--settings", "--profile", "--protocol",
-            "--set", "--judge-on", "--tune", "--tune-budget", "--stand-in", "--device", "--jobs", "--limit-minutes", "--resolve", "--timeout",
-            "--attempts", "--per-gpu", "--precision", "--nets", "--engine", "--scheduler", "--cluster", "--resume", "--root"],
+            "--set", "--judge-on", "--tune", "--tune-budget", "--stand-in", "--device", "--jobs", "--limit-minutes", "--timeout",
+            "--resolve", "--attempts", "--per-gpu", "--precision", "--nets", "--engine", "--scheduler", "--cluster", "--resume", "--root"],
     "list": ["methods", "datasets", "--verbose"],
     "table": ["--by", "--format", "--columns", "--interval", "--without-leaks"],
     "show": ["--most", "--to"],
