@@ -1,4 +1,4 @@
-"""What the stopping rule of ``--resolve`` keeps of 95 %: ``python benchmarks/stopping.py``, about two minutes on one core.
+"""What the stopping rule of ``--resolve`` keeps of 95 %: ``python benchmarks/stopping.py``, a minute on one core.
 
 Differences of two methods are drawn from the crossed model, seeds by networks, and the rule of `bench.tables.resolve` adds seeds
 until the interval is narrow. Prints how often the interval that it ends with holds the truth, the seeds that it took, and the

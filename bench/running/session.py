@@ -56,7 +56,6 @@ class Session:
         options: as given.
         cells: the plan.
         start: what there was to do when it was made.
-        resolution: how far `--resolve` is, as of the last look; None without it.
 
     Raises:
         BenchError: all mistakes.
@@ -90,7 +89,7 @@ class Session:
         self._experience = Experience(self._registries, threads(options.jobs))
         for record in self._store.all(history=False):
             self._experience.learn(record)
-        self.resolution: Resolution | None = None
+        self._resolution: Resolution | None = None
         self._tried: set[str] = set()
         self._past: dict[str, float] = {}  # estimates of what has run, by which an observer judges those of the rest
         first = self.agenda()
@@ -178,13 +177,13 @@ class Session:
 
     def added_lines(self, now: Agenda) -> list[str]:
         """The state of each pair, and how long the cells take that were added for them."""
-        if self.resolution is None:
+        if self._resolution is None:
             return []
         to_run = [planned for planned in now.to_do.values() if planned.added]
         seconds = self._experience.seconds(to_run)
         cells = f"{len(to_run)} cell{'s' * (len(to_run) != 1)}"
         total = [f"{cells} more, about {duration(elapsed(seconds, self.options.jobs or 1))}"] if to_run else []
-        return [*self.resolution.lines, *total]
+        return [*self._resolution.lines, *total]
 
     def conclude(self) -> Agenda:
         """Writes into the records of tuned cells how their values were chosen.
@@ -221,10 +220,10 @@ class Session:
         """The agenda; where nothing is left to do and pairs need more seeds, the one with their cells."""
         points = self.options.resolve
         while points is not None:
-            self.resolution = resolving.look(self.cells, self._chosen(agenda), self._read, points)
-            if agenda.due or not self.resolution.added:
+            self._resolution = resolving.look(self.cells, self._chosen(agenda), self._read, points)
+            if agenda.due or not self._resolution.added:
                 break
-            self.cells = [*self.cells, *self.resolution.added]
+            self.cells = [*self.cells, *self._resolution.added]
             self._searches = self._tuned()
             agenda = self.agenda()
             if agenda.due:  # the last look says why
