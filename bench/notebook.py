@@ -66,6 +66,7 @@ def run(
     judge_on: JudgedOn | None = None,
     tune: bool | None = None,
     tune_budget: int | None = None,
+    resolve: float | None = None,
     plugin: File | Sequence[File] | None = None,
     controls: bool | None = None,
     probes: bool | None = None,
@@ -111,6 +112,7 @@ def run(
         judge_on: ``test`` (default), or ``validation`` to hold out a part of train.
         tune: whether to search each method's learning rates first, on the validation part of train.
         tune_budget: the most trials of each search (default: 5).
+        resolve: points; seeds are added until the intervals of gains are at most this far to either side.
         plugin: files with methods, datasets and other parts.
         controls: whether each learned method's start is run beside it (default: True).
         probes: whether networks are also judged under temporal probes (default: True).

@@ -7,6 +7,7 @@ The same command again goes on where it stopped and runs nothing twice.
   python -m bench run experiments/taxonomy.toml --seeds 0         the options of a file; those given here win
   python -m bench run --budget 1MiB,4MiB --storage float32,uint8  equal bytes: as many clips as fit
   python -m bench run --methods random,dm --set dm.lr=10 --dry-run
+  python -m bench run --methods random,dm --resolve 2             add seeds until the gain is known to ±2 points
   python -m bench run --methods random,dm --tune                  search learning rates on a part of train first
 """
 

@@ -128,7 +128,8 @@ class Record:
             ``[key, reason]`` pairs, ``notes``, ``upstream`` costs by artefact (``costs["upstream"]`` is their sum),
             ``storage_loss`` of a storage codec (its ``max`` and ``rms`` over rendered clips, in network units), ``start``: the
             method and config that make the set that a learned one starts from, ``written``: the data set with its options,
-            ``borrowed``: which hyper-parameters are those of another dataset or IPC.
+            ``borrowed``: which hyper-parameters are those of another dataset or IPC, ``added``: that nobody asked for its seed, and
+            ``--resolve`` added it.
         provenance: commit, versions, hardware, times; ``processors`` are the kinds of processor that worked on it, in order.
         motion: the motion in the set and in the real clips; None if it was not measured.
         tuning: how `bench.running.plan.tuning` chose the config, or None. It was not asked for, so it is not part of the id.

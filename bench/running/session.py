@@ -15,6 +15,7 @@ from bench.core import lazy, paths
 from bench.core.errors import BenchError, Mistakes
 from bench.core.precision import require
 from bench.core.reporter import Reporter
+from bench.core.text import duration
 from bench.results import claims, under_way
 from bench.results.cells import Cell
 from bench.results.records import Record, RecordStore, to_run
@@ -26,11 +27,13 @@ from bench.running.engines.events import CellFinished, CellLog, CellProgress, Ev
 from bench.running.observer import Observer
 from bench.running.options.options import TUNE_BUDGET, RunOptions
 from bench.running.options.request import make_request
-from bench.running.plan import tuning
+from bench.running.plan import resolving, tuning
 from bench.running.plan.agenda import Agenda, look
-from bench.running.plan.estimate import Experience, threads
+from bench.running.plan.estimate import Experience, elapsed, threads
 from bench.running.plan.memory import Room, peaks, room_of
 from bench.running.plan.plan import PlannedCell, plan
+from bench.running.plan.resolving import Resolution
+from bench.running.plan.tuning import Search
 
 if TYPE_CHECKING:
     from bench.running.cell.context import Context
@@ -71,7 +74,12 @@ class Session:
             warn(f"plugin '{plugin.name}' ({plugin.where}) is unavailable: {plugin.reason}")
         request = make_request(options, self._registries, mistakes)
         self.cells = plan(request, self._registries, mistakes)
-        self._searches = tuning.searches(self.cells, self._registries, request.seeds[0]) if options.tune else []
+        if options.resolve is not None and not resolving.pairs(self.cells):
+            raise BenchError(
+                "--resolve: no pair to compare; add random to --methods, or a method that learns from a start"
+            )
+        self._first_seed = request.seeds[0]
+        self._searches = self._tuned()
         self._store = RecordStore(options.out)
         self._older: dict[str, Record] = {}
         if options.dry_run or options.resume == "never":  # the folder stays as it is
@@ -81,10 +89,12 @@ class Session:
         self._experience = Experience(self._registries, threads(options.jobs))
         for record in self._store.all(history=False):
             self._experience.learn(record)
+        self._resolution: Resolution | None = None
         self._tried: set[str] = set()
         self._past: dict[str, float] = {}  # estimates of what has run, by which an observer judges those of the rest
-        self.start = self.agenda()
-        self._name = under_way.name_of(planned.cell.id() for planned in self.start.planned())
+        first = self.agenda()
+        self._name = under_way.name_of(planned.cell.id() for planned in first.planned())
+        self.start = self._grown(first)
 
     def agenda(self) -> Agenda:
         """What there is to do at this moment."""
@@ -121,7 +131,8 @@ class Session:
             raise BenchError(f"--out {out}: cannot write there ({error.strerror})") from error
 
     def run(self, observer: Observer, log: Listen | None = None) -> None:
-        """Runs what is to be run: round by round the trials of all searches, then the cells of the grid.
+        """Runs what is to be run: round by round the trials of all searches, then the cells of the grid,
+        then the seeds that `--resolve` adds.
 
         Args:
             observer: shows what happens.
@@ -159,7 +170,20 @@ class Session:
                 )
                 seconds = self.estimates(now)
                 self._past |= {cell_id: seconds[cell_id] for cell_id in due}
-                now = self.agenda()
+                cells = len(self.cells)
+                now = self._grown(self.agenda())
+                for line in self.added_lines(now) if len(self.cells) > cells else ():
+                    observer.handle(CellLog("resolve", line))
+
+    def added_lines(self, now: Agenda) -> list[str]:
+        """The state of each pair, and how long the cells take that were added for them."""
+        if self._resolution is None:
+            return []
+        to_run = [planned for planned in now.to_do.values() if planned.added]
+        seconds = self._experience.seconds(to_run)
+        cells = f"{len(to_run)} cell{'s' * (len(to_run) != 1)}"
+        total = [f"{cells} more, about {duration(elapsed(seconds, self.options.jobs or 1))}"] if to_run else []
+        return [*self._resolution.lines, *total]
 
     def conclude(self) -> Agenda:
         """Writes into the records of tuned cells how their values were chosen.
@@ -191,6 +215,28 @@ class Session:
             under_way.withdraw(self._store.out, self._name)
         claims.sweep(self._store.out, lambda cell_id: not self._is_open(cell_id))
         return done
+
+    def _grown(self, agenda: Agenda) -> Agenda:
+        """The agenda; where nothing is left to do and pairs need more seeds, the one with their cells."""
+        points = self.options.resolve
+        while points is not None:
+            self._resolution = resolving.look(self.cells, self._chosen(agenda), self._read, points)
+            if agenda.due or not self._resolution.added:
+                break
+            self.cells = [*self.cells, *self._resolution.added]
+            self._searches = self._tuned()
+            agenda = self.agenda()
+            if agenda.due:  # the last look says why
+                break
+        return agenda
+
+    def _tuned(self) -> list[Search]:
+        return tuning.searches(self.cells, self._registries, self._first_seed) if self.options.tune else []
+
+    def _chosen(self, agenda: Agenda) -> dict[str, PlannedCell]:
+        """The tuned cells, by the ids of those with the given values."""
+        done = [state for state in agenda.searches if not state.coming]
+        return {key: cell for state in done for key, cell in state.tuned_cells(self._registries).items()}
 
     def _read(self, cell_id: str) -> Record | None:
         return self._store.read(cell_id) or self._older.get(cell_id)

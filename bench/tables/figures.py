@@ -65,14 +65,19 @@ class Variant:
 @final
 @dataclass(frozen=True)
 class Design:
-    """The trainings that each row of a leaderboard should have: every seed that any row was asked for, every network."""
+    """The trainings that each row of a leaderboard should have: every seed that any row was asked for, every network.
+
+    Seeds that `--resolve` added to one row are not asked of others.
+    """
 
     seeds: tuple[int, ...]
     networks: tuple[int, ...]
 
     def asked(self, variant: Variant) -> tuple[int | None, ...]:
         """The seeds of a row: None alone where nothing is random."""
-        return (None,) if None in variant.by_seed else self.seeds
+        if None in variant.by_seed:
+            return (None,)
+        return tuple(sorted({*self.seeds, *(seed for seed in variant.by_seed if seed is not None)}))
 
 
 @final

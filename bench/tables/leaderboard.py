@@ -23,7 +23,7 @@ from bench.tables.leaks import Leaks
 from bench.tables.published import Reported, beside
 from bench.tables.rows import MISSING, PARTIAL, Group, Leaderboard, Note, Row, amount_label, setting_label
 from bench.tables.states import State, about_sources, newest, source_of, state_of
-from bench.tables.stats import Estimator
+from bench.tables.stats import Estimator, Trainings
 
 
 def leaderboards(
@@ -129,7 +129,7 @@ def _board(
     variants = _variants(shown)
     finished = [record for variant in variants for record in variant.ok().values()]
     design = Design(
-        tuple(sorted({seed for variant in variants for seed in variant.by_seed if seed is not None})),
+        _asked_seeds(variants),
         tuple(sorted({evaluation.network for record in finished for evaluation in record.evaluations})),
     )
     candidates = [
@@ -175,7 +175,7 @@ def _ranked(pairs: Sequence[tuple[Row, Candidate]]) -> tuple[list[Row], tuple[Pa
     places = [place for place, (row, each) in enumerate(pairs) if each.complete and not row.reference]
     if len(places) < 2:
         return rows, (), []
-    methods = [pairs[place][1].accuracies for place in places]
+    methods = _on_shared_seeds([pairs[place][1].accuracies for place in places])
     if reason := untestable(methods):
         return rows, (), [f"no ranks: {reason}, too few to test methods against each other"]
     ranking = compare(methods)
@@ -184,6 +184,23 @@ def _ranked(pairs: Sequence[tuple[Row, Candidate]]) -> tuple[list[Row], tuple[Pa
             rows[place] = dataclasses.replace(rows[place], figures=dataclasses.replace(figures, rank=rank, tied=tied))
     tests = (PairedTest(places[t.first], places[t.second], t.difference, t.p, t.corrected) for t in ranking.tests)
     return rows, tuple(tests), remarks.about_visible(ranking.visible)
+
+
+def _asked_seeds(variants: Sequence[Variant]) -> tuple[int, ...]:
+    """The seeds that somebody asked for; all of them where each was added by `--resolve`."""
+    by_seed = [(seed, record) for variant in variants for seed, record in variant.by_seed.items()]
+    asked = {seed for seed, record in by_seed if seed is not None and not record.data.get("added")}
+    return tuple(sorted(asked or {seed for seed, _ in by_seed if seed is not None}))
+
+
+def _on_shared_seeds(methods: Sequence[Trainings]) -> list[Trainings]:
+    """The same methods on the seeds that all of those have that draw any."""
+    drawn = [set(method) for method in methods if None not in method]
+    shared = set.intersection(*drawn) if drawn else set()
+    return [
+        method if None in method else {seed: values for seed, values in method.items() if seed in shared}
+        for method in methods
+    ]
 
 
 def _with_published(

@@ -283,7 +283,7 @@ VALUES = WORDS | st.sampled_from(
 OPTIONS = {
     "run": ["--methods", "--datasets", "--ipc", "--budget", "--storage", "--seeds", "--settings", "--profile", "--protocol",
             "--set", "--judge-on", "--tune", "--tune-budget", "--stand-in", "--device", "--jobs", "--limit-minutes", "--timeout",
-            "--attempts", "--per-gpu", "--precision", "--nets", "--engine", "--scheduler", "--cluster", "--resume", "--root"],
+            "--resolve", "--attempts", "--per-gpu", "--precision", "--nets", "--engine", "--scheduler", "--cluster", "--resume", "--root"],
     "list": ["methods", "datasets", "--verbose"],
     "table": ["--by", "--format", "--columns", "--interval", "--without-leaks"],
     "show": ["--most", "--to"],

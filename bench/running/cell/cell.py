@@ -58,11 +58,11 @@ def run_cell(
         Stopped: with what was kept of the cell in its checkpoint.
     """
     if planned.declined is not None:
-        skipped = Record(planned.cell, "skipped", planned.declined, data={"written": planned.written})
+        skipped = Record(planned.cell, "skipped", planned.declined, data=planned.told())
         write(skipped)
         return skipped
     if planned.fault is not None:
-        fault, data = planned.fault, {"written": planned.written}
+        fault, data = planned.fault, planned.told()
         faulty = Record(planned.cell, "failed", fault.reason, data=data, traceback=fault.traceback or None)
         write(faulty)
         return faulty
@@ -95,6 +95,7 @@ def run_cell(
 
 def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
     """Distils and judges; ``findings`` is filled as far as it gets. How it ended, and why."""
+    findings.data = attempt.planned.told()
     try:
         with computing(attempt.cell.precision):
             real = open_real(attempt)

@@ -57,7 +57,7 @@ def describe(attempt: Attempt, real: RealClips) -> dict[str, Any]:
         "test_keys_digest": test_clips.keep(attempt.context.out, [store.keys[place] for place in real.test.positions]),
         "left_out": [list(clip_and_reason) for clip_and_reason in store.left_out],
         "notes": list(attempt.planned.index.notes),
-        "written": attempt.planned.written,
+        **attempt.planned.told(),
     }
 
 

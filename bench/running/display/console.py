@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TextIO
 
 from bench.core.text import printable
 from bench.results.records import Record
@@ -47,6 +48,7 @@ def announce(session: Session) -> None:
     peaks = {} if room is None else session.peaks(session.start, room)
     if session.options.dry_run:
         print(plan_text(session.start, estimates, peaks, workers))
+        _tell_resolution(session, session.start, sys.stdout)
         preview = choice.preview(session.options)
         if preview is not None:
             print(f"\n{preview}")
@@ -59,6 +61,8 @@ def announce(session: Session) -> None:
         print(printable(told), file=sys.stderr)
     if not session.options.dry_run:
         print(summary(session.start, estimates, peaks, workers), file=sys.stderr)
+        if session.start.due:  # else it is said at the end
+            _tell_resolution(session, session.start, sys.stderr)
         session.check_writable()
 
 
@@ -82,11 +86,18 @@ def carry_out(session: Session, show: Callable[[Sequence[Record]], None] = lambd
         _conclude(session, show)
         raise
     end, records = _conclude(session, show)
+    _tell_resolution(session, end, sys.stderr)
     done = session.finish(end)
     limit = session.options.limit_minutes
     if not done and limit is not None:
         print(f"time limit of {limit:g} minutes reached; the same command goes on from here", file=sys.stderr)
     return Outcome(tuple(records), done)
+
+
+def _tell_resolution(session: Session, agenda: Agenda, to: TextIO) -> None:
+    """Says how wide the intervals are that `--resolve` is to make narrow, and what is added for them."""
+    for line in session.added_lines(agenda):
+        print(printable(f"resolve: {line}"), file=to)
 
 
 def _run(session: Session) -> None:

@@ -45,7 +45,7 @@ def give_up(order: Order, run: Run, status: Status, reason: str, emit: Emit) -> 
     """
 
     def written(claim: HeldClaim) -> Record:
-        record = Record(order.planned.cell, status, reason, data={"written": order.planned.written})
+        record = Record(order.planned.cell, status, reason, data=order.planned.told())
         RecordStore(run.context.out).write(record)
         return record
 

@@ -168,6 +168,21 @@ def minutes(text: str) -> float:
     return number
 
 
+def points(text: str) -> float:
+    """A number of percentage points.
+
+    Raises:
+        ValueError: it is no number above 0, or more than 100.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number <= 100:
+        raise ValueError(f"'{text}' is not a number of points above 0" + " and of at most 100" * (number > 0))
+    return number
+
+
 def whole_numbers(option: str, least: int) -> Callable[[list[str], Mistakes], tuple[int, ...]]:
     """Reads numbers and ranges, ``0``, ``5`` or ``0-4``, of at least ``least``; none where one is wrong.
 

@@ -31,6 +31,7 @@ from bench.running.options.kinds import (
     at_least_one,
     merged,
     minutes,
+    points,
     value,
     whole_numbers,
 )
@@ -187,6 +188,13 @@ class RunOptions:
     ] = False
     tune_budget: Annotated[
         int | None, _what(Number("N", at_least_one), f"most trials of each search (default: {TUNE_BUDGET})")
+    ] = None
+    resolve: Annotated[
+        float | None,
+        _what(
+            Number("POINTS", points),
+            "add seeds until the interval of each method's gain over random, and over its own start, is at most ±POINTS",
+        ),
     ] = None
     plugin: Annotated[
         tuple[str, ...], _what(Repeated("FILE.py"), "a file with methods, datasets ...; may be repeated")

@@ -55,6 +55,7 @@ class PlannedCell:
         probes: whether its networks are also judged under temporal probes, and trained on the set with its time frozen.
         trial: the hyper-parameters that it tries, as text, if it is a trial of a search.
         borrowed: which of its hyper-parameters are those of another dataset or IPC, in a sentence; empty if none is.
+        added: whether nobody asked for its seed: `--resolve` added it.
     """
 
     cell: Cell
@@ -75,6 +76,11 @@ class PlannedCell:
     probes: bool = True
     trial: str = ""
     borrowed: str = ""
+    added: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """What its record says of it (`Record.data`), however the cell ends."""
+        return {"written": self.written, **({"added": True} if self.added else {})}
 
     def title(self) -> str:
         """Describes the cell in one line, with the options of its data set."""
@@ -177,7 +183,7 @@ def variant(
         cell.method, {**cell.config, **values}, True, planned.setting, cell.ipc or 1, cell.budget, cell.storage,
         seed or 0, cell.precision, cell.evaluation_network, planned.probes if probes is None else probes,
     )  # fmt: skip
-    return _plan_cell(registries, data, point)[0]
+    return replace(_plan_cell(registries, data, point)[0], added=planned.added)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

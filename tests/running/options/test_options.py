@@ -80,6 +80,7 @@ def test_every_field_is_an_option_with_help_but_the_one_for_replaced_methods():
         ("--tune --tune-budget 7", {"tune": True, "tune_budget": 7}, "tune = true\ntune-budget = 7"),
         ("--no-gain-of-full", {"gain_of_full": False}, "gain-of-full = false"),
         ("--limit-minutes 1.5 --jobs 2", {"limit_minutes": 1.5, "jobs": 2}, "limit-minutes = 1.5\njobs = 2"),
+        ("--resolve 2.5", {"resolve": 2.5}, "resolve = 2.5"),
         ("--resume always --out a/b", {"resume": "always", "out": Path("a/b")}, 'resume = "always"\nout = "a/b"'),
         ("--engine slurm --cluster c.toml", {"engine": "slurm", "cluster": "c.toml"}, 'engine = "slurm"\ncluster = "c.toml"'),
         ("--root data --precision tf32", {"root": "data", "precision": "tf32"}, 'root = "data"\nprecision = "tf32"'),
