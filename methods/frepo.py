@@ -12,12 +12,12 @@ import torch
 from typing_extensions import override
 
 from bench.api import Count, CountOrZero, Footprint, Fraction, Positive, PositiveOrZero, SyntheticSet, Task, Workload
+from bench.core.schedules import cosine, rising_cosine
 from bench.core.upload import upload
 from bench.distill.functional import use_masks
 from bench.distill.learner import Descent, Learner
 from bench.distill.matching import Matching
 from bench.distill.real_start import labels_of
-from bench.distill.schedules import cosine, rising_cosine
 
 from ._presets import Values, main_job, quick
 

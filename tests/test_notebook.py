@@ -126,7 +126,7 @@ def test_mistakes_are_errors_in_the_command_lines_words(run, options, words):
         ({"records": "a" * 300}, "is no path: a name in it has 300 bytes"),
         ({"by": None}, r"table\(\): by=None is not valid \(valid: ipc, "),
         ({"by": ["ipc"]}, r"table\(\): by=\['ipc'\] is not valid"),
-        ({"columns": 3}, r"table\(\): columns=3 is not a list \(of: ddranking\)"),
+        ({"columns": 3}, r"table\(\): columns=3 is not a list \(of: ddranking, objective\)"),
         ({"columns": "ddranking"}, r"table\(\): columns='ddranking' is not a list"),
         ({"interval": 0.95}, r"table\(\): interval=0.95 is not valid"),
     ],

@@ -58,11 +58,16 @@ def run(args: argparse.Namespace) -> int:
     if args.clips < 0:
         raise BenchError(f"--clips: {args.clips} is not at least 0")
     out = Path(args.out)
+    file = Path(args.to) if args.to is not None else out / "report.html"
+    if file.resolve().parent == (out / "cells").resolve():
+        raise BenchError(f"--to {file}: this folder holds the records; choose another one")
     warn: list[str] = []
     records = read_records(out, history=True)
     manifests = sprites.manifests(records, out)
     clips, real = {}, {}
     shown = sprites.shown_records(records, out) if args.clips else []
+    if args.clips and (lacking := sprites.gone(records, out)):
+        warn.append(f"{lacking:,} sets are not in {out / 'artefacts'}; their clips are not shown")
     if shown or args.datasets:
         from bench.data.spec import parse_dataset
 
@@ -73,7 +78,6 @@ def run(args: argparse.Namespace) -> int:
         real = sprites.real(shown, manifests, named, registries, paths.cache_root(), args.clips)
     names = {fingerprint: [str(name) for name in manifest["classes"]] for fingerprint, manifest in manifests.items()}
     text = page(content(records, figures_of(out), names, clips, real, _leaks(out, records)))
-    file = Path(args.to) if args.to is not None else out / "report.html"
     try:
         write_atomic(file, text.encode())
     except OSError as error:

@@ -39,6 +39,12 @@ def shown_records(records: Iterable[Record], out: Path) -> list[Record]:
     return list(first.values())
 
 
+def gone(records: Iterable[Record], out: Path) -> int:
+    """How many stored sets of finished cells are not in ``out`` any more."""
+    names = {r.set.artefact for r in records if r.status == "ok" and r.set is not None and r.set.artefact is not None}
+    return sum(not (set_folder(out, name) / MANIFEST).is_file() for name in names)
+
+
 def manifests(records: Iterable[Record], out: Path) -> dict[str, dict[str, Any]]:
     """The manifest of one stored set for each fingerprint. Skips damaged ones."""
     by_fingerprint: dict[str, dict[str, Any]] = {}

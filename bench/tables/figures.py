@@ -9,7 +9,6 @@ from typing import final
 
 from bench.api import Evaluation
 from bench.core.config import Value
-from bench.core.temporal import parse
 from bench.results.history import Objective, objective
 from bench.results.records import PhaseCost, Record
 from bench.tables import stats
@@ -156,11 +155,7 @@ def figures_of(candidate: Candidate, design: Design, compared: Compared, context
 
 def _objective(records: Sequence[Record]) -> Objective | None:
     """The mean over the seeds; None where a set was learned segment by segment, each with a loss of its own."""
-    found = [
-        objective(record.history)
-        for record in records
-        if parse(record.cell.setting, int(record.cell.geometry["frames"])).segments == 1
-    ]
+    found = [objective(record.history) for record in records if "-k1-" in record.cell.setting]
     known = [each for each in found if each is not None]
     if not known or len(known) < len(records):
         return None

@@ -51,7 +51,9 @@ def test_it_works_without_artefacts_and_without_the_cache(bench_main, out, tiny_
     assert bench_main("report", "--out", out, "--plugin", tiny_plugin).code == 0
     assert data_of(out / "report.html")["groups"][0]["real"] == []
     shutil.rmtree(out / "artefacts")
-    assert bench_main("report", "--out", out, "--to", tmp_path / "other.html").code == 0
+    outcome = bench_main("report", "--out", out, "--to", tmp_path / "other.html")
+    assert outcome.code == 0
+    assert f"warning: 3 sets are not in {out / 'artefacts'}; their clips are not shown\n" in outcome.err
     body = data_of(tmp_path / "other.html")
     assert clips_of(body) == {}
     assert body["groups"][0]["classes"] == ["amber", "blue", "coral"]  # the records know them
@@ -105,3 +107,10 @@ def test_data_sets_that_there_are_not_are_refused_even_without_clips(bench_main,
     outcome = bench_main("report", "--out", out, "--clips", "0", "--datasets", "nope")
     assert outcome.code == 2
     assert outcome.err.startswith("error: unknown dataset 'nope' (valid: ")
+
+
+def test_a_record_is_not_replaced_by_a_page(bench_main, out):
+    before = {path: path.read_bytes() for path in (out / "cells").iterdir()}
+    outcome = bench_main("report", "--out", out, "--to", next(iter(before)))
+    assert (outcome.code, "this folder holds the records; choose another one" in outcome.err) == (2, True)
+    assert {path: path.read_bytes() for path in (out / "cells").iterdir()} == before

@@ -15,6 +15,7 @@ import torch
 from typing_extensions import override
 
 from bench.api import Checkpoints, Clips, Evaluation, Protocol, Recipe, SyntheticSet
+from bench.core.schedules import rising_cosine
 from bench.core.upload import upload
 from bench.judging.mirrored import MirroredSet, mirrored, mirrored_where
 
@@ -164,26 +165,12 @@ def _squared(network: Classifier, data: SyntheticSet, recipe: Recipe) -> Course:
 
     optimiser = torch.optim.AdamW(network.parameters(), SQUARED_LR, weight_decay=recipe.weight_decay)
     epoch = -(-len(data) // recipe.batch)
-    rates = _squared_rates()
+    rates = rising_cosine(SQUARED_LR, SQUARED_EPOCHS, SQUARED_WARMUP)  # before training: a resumed one has them at once
 
     def before(update: int) -> None:
         optimiser.param_groups[0]["lr"] = rates[update // epoch]
 
     return Course(recipe.batch, SQUARED_EPOCHS * epoch, optimiser, before, torch.nn.functional.mse_loss)
-
-
-def _squared_rates() -> list[float]:
-    """The rate of each epoch. They are computed before training, so that a resumed training has them at once."""
-    optimiser = torch.optim.SGD([torch.zeros(1)], SQUARED_LR)
-    rise = torch.optim.lr_scheduler.LinearLR(optimiser, start_factor=0.01, total_iters=SQUARED_WARMUP)
-    fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, SQUARED_EPOCHS, eta_min=0.01 * SQUARED_LR)
-    schedule = torch.optim.lr_scheduler.ChainedScheduler([rise, fall])
-    rates = []
-    for _ in range(SQUARED_EPOCHS):
-        rates.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        schedule.step()
-    return rates
 
 
 _TESTED = "tested"

@@ -178,7 +178,7 @@ class _Pool:
             for place in self.places:
                 place.worker.interrupt()
             for place in self.places:
-                place.worker.process.join(max(0.0, limit - time.monotonic()))
+                place.worker.wait(max(0.0, limit - time.monotonic()))
         except KeyboardInterrupt:
             raise StoppedAtOnce from None
         finally:

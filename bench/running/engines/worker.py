@@ -202,8 +202,19 @@ class Worker:
     def interrupt(self) -> None:
         """Asks it to record its cell as interrupted and to end; a terminal's Ctrl-C may have done so already."""
         with contextlib.suppress(ProcessLookupError):
-            if self.process.is_alive():
+            if self.process.is_alive() or self.process.exitcode == _UNKNOWN:  # the server's end says nothing of its own
                 os.kill(self.process.pid, signal.SIGINT)
+
+    def wait(self, seconds: float) -> None:
+        """Waits for its end, but not longer; what it still tells is not heard.
+
+        Its end of the pipe says when that is: whoever ends a whole group of processes ends the server that knows its exit code.
+        """
+        limit = time.monotonic() + seconds
+        with contextlib.suppress(EOFError, OSError):
+            while (left := limit - time.monotonic()) > 0 and self.pipe.poll(left):
+                with contextlib.suppress(pickle.UnpicklingError, AttributeError, ImportError):
+                    self.pipe.recv()
 
     def close(self) -> None:
         """Ends it when its cell has ended, or before it has one; waits until its memory is free, but not for ever."""

@@ -183,6 +183,25 @@ def test_a_fork_server_that_is_killed_costs_nothing(engine, plan, context, monke
     assert [type(event) for event in events].count(CellFinished) == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no fork server")
+@pytest.mark.usefixtures("no_process_left")
+def test_a_cell_is_recorded_as_interrupted_though_its_server_is_ended_with_it(engine, plan, context, monkeypatch):
+    """As whoever stops a job ends all of its processes."""
+    monkeypatch.setenv("TINY_PAUSE", "0.2")
+
+    def emit(event):
+        if isinstance(event, CellProgress):
+            for child in psutil.Process().children():
+                if "forkserver" in " ".join(child.cmdline()):
+                    child.kill()
+                    child.wait()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine(plan("tiny-walk"), jobs=1, emit=emit)
+    assert records(context)["tiny-walk"].status == "interrupted"
+
+
 def test_worker_processes_that_cannot_start_end_the_run_in_a_sentence(tiny_plugin, tmp_path, finished):
     """A script whose calls are not guarded, and whose clips are decoded already."""
     script = tmp_path / "script.py"

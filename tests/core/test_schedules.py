@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from bench.distill.schedules import cosine, rising_cosine
+from bench.core.schedules import cosine, rising_cosine
 
 
 def test_a_cosine_is_pytorchs() -> None:
