@@ -216,7 +216,7 @@ def _written(path, *streams, options=None):
             stream.height, stream.width = picture.height, picture.width
             stream.pix_fmt = settings.pop("pix_fmt", "yuv420p")
             if "disposition" in settings:
-                stream.disposition = int(settings.pop("disposition"))  # PyAV 17 takes numbers only
+                stream.disposition = settings.pop("disposition").value  # PyAV 17 takes numbers only
             for name, value in settings.items():
                 setattr(stream.codec_context, name, value)
             made.append((stream, picture))
