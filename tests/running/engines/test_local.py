@@ -194,7 +194,8 @@ def test_a_cell_is_recorded_as_interrupted_though_its_server_is_ended_with_it(en
             for child in psutil.Process().children():
                 if "forkserver" in " ".join(child.cmdline()):
                     child.kill()
-                    child.wait()
+                    while child.status() != psutil.STATUS_ZOMBIE:  # to wait for it is for multiprocessing alone
+                        time.sleep(0.01)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
