@@ -99,7 +99,7 @@ def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
     try:
         with computing(attempt.cell.precision):
             real = open_real(attempt)
-            findings.data = describe(attempt, real) | _start(attempt.planned) | _borrowed(attempt.planned)
+            findings.data = describe(attempt, real) | _start(attempt.planned)
             stored = distil(attempt, real, findings)
             findings.journal = stored.account.journal
             findings.data |= stored.account.data
@@ -121,11 +121,6 @@ def _carry_out(attempt: Attempt, findings: Findings) -> tuple[Status, str]:
         peaks = _peaks(findings.costs(), attempt.retried is not None) if status == "oom" else ""
         return status, reason + peaks
     return "ok", ""
-
-
-def _borrowed(planned: PlannedCell) -> dict[str, Any]:
-    """Which hyper-parameters are those of another dataset or IPC, if any is."""
-    return {"borrowed": planned.borrowed} if planned.borrowed else {}
 
 
 def _start(planned: PlannedCell) -> dict[str, Any]:

@@ -80,7 +80,12 @@ class PlannedCell:
 
     def told(self) -> dict[str, Any]:
         """What its record says of it (`Record.data`), however the cell ends."""
-        return {"written": self.written, **({"added": True} if self.added else {})}
+        told: dict[str, Any] = {"written": self.written}
+        if self.added:
+            told["added"] = True
+        if self.borrowed:
+            told["borrowed"] = self.borrowed
+        return told
 
     def title(self) -> str:
         """Describes the cell in one line, with the options of its data set."""
