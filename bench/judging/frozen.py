@@ -9,29 +9,18 @@ from typing_extensions import override
 
 from bench.api import SyntheticSet
 from bench.core.frame_order import frozen_order, rearrange
-from bench.sets.transient import UnarchivedSet
+from bench.sets.transient import ViewedSet
 
 
 @final
-class FrozenSet(UnarchivedSet):
+class FrozenSet(ViewedSet):
     """Another set, by reference, of which only the middle frame of each rendered clip is shown, all the time."""
 
     name = "frozen"
 
     def __init__(self, base: SyntheticSet) -> None:
-        self.base = base
-        self.labels = base.labels
-        self.label_loss = base.label_loss
-        self.rate = base.rate
+        super().__init__(base)
         self.mirrors = base.mirrors
-
-    @override
-    def tensors(self) -> dict[str, torch.Tensor]:
-        return self.base.tensors()
-
-    @override
-    def streamed(self) -> bool:
-        return self.base.streamed()
 
     @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:

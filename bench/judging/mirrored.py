@@ -7,9 +7,8 @@ from typing import final
 import torch
 from typing_extensions import override
 
-from bench.api import SyntheticSet
 from bench.core.upload import upload
-from bench.sets.transient import UnarchivedSet
+from bench.sets.transient import ViewedSet
 
 
 def mirrored(clips: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
@@ -23,24 +22,10 @@ def mirrored_where(clips: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
 
 
 @final
-class MirroredSet(UnarchivedSet):
+class MirroredSet(ViewedSet):
     """Another set, by reference, each of whose clips is mirrored or not, drawn anew in each rendering."""
 
     name = "mirrored"
-
-    def __init__(self, base: SyntheticSet) -> None:
-        self.base = base
-        self.labels = base.labels
-        self.label_loss = base.label_loss
-        self.rate = base.rate
-
-    @override
-    def tensors(self) -> dict[str, torch.Tensor]:
-        return self.base.tensors()
-
-    @override
-    def streamed(self) -> bool:
-        return self.base.streamed()
 
     @override
     def render(self, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:

@@ -28,3 +28,25 @@ class UnarchivedSet(SyntheticSet):
             BenchError: always.
         """
         raise BenchError(f"a set of kind '{cls.name}' is not archived; run the method that gave it again")
+
+
+class ViewedSet(UnarchivedSet):
+    """Another set, by reference, whose clips are shown in another way: a subclass says how in ``render``.
+
+    Args:
+        base: the other set.
+    """
+
+    def __init__(self, base: SyntheticSet) -> None:
+        self.base = base
+        self.labels = base.labels
+        self.label_loss = base.label_loss
+        self.rate = base.rate
+
+    @override
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return self.base.tensors()
+
+    @override
+    def streamed(self) -> bool:
+        return self.base.streamed()
